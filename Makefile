@@ -1,0 +1,47 @@
+# Every target sets up what it needs. A fresh machine needs make, Python >= 3.11 with venv and, for the database, root or
+# sudo or a Docker engine.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV ?= .venv
+SCALE ?= 1
+TESTS ?= tests
+JOBS ?= 2
+BENCH ?=
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export UV_LINK_MODE := copy
+
+.PHONY: help demo test lint check bench clean
+help:
+	@echo "make demo [SCALE=n]  a whole migration of a live database, on this machine, in minutes"
+	@echo "make test            the tests, against real servers (JOBS=n at once)"
+	@echo "make lint            format, lint, types, arrows"
+	@echo "make check           lint and test"
+	@echo "make bench           rows per second beside what one would pick instead"
+
+# The virtual environment, exactly as uv.lock says. Made anew when the project's dependencies change.
+$(VENV)/.ready: pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "Keyshift needs Python >= 3.11 with venv: apt-get install python3 python3-venv" >&2; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.7"
+	@$(VENV)/bin/uv sync --quiet --frozen --inexact --all-extras --python $(VENV)/bin/python
+	@touch $@
+
+demo: $(VENV)/.ready
+	@$(VENV)/bin/keyshift demo --scale $(SCALE)
+
+test: $(VENV)/.ready
+	$(VENV)/bin/python -m pytest -n $(JOBS) $(TESTS)
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+check: lint test
+
+bench: $(VENV)/.ready
+	$(VENV)/bin/python -m bench $(BENCH)
+
+clean:
+	rm -rf .venv .venv-* .cache build dist *.egg-info

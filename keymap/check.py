@@ -1,0 +1,205 @@
+"""The keymap against the live schema: everything that can be known before a row is read, all problems at once.
+
+The proofs matter most: that every slot's identity contains its row's whole primary key, and that no two rules can write
+one item. With both, no two rows ever share a slot, at rest or in passing, and one register per slot is enough.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from keymap.errors import Problem
+from keymap.rules import Keymap, Rule
+from keymap.schema import Column, TableSchema
+from keymap.template import Template, disjoint, recovers
+from keymap.values import UnsupportedType, converter
+
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
+_NUMBERS = _INTEGERS | {"decimal", "float", "double"}
+_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_NO_TEXT = _BINARY | {"json", "set", "geometry", "point", "linestring", "polygon"}
+# Types whose order and equality in MySQL are those of the canonical value: no collation makes two of them equal.
+_PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
+
+
+def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
+    """All problems of a keymap with the tables as they are. `schemas` lacks the tables that do not exist."""
+    problems: list[Problem] = []
+    for table, rules in keymap.rules.items():
+        schema = schemas.get(table)
+        if schema is None:
+            where = keymap.lines.where("tables", table)
+            problems.append(
+                Problem(where, f"table {table} does not exist, or may not be read", "Correct the name, or grant SELECT")
+            )
+            continue
+        problems.extend(_table_problems(schema))
+        for index, rule in enumerate(rules):
+            where = keymap.lines.where("tables", table, index)
+            problems.extend(Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, schema))
+    return problems + _overlaps(keymap)
+
+
+def _table_problems(schema: TableSchema) -> Iterator[Problem]:
+    where = f"table {schema.full_name}"
+    if not schema.primary_key:
+        yield Problem(where, "it has no primary key, so a row cannot be told from another", "Add a primary key")
+    for column in schema.columns:
+        try:
+            converter(column)
+        except UnsupportedType as refusal:
+            yield Problem(where, refusal.message, refusal.remedy)
+
+
+def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
+    unknown = sorted(_named_columns(rule) - schema.by_name.keys())
+    for column in unknown:
+        yield f"column {column} does not exist in {schema.full_name}", "Correct the name"
+    if unknown:
+        return  # what follows reasons about columns that are there
+    yield from _key_problems(rule, schema)
+    yield from _attribute_problems(keymap, rule, schema)
+    if schema.primary_key:
+        yield from _identity_problems(rule, schema)
+
+
+def _named_columns(rule: Rule) -> set[str]:
+    document = rule.document
+    named = {
+        *document.where,
+        *document.defaults,
+        *(document.include or ()),
+        *document.exclude,
+        *document.rename,
+        *document.types,
+    }
+    for template in _templates(rule):
+        named.update(template.columns)
+    return named | ({document.group.value} if document.group else set())
+
+
+def _templates(rule: Rule) -> tuple[Template, ...]:
+    return rule.templates if rule.slot is None else (*rule.templates, rule.slot)
+
+
+def _key_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
+    for template, part in zip(rule.templates, rule.target.keys, strict=True):
+        for column in map(schema.column, template.columns):
+            if part.type == "N" and column.data_type not in _NUMBERS:
+                yield (
+                    f"key {part.name} is a number, and column {column.name} is {column.column_type}",
+                    "Make the key type S",
+                )
+            if part.type == "B" and column.data_type not in _BINARY:
+                yield (
+                    f"key {part.name} is binary, and column {column.name} is {column.column_type}",
+                    "Make the key type S",
+                )
+            if part.type == "S" and column.data_type in _NO_TEXT:
+                yield (
+                    f"column {column.name} ({column.column_type}) has no text for a template",
+                    "Use it alone, as a key of type B",
+                )
+    for template in _templates(rule):
+        yield from _null_problems(rule, template, schema)
+        for piece in template.parts:
+            if piece.spec and schema.column(piece.column).data_type not in _INTEGERS:
+                yield f"{{{piece.column}:{piece.spec}}} pads an integer, and the column is none", "Remove the format"
+
+
+def _null_problems(rule: Rule, template: Template, schema: TableSchema) -> Iterator[tuple[str, str]]:
+    for name in template.columns:
+        condition = rule.document.where.get(name)
+        covered = name in rule.document.defaults or (condition is not None and not condition.is_null)
+        if schema.column(name).nullable and not covered:
+            yield (
+                f"column {name} can be NULL, and {template.text!r} needs it",
+                f"Add a default (defaults: {{{name}: …}}) or a filter (where: {{{name}: {{is_null: false}}}})",
+            )
+
+
+def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
+    document = rule.document
+    if rule.slot is not None:
+        return
+    taken: dict[str, str] = dict.fromkeys(document.constants, "a constant")
+    for column in document.include if document.include is not None else schema.by_name:
+        if column in document.exclude:
+            continue
+        name = document.rename.get(column, column)
+        if keymap.bookkeeping.is_ours(name):
+            yield f"attribute {name} has the bookkeeping prefix", "Rename it, or set bookkeeping_prefix"
+        keys = zip(rule.target.keys, rule.templates, strict=True)
+        if any(part.name == name and template.bare != column for part, template in keys):
+            yield f"column {column} has the name of key attribute {name}", "Rename or exclude the column"
+        if name in taken:
+            yield f"attribute {name} is given by column {column} and by {taken[name]}", "Rename one of them"
+        taken[name] = f"column {column}"
+
+
+def _identity_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
+    """A slot that does not contain the whole primary key can be passed from row to row (design, "Owners")."""
+    missing = [name for name in schema.primary_key if name not in _recovered(rule, schema)]
+    if missing:
+        lost = ", ".join(missing)
+        what = f"two rows of {schema.full_name} may fall on one slot: the key does not tell primary key column {lost}"
+        yield what, _IDENTITY_REMEDY
+
+
+_IDENTITY_REMEDY = (
+    "Put it into the key (one text column to a template, or integers set apart by text); keys that rows pass to each "
+    "other are not supported yet"
+)
+
+
+def _recovered(rule: Rule, schema: TableSchema) -> set[str]:
+    integers = frozenset(
+        column.name for column in schema.columns if column.data_type in _INTEGERS and not column.nullable
+    )
+    found: set[str] = set()
+    for template in _templates(rule):
+        found |= recovers(template, integers)
+    return found
+
+
+def _overlaps(keymap: Keymap) -> list[Problem]:
+    """Pairs of rules that might write one item. Where a fixed beginning or ending differs, they cannot."""
+    placed = [(table, index, rule) for table, rules in keymap.rules.items() for index, rule in enumerate(rules)]
+    problems = []
+    for (table, index, one), (other_table, other_index, other) in combinations(placed, 2):
+        same = one.target.name == other.target.name
+        if same and not any(disjoint(left, right) for left, right in zip(one.templates, other.templates, strict=True)):
+            where = keymap.lines.where("tables", other_table, other_index)
+            first = keymap.lines.where("tables", table, index)
+            what = f"this rule and the one at {first} may write the same item of {one.target.name}"
+            problems.append(
+                Problem(where, what, 'Give their keys different beginnings, such as "ORDER#" and "CUSTOMER#"')
+            )
+    return problems
+
+
+def uncut_columns(keymap: Keymap, schema: TableSchema) -> int:
+    """How many leading primary key columns a chunk must not cut, so that the table's groups are whole; 0: none."""
+    prefixes = [_group_prefix(rule, schema) for rule in keymap.rules[schema.full_name] if rule.slot is not None]
+    return min((prefix for prefix in prefixes if prefix), default=0)
+
+
+def groups_whole(keymap: Keymap, schema: TableSchema, uncut: int) -> bool:
+    """Whether each grouped item of the table lies within one chunk, where chunks do not cut groups of `uncut` columns.
+
+    Only then may the bulk load put a group without a condition (design, "Slots and patches"). A group of more columns
+    lies within a group of fewer, so an `uncut` that is at most the group's own prefix is enough.
+    """
+    prefixes = [_group_prefix(rule, schema) for rule in keymap.rules[schema.full_name] if rule.slot is not None]
+    return bool(prefixes) and all(0 < uncut <= prefix for prefix in prefixes)
+
+
+def _group_prefix(rule: Rule, schema: TableSchema) -> int:
+    """The j for which the item's key is exactly the first j primary key columns, of types without a collation."""
+    used = {name for template in rule.templates for name in template.columns}
+    leading = schema.primary_key[: len(used)]
+    plain = all(_plain_order(schema.column(name)) for name in leading)
+    return len(used) if used == set(leading) and plain else 0
+
+
+def _plain_order(column: Column) -> bool:
+    return column.data_type in _PLAIN_ORDER

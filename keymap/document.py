@@ -1,0 +1,212 @@
+"""The keymap as its author writes it: YAML, validated as a whole, every mistake reported at once with file and line."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from keymap.errors import Problem, Problems
+from keymap.template import Template, parse_template
+
+Path = tuple[str | int, ...]
+Scalar = str | int | float | bool
+TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
+SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
+Conversion = Literal["S", "N", "BOOL", "JSON", "L"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TargetDocument(_Model):
+    """A DynamoDB table: the names and types of its keys, and how it is billed when `keyshift init` creates it."""
+
+    partition_key: dict[str, Literal["S", "N", "B"]] = Field(min_length=1, max_length=1)
+    sort_key: dict[str, Literal["S", "N", "B"]] | None = Field(default=None, min_length=1, max_length=1)
+    billing: Literal["on_demand", "provisioned"] = "on_demand"
+    read_capacity: int | None = Field(default=None, ge=1)
+    write_capacity: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _capacity_goes_with_billing(self) -> "TargetDocument":
+        given = self.read_capacity is not None and self.write_capacity is not None
+        if (self.billing == "provisioned") != given:
+            raise ValueError("billing: provisioned takes read_capacity and write_capacity, on_demand takes neither")
+        return self
+
+
+class ConditionDocument(_Model):
+    """What a column must hold for the row to become an item. All that is given must hold."""
+
+    is_null: bool | None = None
+    equals: Scalar | None = None
+    not_equals: Scalar | None = None
+    one_of: tuple[Scalar, ...] | None = Field(default=None, alias="in", min_length=1)
+    none_of: tuple[Scalar, ...] | None = Field(default=None, alias="not_in", min_length=1)
+
+    @field_validator("one_of", "none_of", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "ConditionDocument":
+        if not self.model_fields_set:
+            raise ValueError("a condition needs is_null, equals, not_equals, in or not_in")
+        return self
+
+
+class GroupDocument(_Model):
+    """Many rows share an item: each owns the attribute whose name `attribute` renders, holding column `value`."""
+
+    attribute: str
+    value: str
+
+    @field_validator("attribute")
+    @classmethod
+    def _is_data_dependent(cls, text: str) -> str:
+        if not parse_template(text).columns:
+            raise ValueError("the attribute's name must use a column, or all rows of a group would share it")
+        return text
+
+
+class RuleDocument(_Model):
+    """One row of the source table becomes one item of `target`, or one attribute of a grouped item."""
+
+    target: TargetName
+    key: dict[str, str] = Field(min_length=1, max_length=2)
+    where: dict[str, ConditionDocument] = Field(default_factory=dict)
+    defaults: dict[str, str] = Field(default_factory=dict)
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    rename: dict[str, str] = Field(default_factory=dict)
+    constants: dict[str, Scalar] = Field(default_factory=dict)
+    types: dict[str, Conversion] = Field(default_factory=dict)
+    nulls: Literal["omit", "keep"] = "omit"
+    group: GroupDocument | None = None
+
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("key")
+    @classmethod
+    def _templates_parse(cls, key: dict[str, str]) -> dict[str, str]:
+        for text in key.values():
+            parse_template(text)
+        return key
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> "RuleDocument":
+        if self.include is not None and self.exclude:
+            raise ValueError("give include or exclude, not both")
+        names = list(self.rename.values()) + list(self.constants)
+        if len(set(names)) != len(names):
+            raise ValueError("two of rename and constants give the same attribute")
+        if self.group and (self.include or self.exclude or self.rename or self.constants or self.nulls == "keep"):
+            raise ValueError(
+                "a grouped rule holds one value per row: include, exclude, rename, constants, nulls do not apply"
+            )
+        return self
+
+    def templates(self) -> dict[str, Template]:
+        """The key templates by key attribute."""
+        return {name: parse_template(text) for name, text in self.key.items()}
+
+
+class KeymapDocument(_Model):
+    """The whole file."""
+
+    keyshift: Literal[1]  # the language's version
+    bookkeeping_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,15}$")] = "_ks"
+    targets: dict[TargetName, TargetDocument] = Field(min_length=1)
+    tables: dict[SourceName, tuple[RuleDocument, ...]] = Field(min_length=1)
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _lists_to_tuples(cls, tables: object) -> object:
+        if not isinstance(tables, Mapping):
+            return tables
+        return {name: tuple(rules) if isinstance(rules, list) else rules for name, rules in tables.items()}
+
+
+class Lines:
+    """Which line of the file each part of the document stands on."""
+
+    def __init__(self, name: str, root: yaml.Node | None) -> None:
+        self.name = name
+        self._lines: dict[Path, int] = {(): 1}
+        for path, line in _walk(root, ()) if root else ():
+            self._lines.setdefault(path, line)
+
+    def where(self, *path: str | int) -> str:
+        """``file:line`` of the deepest part of `path` that the file has."""
+        while path not in self._lines:
+            path = path[:-1]
+        return f"{self.name}:{self._lines[path]}"
+
+
+def _walk(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
+    yield path, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*path, key.value), key.start_mark.line + 1
+            yield from _walk(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _walk(value, (*path, index))
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without its surprises: dates stay text, and a key given twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the library's signature
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load_yaml(text: str, name: str) -> tuple[Any, Lines]:
+    """The document and its lines. Raises Problems naming the line where it is not YAML, or gives a key twice."""
+    try:
+        return yaml.load(text, _Loader), Lines(name, yaml.compose(text, _Loader))  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or "not a YAML file"
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise Problems(
+            [Problem(where, what, "Mend the file's form; the line may be the one after the mistake")]
+        ) from None
+
+
+def validation_problems(error: ValidationError, lines: Lines) -> list[Problem]:
+    """What pydantic found, each with its line."""
+    found = []
+    for detail in error.errors():
+        loc = tuple(part for part in detail["loc"] if part != "[key]")
+        what = detail["msg"].removeprefix("Value error, ")
+        found.append(
+            Problem(lines.where(*loc), f"{'.'.join(map(str, loc)) or 'the file'}: {what}", "See docs/keymap.md")
+        )
+    return found
+
+
+def parse_document(text: str, name: str) -> tuple[KeymapDocument, Lines]:
+    """Parse and validate a keymap's text; `name` is the file's, for messages. Raises Problems with all mistakes."""
+    raw, lines = load_yaml(text, name)
+    try:
+        return KeymapDocument.model_validate(raw), lines
+    except ValidationError as error:
+        raise Problems(validation_problems(error, lines)) from None

@@ -1,0 +1,70 @@
+"""MySQL's GTID sets: which transactions a server or a checkpoint contains. They resume and contain; they do not order.
+
+Text form ``uuid:1-5:7,uuid:tag:1-3``. Tags (MySQL 8.3+) are kept as part of the source's name, ``uuid:tag``.
+"""
+
+import re
+from bisect import bisect_right
+
+_TAG = re.compile(r"[a-z_][a-z0-9_]{0,31}")
+
+Interval = tuple[int, int]  # first and last transaction number, both contained
+
+
+def _add(intervals: list[Interval], first: int, last: int) -> None:
+    """Insert an interval into a sorted, disjoint, non-adjacent list, keeping it so."""
+    start = bisect_right(intervals, (first, first))
+    while start > 0 and intervals[start - 1][1] >= first - 1:
+        start -= 1
+    end = start
+    while end < len(intervals) and intervals[end][0] <= last + 1:
+        first, last = min(first, intervals[end][0]), max(last, intervals[end][1])
+        end += 1
+    intervals[start:end] = [(first, last)]
+
+
+class GtidSet:
+    """A set of GTIDs. Adding is cheap for a set that grows at its end, as an executed set does."""
+
+    def __init__(self, text: str = "") -> None:
+        """Parse MySQL's text form (blanks and line breaks allowed). Raises ValueError with the part that is not one."""
+        self._sources: dict[str, list[Interval]] = {}
+        for part in filter(None, "".join(text.split()).split(",")):
+            self._parse(part)
+
+    def _parse(self, part: str) -> None:
+        uuid, *rest = part.lower().split(":")
+        source = uuid
+        if not rest or uuid.count("-") != 4:  # noqa: PLR2004 - a UUID has four dashes
+            raise ValueError(f"not a GTID set: {part!r}")
+        for piece in rest:
+            if _TAG.fullmatch(piece):
+                source = f"{uuid}:{piece}"  # a tag: the intervals after it belong to uuid:tag
+                continue
+            first, _, last = piece.partition("-")
+            if not (first.isdecimal() and (last or first).isdecimal()):
+                raise ValueError(f"not a GTID set: {part!r}")
+            _add(self._sources.setdefault(source, []), int(first), int(last or first))
+
+    def add(self, gtid: str) -> None:
+        """Add one GTID, ``uuid:number`` or ``uuid:tag:number``."""
+        self._parse(gtid)
+
+    def contains(self, other: "GtidSet") -> bool:
+        """Whether every transaction of `other` is in this set."""
+        return all(
+            any(first <= low and high <= last for first, last in self._sources.get(source, ()))
+            for source, intervals in other._sources.items()  # noqa: SLF001 - of its own class
+            for low, high in intervals
+        )
+
+    def __str__(self) -> str:
+        def spans(intervals: list[Interval]) -> str:
+            return ":".join(str(first) if first == last else f"{first}-{last}" for first, last in intervals)
+
+        return ",".join(f"{source}:{spans(intervals)}" for source, intervals in sorted(self._sources.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GtidSet) and self._sources == other._sources
+
+    __hash__ = None  # type: ignore[assignment]  # mutable

@@ -1,0 +1,40 @@
+"""Lanes: a fixed number of ordered tracks through the stream. All that touches one item travels one lane.
+
+Lanes are finite so that they survive resharding, give Lambda's parallelization factor something to spread, and make a
+barrier possible (one marker per lane). See the design, "Change record".
+"""
+
+from collections.abc import Iterable
+from zlib import crc32
+
+from keymap.patch import Key, KeyValue, Patch
+
+HASH_SPACE = 1 << 128  # Kinesis maps a partition key to a shard by a 128-bit hash
+
+
+def _key_bytes(value: KeyValue) -> bytes:
+    # Numbers come in the one form of keymap.attributes.key_number, so 1 and 1.0, one key to DynamoDB, meet in one lane.
+    if isinstance(value, bytes):
+        return b"B" + value
+    if isinstance(value, str):
+        return b"S" + value.encode()
+    return b"N" + (str(value) if isinstance(value, int) else f"{value:f}").encode()
+
+
+def lane_of(table: str, key: Key, lanes: int) -> int:
+    """The lane of an item, 0 to `lanes`-1, from its table and its key."""
+    check = crc32(table.encode())
+    for value in key:
+        encoded = _key_bytes(value)
+        check = crc32(b"%d:" % len(encoded) + encoded, check)
+    return check % lanes
+
+
+def lanes_of(patches: Iterable[Patch], lanes: int) -> list[int]:
+    """The lanes that a change must be sent to, ascending."""
+    return sorted({lane_of(patch.table, patch.key, lanes) for patch in patches})
+
+
+def hash_key(lane: int, lanes: int) -> str:
+    """The lane's explicit hash key: lanes spread evenly over the shards, however few lanes there are."""
+    return str((2 * lane + 1) * HASH_SPACE // (2 * lanes))

@@ -1,0 +1,30 @@
+"""Where in the binlog: a file and offset, and MySQL's executed GTID set where the server keeps one."""
+
+from dataclasses import dataclass
+
+from keymap.gtid import GtidSet
+
+
+def file_number(file: str) -> int:
+    """The number in a binlog file's name: ``binlog.000042`` is 42. Raises ValueError on another form."""
+    _, _, number = file.rpartition(".")
+    return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """`file` and `offset` (bytes) of the next event to read; `gtid_set` is "" on MariaDB and without GTIDs."""
+
+    file: str
+    offset: int
+    gtid_set: str = ""
+
+    def contains(self, other: "Position") -> bool:
+        """Whether all that was committed before `other` was committed before this one, on the same server.
+
+        By GTID set where both have one: a server reports its position and its set at slightly different moments
+        (design, "Capture starts"), and the set is the one that is right. Otherwise by file and offset.
+        """
+        if self.gtid_set and other.gtid_set:
+            return GtidSet(self.gtid_set).contains(GtidSet(other.gtid_set))
+        return (file_number(self.file), self.offset) >= (file_number(other.file), other.offset)

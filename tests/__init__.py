@@ -1,0 +1,1 @@
+"""The tests of Keyshift: real servers for behaviour, pure functions for rules."""

@@ -1,0 +1,56 @@
+"""Real servers as fixtures, started when the first test wants them and shared by all tests of the session.
+
+KEYSHIFT_TEST_SERVERS chooses them: a comma list of pairs `<database>+<endpoints>`, such as
+`mariadb+embedded,mysql+local`. Tests run once per pair rather than over the full cross product, because what differs
+between databases and what differs between endpoints seldom meet. A server that cannot be had fails the test: a skipped
+test would prove nothing. Each worker of pytest-xdist has its own servers.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from keyshift.cli.demo.database import Database
+from keyshift.cli.demo.endpoints import Endpoints
+from tests.servers.pool import Pool, chosen_pairs
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """All servers of this session."""
+    with contextlib.ExitStack() as stack:
+        yield Pool(stack, {}, {})
+
+
+@pytest.fixture(scope="session", params=chosen_pairs())
+def servers(request: pytest.FixtureRequest) -> str:
+    """The pair under test, such as "mariadb+embedded"; nothing runs yet."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def database(servers: str, pool: Pool) -> Database:
+    """A running MySQL or MariaDB, shared: use the fixture schema, and start it again if you end it."""
+    return pool.database(servers)
+
+
+@pytest.fixture(scope="session")
+def endpoints(servers: str, pool: Pool) -> Endpoints:
+    """Running DynamoDB, Kinesis and S3, shared: give tables, streams and buckets unique names (tests.servers.aws)."""
+    return pool.endpoint_set(servers)
+
+
+@pytest.fixture
+def schema(database: Database) -> Iterator[str]:
+    """The name of a new empty schema, dropped afterwards."""
+    name = f"test_{secrets.token_hex(4)}"
+    _execute(database, f"CREATE DATABASE {name}")
+    yield name
+    _execute(database, f"DROP DATABASE IF EXISTS {name}")
+
+
+def _execute(database: Database, statement: str) -> None:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)

@@ -1,0 +1,113 @@
+"""Raw values of both readers meet in one canonical value per type."""
+
+import datetime as dt
+import struct
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keymap.attributes import attribute, document, item_size, number
+from keymap.values import Json, UnsupportedType, converter, json_document, json_text, shortest_float32
+from tests.keymap.keymaps import column
+
+
+def convert(column_type: str, raw: object, charset: str | None = None) -> object:
+    return converter(column("c", column_type, charset=charset))(raw)
+
+
+@pytest.mark.parametrize(
+    ("column_type", "raws", "expected"),
+    [
+        ("bigint unsigned", [2**64 - 1], 2**64 - 1),
+        ("decimal(10,2)", [Decimal("12.30")], Decimal("12.30")),
+        ("double", [0.1], Decimal("0.1")),
+        ("float", [0.10000000149011612], Decimal("0.1")),
+        ("date", [dt.date(2024, 2, 29), "2024-02-29"], "2024-02-29"),
+        ("date", ["0000-00-00"], "0000-00-00"),
+        ("datetime", [dt.datetime(2024, 2, 29, 1, 2, 3), "2024-02-29 01:02:03"], "2024-02-29T01:02:03"),
+        ("datetime(3)", [dt.datetime(1, 2, 3, 4, 5, 6, 7000), "0001-02-03 04:05:06.007"], "0001-02-03T04:05:06.007"),
+        ("timestamp(6)", [dt.datetime(2024, 1, 1), "2024-01-01 00:00:00.000000"], "2024-01-01T00:00:00.000000Z"),
+        ("time", [dt.timedelta(hours=-838, minutes=-59, seconds=-59), "-838:59:59"], "-838:59:59"),
+        ("time(2)", [dt.timedelta(seconds=1, microseconds=20000), "00:00:01.02"], "00:00:01.02"),
+        ("set('a','b','c')", ["c,a", {"a", "c"}], ("a", "c")),
+        ("set('a','b')", ["", set()], ()),
+        ("json", ['{"b": 1, "a": [1.0, null]}', Json('{"a":[1,null],"b":1}')], Json('{"a":[1,null],"b":1}')),
+        ("binary(4)", [b"\x00\xff\x00\x00"], b"\x00\xff\x00\x00"),
+        ("varchar(9)", [None], None),
+    ],
+)
+def test_every_raw_shape_of_a_value_gives_one_canonical_value(column_type: str, raws: list, expected: object) -> None:
+    for raw in raws:
+        assert convert(column_type, raw) == expected
+
+
+@pytest.mark.parametrize("column_type", ["vector(3)", "uuid", "inet6", "varchar(10) /*M!100301 COMPRESSED*/"])
+def test_types_that_are_not_read_exactly_are_refused_by_name(column_type: str) -> None:
+    with pytest.raises(UnsupportedType, match="column c"):
+        convert(column_type, b"")
+
+
+def test_labels_in_another_charset_are_refused_unless_ascii_and_text_in_it_is_read() -> None:
+    assert convert("varchar(3)", "é", "latin1") == "é"
+    assert convert("enum('e')", "e", "latin1") == "e"
+    with pytest.raises(UnsupportedType):
+        convert("enum('é')", "é", "latin1")
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_float_is_the_shortest_text_that_is_the_same_float32(value: float) -> None:
+    assert struct.pack("f", float(shortest_float32(value))) == struct.pack("f", value)
+
+
+DOCUMENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(DOCUMENTS)
+def test_a_document_is_the_same_from_its_text_and_from_its_parts(value: object) -> None:
+    import json
+
+    assert json_document(value) == json_text(json.dumps(value))
+    assert json_text(json_document(value).text) == json_document(value)
+
+
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_number_is_exact_and_within_dynamodbs_range_or_text(value: int | Decimal) -> None:
+    ((kind, text),) = number(value).items()
+    assert Decimal(text) == value
+    if kind == "N":
+        assert len(Decimal(text).as_tuple().digits) <= 38
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (10**38 - 1, {"N": "9" * 38}),
+        (10**38 + 1, {"S": "1" + "0" * 37 + "1"}),
+        (Decimal("1E-131"), {"S": "1E-131"}),
+        (Decimal("-0.00"), {"N": "0"}),
+        ((), None),
+        (("a",), {"SS": ["a"]}),
+        (None, None),
+        ("", {"S": ""}),
+        (Json('{"a":[true,null,1.5]}'), {"M": {"a": {"L": [{"BOOL": True}, {"NULL": True}, {"N": "1.5"}]}}}),
+    ],
+)
+def test_attributes(value: object, expected: object) -> None:
+    assert attribute(value) == expected  # type: ignore[arg-type]
+
+
+def test_item_size_counts_names_and_values() -> None:
+    assert (
+        item_size({"ab": {"S": "é"}, "c": {"N": "1234"}, "d": document({"x": [True]})})
+        == 4 + (1 + 4) + 1 + 3 + 1 + 1 + 3 + 1 + 1
+    )

@@ -1,0 +1,77 @@
+"""What the documents and the files beside the code say is what the code does."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+
+from keymap.bookkeeping import Bookkeeping
+from keymap.patch import WHOLE
+from keymap.rules import parse_keymap
+from keyshift.cli.demo.shop import keymap_text
+from keyshift.cli.main import cli
+from keyshift.process.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+KEYMAP_MD = (ROOT / "docs" / "keymap.md").read_text(encoding="utf-8")
+
+
+def yaml_blocks(text: str) -> list[str]:
+    return [dedent(block) for block in re.findall(r"^ *```yaml\n(.*?)```", text, re.DOTALL | re.MULTILINE)]
+
+
+def test_the_readmes_settings_and_keymap_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, keymap = yaml_blocks(README)
+    (tmp_path / "keyshift.yaml").write_text(settings)
+    monkeypatch.setenv("SHOP_PASSWORD", "x")
+    assert load_settings(tmp_path / "keyshift.yaml").migration == "shop"
+    assert parse_keymap(keymap, "keymap.yaml").is_grouped("purchases")
+
+
+def test_the_keymap_languages_example_and_the_demos_are_valid() -> None:
+    (example,) = yaml_blocks(KEYMAP_MD)
+    for text in (example, keymap_text()):
+        assert set(parse_keymap(text, "keymap.yaml").tables) == {"shop.purchase", "shop.customer", "shop.orders"}
+
+
+def test_every_command_that_the_readme_shows_exists() -> None:
+    def exists(words: list[str]) -> bool:
+        command = cli
+        for word in words:
+            if not hasattr(command, "commands") or word not in command.commands:
+                return False
+            command = command.commands[word]
+        return True
+
+    text = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "ARCHITECTURE.md").read_text()
+    shown = set(re.findall(r"`keyshift ((?:[a-z]+)(?: [a-z]+)?)", text))
+    assert shown
+    assert [words for words in sorted(shown) if not exists(words.split())] == []
+
+
+def test_the_bookkeeping_table_names_the_attributes() -> None:
+    books = Bookkeeping()
+    named = set(re.findall(r"^\| `(_ks[^`]*)`", KEYMAP_MD, re.MULTILINE))
+    assert named == {books.migration, books.mark(WHOLE), books.mark("NAME"), books.revision}
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_compose_file_pins_its_images_stays_on_loopback_and_sets_the_binlog() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert set(services) == {"mysql", "dynamodb", "kinesis", "s3"}
+    for service in services.values():
+        _, _, tag = service["image"].rpartition(":")
+        assert tag not in {"", "latest"}
+        assert re.search(r"\d", tag)
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    options = set(services["mysql"]["command"])
+    assert {"--binlog-format=ROW", "--binlog-row-image=FULL", "--binlog-row-metadata=FULL", "--gtid-mode=ON"} <= options
+    assert services["mysql"]["image"].startswith("mysql:8.4")
