@@ -1,0 +1,286 @@
+"""The one door to boto3: clients with bounded waits, and what their errors mean.
+
+The clients are low-level ones; they may be used by many threads at once. Retries below this door are botocore's
+"standard" ones (a few, with a token bucket); what must not be given up on is retried above it, in keyshift/aws/retry.
+Parameter validation is off for DynamoDB: it costs as much as the rest of a call, and the service checks again.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ChecksumError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ResponseStreamingError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as ConnectionFailed
+from botocore.parsers import ResponseParserError
+
+from keymap.errors import KeyshiftError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+else:  # the stubs are a development dependency
+    DynamoDBClient = KinesisClient = S3Client = STSClient = Any
+
+__all__ = [
+    "BotoCoreError",
+    "ClientError",
+    "Clients",
+    "DynamoDBClient",
+    "KinesisClient",
+    "S3Client",
+    "STSClient",
+    "error_code",
+    "explain",
+    "explaining",
+    "guard_sends",
+    "is_throttle",
+    "is_transient",
+    "make_clients",
+]
+
+CONNECT_SECONDS_MAX = 5  # a handshake takes milliseconds; more means a blocked route
+# The slowest honest answer (a 16 MB batch, a 10 MB GetRecords) takes a few seconds. Both waits together stay below
+# apply.request_life_seconds: a write that we have given up on is then soon known to be over.
+READ_SECONDS_MAX = 20
+ATTEMPTS_MAX = 3  # of one call, below this door; botocore's own default for its standard mode
+CONNECTIONS_MAX = 64  # per service: more than any concurrency that our settings begin with
+
+# Conflicts with a transaction or another region's write are among them: a moment later the same call succeeds.
+THROTTLES = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+    }
+)
+_TRANSIENT_CODES = frozenset(
+    {"InternalError", "InternalFailure", "InternalServerError", "RequestTimeout", "ServiceUnavailable"}
+)
+_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+_LOST_OR_GARBLED = (
+    ConnectionFailed,
+    HTTPClientError,
+    IncompleteReadError,
+    ChecksumError,
+    ResponseStreamingError,
+    ResponseParserError,
+)
+
+
+class Clients:
+    """The clients of one process, each made when it is first used. close() ends their connections."""
+
+    def __init__(self, session: boto3.session.Session, endpoints: Mapping[str, str], connections_max: int) -> None:
+        self._session = session
+        self._endpoints = endpoints
+        self._connections_max = connections_max
+        self._made: dict[str, Any] = {}
+        self._lock = threading.Lock()  # making a client is not thread-safe in botocore
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """The low-level DynamoDB client: typed items, binary values are bytes."""
+        client: DynamoDBClient = self._client("dynamodb", parameter_validation=False)
+        return client
+
+    @property
+    def kinesis(self) -> KinesisClient:
+        """The Kinesis client."""
+        client: KinesisClient = self._client("kinesis")
+        return client
+
+    @property
+    def s3(self) -> S3Client:
+        """The S3 client; towards an endpoint of the settings with path addressing and no optional checksums."""
+        options: dict[str, Any] = {}
+        if "s3" in self._endpoints:
+            # Look-alikes seldom have a wildcard name in DNS, and some reject the checksums that AWS itself likes.
+            options = {"s3": {"addressing_style": "path"}, "request_checksum_calculation": "when_required"}
+        client: S3Client = self._client("s3", **options)
+        return client
+
+    @property
+    def sts(self) -> STSClient:
+        """The STS client: who we are."""
+        client: STSClient = self._client("sts")
+        return client
+
+    @property
+    def region(self) -> str | None:
+        """The region in use, None when nobody names one."""
+        return self._session.region_name
+
+    def close(self) -> None:
+        """End all connections. A client used afterwards is made anew."""
+        with self._lock:
+            made, self._made = list(self._made.values()), {}
+        for client in made:
+            client.close()
+
+    def _client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._make(service, options)
+            return self._made[service]
+
+    def _make(self, service: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+            connect_timeout=CONNECT_SECONDS_MAX,
+            read_timeout=READ_SECONDS_MAX,
+            max_pool_connections=self._connections_max,
+            tcp_keepalive=True,
+            user_agent_extra="keyshift",
+            **options,
+        )
+        try:
+            return self._session.client(
+                service,  # type: ignore[call-overload]  # the stubs have one overload per name
+                endpoint_url=self._endpoints.get(service),
+                config=config,
+            )
+        except (BotoCoreError, ValueError) as error:  # ValueError: botocore's word for an endpoint that is no URL
+            raise explain(error, f"making a client for {service}") from error
+
+
+def make_clients(
+    region: str | None = None,
+    endpoints: Mapping[str, str] | None = None,
+    *,
+    connections_max: int = CONNECTIONS_MAX,
+) -> Clients:
+    """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
+
+    Raises KeyshiftError when the AWS profile that the environment names does not exist.
+    """
+    try:
+        session = boto3.session.Session(region_name=region)
+    except BotoCoreError as error:
+        raise explain(error, "reading the AWS configuration") from error
+    return Clients(session, dict(endpoints or {}), connections_max)
+
+
+def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
+    """Call `check` right before each attempt to send a request of this client; what it raises reaches the caller.
+
+    The hook runs after signing and before every single attempt, botocore's own retries included, so a lease is looked
+    at when a request really leaves (docs/design, "Slots and patches": "after signing and before each send").
+    """
+
+    def before_send(**_event: Any) -> None:  # noqa: ANN401 - botocore's event arguments
+        check()
+
+    client.meta.events.register("before-send.dynamodb", before_send)
+
+
+def error_code(error: BaseException) -> str:
+    """The service's code of a ClientError, "" for any other exception."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+def is_throttle(error: BaseException) -> bool:
+    """Whether the service asked to slow down: nothing was done, and the same call will succeed later."""
+    return error_code(error) in THROTTLES
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may soon succeed, and *may have been done*: a lost or cut answer, a server's fault."""
+    if isinstance(error, SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return error_code(error) in _TRANSIENT_CODES or status in _TRANSIENT_STATUS
+    return isinstance(error, _LOST_OR_GARBLED)
+
+
+def explain(error: BaseException, doing: str) -> KeyshiftError:
+    """An error of AWS in the words of its reader: `doing` says what we were about ("creating stream x")."""
+    if isinstance(error, KeyshiftError):
+        return error
+    code = error_code(error)
+    if isinstance(error, ClientError):
+        text = str(error.response.get("Error", {}).get("Message") or "no message")
+        return KeyshiftError(f"{doing} failed: {code}: {text.rstrip('.')}", _remedy_for_code(code))
+    return KeyshiftError(f"{doing} failed: {str(error).rstrip('.')}", _remedy_for_error(error))
+
+
+@contextmanager
+def explaining(doing: str) -> Iterator[None]:
+    """Raise the errors of AWS within as KeyshiftErrors that say what we were about."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, doing) from error
+
+
+_CREDENTIALS = "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role)"
+_REMEDIES = {
+    "AccessDenied": "Allow the action on this resource to the identity in use (its IAM policy)",
+    "ExpiredToken": "Log in again: the session's token has expired",
+    "IncompleteSignature": _CREDENTIALS,
+    "InvalidAccessKeyId": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidSignature": f"{_CREDENTIALS} and this host's clock",
+    "MissingAuthenticationToken": _CREDENTIALS,
+    "NoSuchBucket": "Run `keyshift init`, or correct bucket.name",
+    "RequestExpired": "Set this host's clock",
+    "RequestTimeTooSkewed": "Set this host's clock",
+    "ResourceNotFound": "Run `keyshift init`, or correct the name, the region or the endpoint in the settings",
+    "SignatureDoesNotMatch": f"{_CREDENTIALS} and this host's clock",
+    "UnrecognizedClient": _CREDENTIALS,
+}
+
+
+def _remedy_for_code(code: str) -> str:
+    if code in THROTTLES:
+        return "The service is throttling: try again, or raise its limits"
+    return _REMEDIES.get(code.removesuffix("Exception"), "")
+
+
+_REMEDIES_BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    ((NoCredentialsError, PartialCredentialsError), _CREDENTIALS),
+    (ProfileNotFound, "Correct AWS_PROFILE, or add the profile to ~/.aws/config"),
+    (NoRegionError, "Set aws.region in the settings, or AWS_DEFAULT_REGION"),
+    (SSLError, "Check the endpoint's certificate; AWS_CA_BUNDLE names a file of CA certificates to trust"),
+    (
+        (EndpointConnectionError, ConnectTimeoutError),
+        "Check the endpoint in aws.endpoints, the region, and the network route (proxy, VPC endpoint)",
+    ),
+    (
+        (ConnectionFailed, HTTPClientError),
+        "The connection was lost: try again; if it stays so, check the network route and the endpoint",
+    ),
+    (ValueError, "Correct the URL in aws.endpoints"),
+)
+
+
+def _remedy_for_error(error: BaseException) -> str:
+    return next((remedy for kinds, remedy in _REMEDIES_BY_KIND if isinstance(error, kinds)), "")

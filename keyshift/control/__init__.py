@@ -1,0 +1,1 @@
+"""What the migration remembers: one DynamoDB table in which all its processes meet (docs/control-table)."""

@@ -1,0 +1,235 @@
+"""The bulk load's progress: which tables are dumped, which chunks are loaded. Replay opens on nothing else.
+
+A chunk is recorded after its object is in S3, and again after its rows are in DynamoDB; each record is written only
+while the writer's lease stands, in one transaction with a check of it. Chunks of a table are numbered from 1 without
+gaps; a table is dumped when its last chunk is recorded and the count is written down.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from keymap.errors import KeyshiftError
+from keymap.values import Canonical
+from keymap.wire import decode_value, dumps, encode_value, loads
+from keyshift.control.lease import DUMP, LOAD, Lease
+from keyshift.control.record import Changes, Check, Presence, Record
+from keyshift.control.store import PHASE, Conflict, Store
+
+FIRST_CHUNK: Final = 1
+NUMBER_DIGITS: Final = 8
+_ATTEMPTS_MAX: Final = 10
+_DUMPED_TABLE: Final = "dumped"
+
+Bound = tuple[Canonical, ...] | None
+
+
+class ChunkState(StrEnum):
+    """How far a chunk is. The values are stored."""
+
+    DUMPED = "dumped"
+    LOADED = "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a table: rows after `lower` up to `upper` in primary-key order (None: the table's end, on that side).
+
+    `rows` counts them; `object` is the S3 key, `sha256` of the object's bytes (hexadecimal), `bytes` its size; `uncut`
+    the number of leading primary-key columns whose groups the bounds do not cut (0: no promise).
+    """
+
+    table: str
+    number: int
+    lower: Bound
+    upper: Bound
+    rows: int
+    object: str
+    sha256: str
+    bytes: int
+    uncut: int
+    state: ChunkState = ChunkState.DUMPED
+
+
+def chunk_records(store: Store, table: str, *names: str) -> Iterator[Record]:
+    """The items of a table's chunks, by number; `names` limits the attributes."""
+    return store.query(_chunk_prefix(table), names=names)
+
+
+def chunk_number(record: Record) -> int:
+    """The chunk's number, from its item's name."""
+    return int(record.item.rpartition("#")[2])
+
+
+def record_dumped(lease: Lease, chunk: Chunk) -> None:
+    """Record that the chunk's object is complete in S3. `lease` is the one on "dump".
+
+    Recording the same content again changes nothing. Other content under the same number replaces it only while the
+    phase is load and the chunk is not loaded. Raises LeaseLost, and KeyshiftError where that is not so, or where the
+    table is recorded as dumped and has no such chunk.
+    """
+    _require_item(lease, DUMP)
+    if chunk.number < FIRST_CHUNK:
+        raise ValueError(f"chunks are numbered from {FIRST_CHUNK}")
+    store, item = lease.store, _chunk_item(chunk.table, chunk.number)
+    for _ in range(_ATTEMPTS_MAX):
+        before = store.get(item)
+        if before and before.text("sha256") == chunk.sha256:
+            return
+        if before and before.text("state") == ChunkState.LOADED:
+            raise _refused(chunk, "is loaded already, with other content")
+        checks = [lease.held_check(), _LOADING]
+        if before is None:
+            checks.append(Check(_table_item(chunk.table), {"state": Presence.ABSENT}))
+        if _swap(store, item, before, _attributes(chunk), checks):
+            return
+        _explain_refusal(lease, chunk, known=before is not None)
+    raise Conflict(item)
+
+
+def record_table_dumped(lease: Lease, table: str, chunks: int, rows: int) -> None:
+    """Record that chunks 1 to `chunks` are the whole table, with `rows` rows; 0 chunks for an empty one.
+
+    Raises LeaseLost, and KeyshiftError when the chunks recorded are not those, or when it was recorded otherwise.
+    """
+    _require_item(lease, DUMP)
+    store, item = lease.store, _table_item(table)
+    for _ in range(_ATTEMPTS_MAX):
+        before = store.get(item)
+        if before and before.text("state") == _DUMPED_TABLE:
+            _require_equal(table, (before.number("chunks"), before.number("rows")), (chunks, rows))
+            return
+        recorded = list(chunk_records(store, table))
+        _require_equal(table, (len(recorded), sum(one.number("rows") for one in recorded)), (chunks, rows))
+        changes: Changes = {"state": _DUMPED_TABLE, "chunks": chunks, "rows": rows}
+        if _swap(store, item, before, changes, [lease.held_check(), _LOADING]):
+            return
+        lease.renew()  # raises LeaseLost if that is why
+    raise Conflict(item)
+
+
+def record_loaded(lease: Lease, chunk: Chunk) -> None:
+    """Record that all rows of the chunk, as read from the object with this sha256, are in DynamoDB.
+
+    `lease` is the one on "load". Safe to repeat. Raises LeaseLost, and KeyshiftError when the chunk is not recorded as
+    dumped with that content (it was dumped anew meanwhile: load it again).
+    """
+    _require_item(lease, LOAD)
+    store, item = lease.store, _chunk_item(chunk.table, chunk.number)
+    for _ in range(_ATTEMPTS_MAX):
+        before = store.get(item)
+        if before is None or before.text("sha256") != chunk.sha256:
+            raise _refused(chunk, "is not recorded as dumped with the content that was loaded")
+        if before.text("state") == ChunkState.LOADED:
+            return
+        if _swap(store, item, before, {"state": ChunkState.LOADED.value}, [lease.held_check()]):
+            return
+        lease.renew()  # raises LeaseLost if that is why
+    raise Conflict(item)
+
+
+def chunks(store: Store, table: str) -> Iterator[Chunk]:
+    """All recorded chunks of a table, by number; read consistently, page by page."""
+    return map(_chunk, chunk_records(store, table))
+
+
+def dumped_chunks(store: Store, table: str) -> int | None:
+    """How many chunks the table has; None until it is completely dumped."""
+    record = store.get(_table_item(table))
+    return record.number("chunks") if record and record.text("state") == _DUMPED_TABLE else None
+
+
+def _swap(store: Store, item: str, before: Record | None, changes: Changes, checks: list[Check]) -> bool:
+    try:
+        store.swap(item, before, changes, checks=checks)
+    except Conflict:
+        return False
+    return True
+
+
+def _explain_refusal(lease: Lease, chunk: Chunk, *, known: bool) -> None:
+    """After a refused write: raise if the reason will not go away; return if reading again may help."""
+    lease.renew()
+    phase = lease.store.get(PHASE)
+    if phase is None or phase.text("phase") != _LOADING.expected["phase"]:
+        raise _refused(chunk, "can no longer be dumped: replay has been opened")
+    if not known and dumped_chunks(lease.store, chunk.table) is not None:
+        raise _refused(chunk, "comes after the end that is recorded for its table")
+
+
+def _refused(chunk: Chunk, why: str) -> KeyshiftError:
+    remedy = "`keyshift bulkload status` shows what is recorded; run the command again"
+    return KeyshiftError(f"chunk {chunk.number} of {chunk.table} {why}", remedy)
+
+
+def _require_equal(table: str, recorded: tuple[int, int], told: tuple[int, int]) -> None:
+    if recorded != told:
+        raise KeyshiftError(
+            f"table {table}: {recorded[0]} chunks with {recorded[1]} rows are recorded, "
+            f"and the dump says {told[0]} with {told[1]}",
+            "Run `keyshift bulkload dump` again",
+        )
+
+
+def _require_item(lease: Lease, item: str) -> None:
+    if lease.item != item:
+        raise ValueError(f"the lease `{item}` is needed here, not `{lease.item}`")
+
+
+def _table_item(table: str) -> str:
+    return f"table#{_escape(table)}"
+
+
+def _chunk_prefix(table: str) -> str:
+    return f"chunk#{_escape(table)}#"
+
+
+def _chunk_item(table: str, number: int) -> str:
+    return f"{_chunk_prefix(table)}{number:0{NUMBER_DIGITS}d}"
+
+
+def _escape(table: str) -> str:
+    """A table's name without '#', which may be part of one in MySQL, and separates here."""
+    return table.replace("%", "%25").replace("#", "%23")
+
+
+def _attributes(chunk: Chunk) -> Changes:
+    return {
+        "table": chunk.table,
+        "lower": _encode(chunk.lower),
+        "upper": _encode(chunk.upper),
+        "rows": chunk.rows,
+        "object": chunk.object,
+        "sha256": chunk.sha256,
+        "bytes": chunk.bytes,
+        "uncut": chunk.uncut,
+        "state": ChunkState.DUMPED.value,
+    }
+
+
+def _chunk(record: Record) -> Chunk:
+    return Chunk(
+        table=record.text("table"),
+        number=chunk_number(record),
+        lower=_decode(record.text("lower")),
+        upper=_decode(record.text("upper")),
+        rows=record.number("rows"),
+        object=record.text("object"),
+        sha256=record.text("sha256"),
+        bytes=record.number("bytes"),
+        uncut=record.number("uncut"),
+        state=ChunkState(record.text("state")),
+    )
+
+
+def _encode(bound: Bound) -> str:
+    return dumps(None if bound is None else [encode_value(value) for value in bound]).decode()
+
+
+def _decode(text: str) -> Bound:
+    values = loads(text)
+    return None if values is None else tuple(decode_value(value) for value in values)
+
+
+_LOADING: Final = Check(PHASE, {"phase": "load"})  # Phase.LOAD; that module imports this one

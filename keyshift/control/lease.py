@@ -1,0 +1,259 @@
+"""A lease: one process at a time may do a job. It lives in the item that it protects.
+
+Nobody compares wall clocks of two machines. The holder renews, each time changing the item; whoever wants the lease
+watches the item, and takes it over only after it has stayed the same for the lease's duration *on the watcher's own
+clock*, by a write on the condition that it is still the same. The holder, on its own clock, believes in its lease for
+that duration counted from before it *sent* the last renewal that succeeded; the watcher counts from after it *read*. So
+the holder always stops believing first. A lease that was released is taken at once.
+
+The clock counts suspend (keyshift/process/clock): a process that slept wakes up with a lease that it knows has run out.
+What it may have sent before is fenced by `fence`, a number that goes up with each acquisition, and, for writes that
+carry no condition, by waiting out the signature's validity after a take-over (`seconds_since_takeover`).
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from keymap.errors import KeyshiftError
+from keyshift.control.record import Changes, Check, Presence, Record, Value
+from keyshift.control.store import PHASE, Conflict, NotInitialised, Store
+
+DRIFT: Final = 1.01  # watchers wait this much longer: clocks of one rate differ by less than 0.1 %
+CAPTURE: Final = "capture"
+DUMP: Final = "dump"
+LOAD: Final = "load"
+CONSUMER: Final = "consumer"
+_NEVER: Final = float("-inf")
+_RENEW_ATTEMPTS: Final = 3  # one, and one more for each earlier write of ours that is found done after all
+
+
+class LeaseLost(KeyshiftError):
+    """This process may not go on: another one took the lease over, or it ran out, or the migration is gone."""
+
+    def __init__(self, item: str, owner: str, why: str) -> None:
+        remedy = "Nothing is lost; start this process again if it should be the active one"
+        super().__init__(f"{owner} no longer holds the lease `{item}`: {why}", remedy)
+
+
+class Verdict(Enum):
+    """What a look at a lease's item means for somebody who wants it."""
+
+    FREE = "free"  # never held, released, or our own from a write whose answer was lost
+    EXPIRED = "expired"  # watched unchanged for long enough
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Since when (own clock, seconds) the item has been seen with this nonce."""
+
+    nonce: str = ""
+    since: float = _NEVER
+
+    def look(self, record: Record, now: float) -> "Watch":
+        """The watch after a look that ended at `now`."""
+        return self if record.nonce == self.nonce else Watch(record.nonce, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The last take-over without release: its ordinal, and how long ago it was at least (own clock, seconds).
+
+    The age is a sum of durations, each measured by one holder on its own clock and written down with its renewals.
+    """
+
+    ordinal: int = 0
+    age: float = 0.0
+    since: float = _NEVER
+
+    def look(self, record: Record, now: float) -> "Takeover":
+        """What is known after a look that ended at `now`."""
+        ordinal = record.number("takeovers")
+        if ordinal == self.ordinal:
+            return self
+        return Takeover(ordinal, record.number("takeover_age_ms") / 1000, now)
+
+    def age_at(self, now: float) -> float | None:
+        """Seconds since the take-over, at least; None when there has never been one."""
+        return self.age + now - self.since if self.ordinal else None
+
+
+def judge(record: Record | None, token: str, watch: Watch, seconds: float, now: float) -> Verdict:
+    """Whether the lease may be taken. The holder's own duration counts too: it may be longer than ours."""
+    if record is None or not record.number("fence") or record.flag("released") or record.text("token") == token:
+        return Verdict.FREE
+    patience = max(seconds, record.number("lease_ms") / 1000) * DRIFT
+    return Verdict.EXPIRED if watch.nonce == record.nonce and now - watch.since >= patience else Verdict.HELD
+
+
+class Lease:
+    """One contender for the lease on an item. Threads may share it: writes of one lease happen one after another.
+
+    `owner` is for people (host and process id); `seconds` the lease's duration; `boottime` a clock in seconds that
+    counts suspend. Renew about three times per duration. `draw` makes the token that tells contenders apart.
+    """
+
+    def __init__(  # noqa: PLR0913 - clock and randomness are handed in
+        self,
+        store: Store,
+        item: str,
+        owner: str,
+        seconds: float,
+        boottime: Callable[[], float],
+        *,
+        draw: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self.store = store
+        self.item = item
+        self.owner = owner
+        self.seconds = seconds
+        self._boottime = boottime
+        self._token = draw()
+        self._watch = Watch()
+        self._takeover = Takeover()
+        self._record: Record | None = None
+        self._valid_until = _NEVER
+        self._lock = threading.RLock()
+
+    @property
+    def record(self) -> Record:
+        """The item as our last write left it. Raises LeaseLost when the lease is not held."""
+        if self._record is None:
+            raise LeaseLost(self.item, self.owner, "it was never acquired, was released, or is lost")
+        return self._record
+
+    @property
+    def fence(self) -> int:
+        """The number of this acquisition, above that of all earlier ones. Raises LeaseLost when not held."""
+        return self.record.number("fence")
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether this acquisition took the lease from a holder that had not released it. Raises LeaseLost."""
+        return self.record.flag("taken_over")
+
+    def valid(self) -> bool:
+        """Whether nobody else can hold the lease at this moment."""
+        return self._boottime() < self._valid_until
+
+    def check(self) -> None:
+        """Raise LeaseLost unless valid. Call it right before what must not happen without the lease."""
+        if not self.valid():
+            why = "it ran out before it was renewed (was the process asleep, or DynamoDB out of reach?)"
+            raise LeaseLost(self.item, self.owner, why if self._record else "it is not held")
+
+    def seconds_since_takeover(self) -> float | None:
+        """How long ago, at least, the lease was last taken over without release; None when it never was."""
+        return self._takeover.age_at(self._boottime())
+
+    def held_check(self) -> Check:
+        """The condition, for a write elsewhere, that this very acquisition still stands. Raises LeaseLost."""
+        return Check(self.item, {"token": self._token, "fence": self.fence, "released": False})
+
+    def try_acquire(self) -> bool:
+        """Take the lease if that is possible now; call it again and again, a few times per duration.
+
+        Raises NotInitialised when the migration is gone.
+        """
+        with self._lock:
+            if self.valid():
+                return True
+            before = self.store.get(self.item)
+            now = self._boottime()  # after the answer: the item was so no later than now
+            if before is not None:
+                self._watch = self._watch.look(before, now)
+                self._takeover = self._takeover.look(before, now)
+            verdict = judge(before, self._token, self._watch, self.seconds, now)
+            return verdict is not Verdict.HELD and self._take(before, expired=verdict is Verdict.EXPIRED)
+
+    def renew(self, **attributes: Value | None) -> None:
+        """Go on holding, and set `attributes` of the item (None removes) in the same write.
+
+        Raises LeaseLost when the lease is somebody else's now. Other errors leave it unknown whether the write was
+        done; `valid` then still counts from the last renewal that was answered, and the next call finds out.
+        """
+        with self._lock:
+            self._write(attributes)
+
+    def release(self) -> None:
+        """Let the next one take it at once. Do nothing that needs the lease from the moment of this call."""
+        with self._lock:
+            self._valid_until = _NEVER
+            if self._record is None:
+                return
+            try:
+                self._write({"released": True})
+            except LeaseLost:
+                return  # somebody has it already
+            finally:
+                self._record = None  # whatever became of the write: unreleased, it runs out
+
+    def _take(self, before: Record | None, *, expired: bool) -> bool:
+        started = self._boottime()
+        held = before or Record(self.item, {})
+        changes: dict[str, Value | None] = {
+            "owner": self.owner,
+            "token": self._token,
+            "fence": held.number("fence") + 1,
+            "renewals": held.number("renewals") + 1,
+            "released": False,
+            "lease_ms": round(self.seconds * 1000),
+        }
+        if expired:
+            changes |= {"takeovers": held.number("takeovers") + 1, "taken_over_at_ms": self.store.now_ms}
+            changes |= {"taken_over": True, "takeover_age_ms": 0}
+        elif held.text("token") != self._token or held.flag("released"):
+            changes |= {"taken_over": False}
+        try:
+            record = self.store.swap(self.item, before, changes, checks=[_ALIVE])
+        except Conflict:
+            self._require_alive()
+            return False
+        self._hold(record, started)
+        return True
+
+    def _write(self, attributes: Changes) -> None:
+        for _ in range(_RENEW_ATTEMPTS):
+            before, started = self.record, self._boottime()
+            age = self._takeover.age_at(started)
+            changes: dict[str, Value | None] = {"renewals": before.number("renewals") + 1, **attributes}
+            if age is not None:
+                changes["takeover_age_ms"] = int(age * 1000)
+            try:
+                self._hold(self.store.swap(self.item, before, changes), started)
+            except Conflict:
+                self._record = self._still_ours(before)
+            else:
+                return
+        raise self._lost("its item changes under our hands")
+
+    def _still_ours(self, before: Record) -> Record:
+        """The item, if an earlier write of ours that we believed failed is what changed it. Raises LeaseLost."""
+        current = self.store.get(self.item)
+        if current is None:
+            raise self._lost("the migration was destroyed")
+        same = (self._token, before.number("fence"), False)
+        if (current.text("token"), current.number("fence"), current.flag("released")) != same:
+            raise self._lost(f"{current.text('owner')} took it over (fence {current.number('fence')})")
+        return current
+
+    def _hold(self, record: Record, started: float) -> None:
+        self._record = record
+        self._valid_until = _NEVER if record.flag("released") else started + self.seconds
+        self._takeover = self._takeover.look(record, self._boottime())
+
+    def _lost(self, why: str) -> LeaseLost:
+        self._valid_until, self._record = _NEVER, None
+        return LeaseLost(self.item, self.owner, why)
+
+    def _require_alive(self) -> None:
+        if self.store.get(PHASE) is None:
+            message = f"migration {self.store.name} was destroyed while this process ran"
+            raise NotInitialised(message, "Run `keyshift init` to begin anew, and start this process again")
+
+
+_ALIVE: Final = Check(PHASE, {"phase": Presence.PRESENT})

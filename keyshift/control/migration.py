@@ -1,0 +1,169 @@
+"""A migration: a name, and one run of it; what `keyshift init` fixed, and what it created.
+
+Tables, lanes, stream and the keymap's digest are fixed for the run, because packs, items and the bulk load's files all
+depend on them. A second run of one name has another id and is another migration (docs/decisions/0002).
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from keymap.errors import KeyshiftError
+from keyshift.control.phase import initial_phase
+from keyshift.control.record import Changes, Record
+from keyshift.control.store import HEAD, PHASE, Conflict, NotInitialised, Store
+
+__all__ = [
+    "Migration",
+    "NotInitialised",
+    "Resource",
+    "create",
+    "draw_id",
+    "forget",
+    "load",
+    "record_created",
+    "require_digest",
+]
+
+FIRST_EPOCH = 1
+_ATTEMPTS_MAX = 10  # as many initialisers at once as nobody has
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that `keyshift init` created, and `destroy` therefore removes."""
+
+    kind: str  # "stream", "table", "bucket" or "control_table"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One run of a migration. `tables` are the captured ones, "db.table"; `created_at_ms` is for people."""
+
+    name: str
+    id: str
+    tables: tuple[str, ...]
+    lanes: int
+    digest: str
+    stream: str
+    bucket: str
+    prefix: str
+    created_at_ms: int = 0
+    epoch: int = FIRST_EPOCH
+    created: tuple[Resource, ...] = ()
+
+
+def draw_id(name: str, token_hex: Callable[[int], str] = secrets.token_hex) -> str:
+    """The id of a new run: the name, a dot, and 8 random hexadecimal digits."""
+    return f"{name}.{token_hex(4)}"
+
+
+def create(store: Store, migration: Migration) -> Migration:
+    """Record a new run, or return the one that is recorded under this name, whoever was first.
+
+    `migration.created` is not recorded (record_created does). Raises KeyshiftError where the recorded run differs in
+    what is fixed (tables, lanes, digest, stream, bucket, prefix), with all differences.
+    """
+    if migration.name != store.name:
+        raise ValueError(f"the store is migration {store.name}'s, not {migration.name}'s")
+    if store.head() is None:
+        with contextlib.suppress(Conflict):  # another init was first: ours is right only if it agrees with that one
+            store.create(migration.id, {HEAD: _head(migration), PHASE: initial_phase(migration.epoch)})
+    existing = load(store)
+    _require_same(existing, migration)
+    return existing
+
+
+def load(store: Store) -> Migration:
+    """The run that is recorded under the store's name. Raises NotInitialised.
+
+    While a `keyshift destroy` is under way (or was killed) the epoch is 0, and nothing but destroy will work.
+    """
+    head, phase = store.require_head(), store.get(PHASE)
+    return _migration(store.name, head, epoch=phase.number("epoch") if phase else 0)
+
+
+def require_digest(migration: Migration, digest: str) -> None:
+    """Raise KeyshiftError unless a process with the keymap of this digest may take part (design, "Migration")."""
+    if migration.digest != digest:
+        raise KeyshiftError(
+            f"migration {migration.name} was initialised with keymap {migration.digest[:12]}, "
+            f"and this process has keymap {digest[:12]}",
+            "Give this process the keymap of `keyshift init`; for a changed keymap, `keyshift destroy` and begin anew",
+        )
+
+
+def record_created(store: Store, resource: Resource) -> None:
+    """Remember that we created it. Safe to repeat, and beside another init. Raises NotInitialised."""
+    entry = f"{resource.kind}:{resource.name}"
+    for _ in range(_ATTEMPTS_MAX):
+        head = store.require_head()
+        created = head.texts("created")
+        if entry in created:
+            return
+        try:
+            store.swap(HEAD, head, {"created": (*created, entry)})
+        except Conflict:
+            continue
+        return
+    raise Conflict(HEAD)
+
+
+def forget(store: Store) -> None:
+    """Remove everything that the control table holds of the run. Safe to repeat; processes of the run stop by it."""
+    store.purge()
+
+
+def _head(migration: Migration) -> Changes:
+    return {
+        "id": migration.id,
+        "tables": migration.tables,
+        "lanes": migration.lanes,
+        "digest": migration.digest,
+        "stream": migration.stream,
+        "bucket": migration.bucket,
+        "prefix": migration.prefix,
+        "created_at_ms": migration.created_at_ms,
+    }
+
+
+def _migration(name: str, head: Record, epoch: int) -> Migration:
+    pairs = (entry.partition(":") for entry in head.texts("created"))
+    return Migration(
+        name=name,
+        id=head.text("id"),
+        tables=head.texts("tables"),
+        lanes=head.number("lanes"),
+        digest=head.text("digest"),
+        stream=head.text("stream"),
+        bucket=head.text("bucket"),
+        prefix=head.text("prefix"),
+        created_at_ms=head.number("created_at_ms"),
+        epoch=epoch,
+        created=tuple(Resource(kind, resource) for kind, _, resource in pairs),
+    )
+
+
+def _require_same(existing: Migration, wanted: Migration) -> None:
+    """Compare what a run fixes; its id, its creation and what was created are its own."""
+    same = replace(wanted, id=existing.id, created_at_ms=existing.created_at_ms, created=existing.created)
+    differences = [
+        f"{name} {_show(getattr(existing, name))}, now {_show(getattr(same, name))}"
+        for name in ("tables", "lanes", "digest", "stream", "bucket", "prefix")
+        if _comparable(getattr(existing, name)) != _comparable(getattr(same, name))
+    ]
+    if differences:
+        raise KeyshiftError(
+            f"migration {existing.name} is already initialised with {'; '.join(differences)}",
+            "Go back to those settings, choose another `migration` name, or `keyshift destroy` this one first",
+        )
+
+
+def _comparable(value: object) -> object:
+    return sorted(value) if isinstance(value, tuple) else value
+
+
+def _show(value: object) -> str:
+    return ", ".join(sorted(value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,103 @@
+"""How far the bulk load is, and what keeps replay from opening."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keyshift.control.chunks import FIRST_CHUNK, ChunkState, chunk_number, chunk_records, dumped_chunks
+from keyshift.control.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class TableProgress:
+    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded."""
+
+    table: str
+    chunks: int | None
+    dumped: int
+    loaded: int
+    rows_dumped: int
+    rows_loaded: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the table is loaded."""
+        return self.chunks is not None and self.loaded == self.dumped == self.chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All tables together, as Progress.tables tells them apart."""
+
+    tables: tuple[TableProgress, ...]
+
+    @property
+    def total(self) -> int:
+        """Chunks known so far; final once every table is dumped."""
+        return sum(table.dumped if table.chunks is None else table.chunks for table in self.tables)
+
+    @property
+    def dumped(self) -> int:
+        """Chunks recorded as dumped, the loaded ones among them."""
+        return sum(table.dumped for table in self.tables)
+
+    @property
+    def loaded(self) -> int:
+        """Chunks recorded as loaded."""
+        return sum(table.loaded for table in self.tables)
+
+    @property
+    def rows_dumped(self) -> int:
+        """Rows of the dumped chunks."""
+        return sum(table.rows_dumped for table in self.tables)
+
+    @property
+    def rows_loaded(self) -> int:
+        """Rows of the loaded chunks."""
+        return sum(table.rows_loaded for table in self.tables)
+
+    @property
+    def tables_dumped(self) -> int:
+        """Tables of which the last chunk is recorded."""
+        return sum(table.chunks is not None for table in self.tables)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is loaded."""
+        return all(table.complete for table in self.tables)
+
+
+def progress(store: Store, tables: Iterable[str]) -> Progress:
+    """How far the bulk load of these tables is. It reads every chunk's record: for a status, not for a tight loop."""
+    return Progress(tuple(_table_progress(store, table) for table in tables))
+
+
+def missing(store: Store, tables: Iterable[str]) -> list[str]:
+    """What keeps replay from opening, one phrase for each table or chunk; empty when everything is loaded."""
+    found: list[str] = []
+    for table in tables:
+        count = dumped_chunks(store, table)
+        if count is None:
+            found.append(f"table {table} is not dumped")
+            continue
+        states = {chunk_number(record): record.text("state") for record in chunk_records(store, table, "state")}
+        wanted = range(FIRST_CHUNK, FIRST_CHUNK + count)
+        found += [
+            f"chunk {number} of {table} is not loaded"
+            for number in sorted({*wanted, *states})
+            if states.get(number) != ChunkState.LOADED
+        ]
+    return found
+
+
+def _table_progress(store: Store, table: str) -> TableProgress:
+    count = dumped_chunks(store, table)  # before the chunks: never more chunks than are counted
+    records = list(chunk_records(store, table, "state", "rows"))
+    loaded = [record for record in records if record.text("state") == ChunkState.LOADED]
+    return TableProgress(
+        table=table,
+        chunks=count,
+        dumped=len(records),
+        loaded=len(loaded),
+        rows_dumped=sum(record.number("rows") for record in records),
+        rows_loaded=sum(record.number("rows") for record in loaded),
+    )

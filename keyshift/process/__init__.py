@@ -1,0 +1,1 @@
+"""What a process needs around its loop: settings, log, stop, backoff, clock."""

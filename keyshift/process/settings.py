@@ -1,0 +1,192 @@
+"""The settings of one migration: `keyshift.yaml`, overridden by the environment.
+
+A setting `source.host` is overridden by the variable `KEYSHIFT_SOURCE__HOST`. Every limit has its unit in its name and
+the reason for its default in its description; docs/settings.md shows them all, and a test keeps it equal to this file.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from keymap.errors import Problems
+from keyshift.process.sections import (
+    Amount,
+    AwsSettings,
+    BucketSettings,
+    EndpointSettings,
+    FilePath,
+    Section,
+    SourceSettings,
+    StreamSettings,
+    TlsSettings,
+    Whole,
+)
+from keyshift.process.settings_file import read_document, validate
+
+__all__ = [
+    "ApplySettings",
+    "AwsSettings",
+    "BucketSettings",
+    "BulkloadSettings",
+    "CaptureSettings",
+    "EndpointSettings",
+    "Settings",
+    "SourceSettings",
+    "StreamSettings",
+    "TlsSettings",
+    "VerifySettings",
+    "load_settings",
+]
+
+_MIGRATION = re.compile(r"^[a-z][a-z0-9-]{0,40}\Z")
+MEBIBYTE = 1024 * 1024
+
+
+class CaptureSettings(Section):
+    """The CDC daemon."""
+
+    server_id: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=2**32 - 1,
+        description="replica id towards the source, unique there; default: from the migration",
+    )
+    lease_seconds: Amount = Field(
+        default=10.0,
+        ge=1,
+        description="seconds without renewal before a standby takes over: ten heartbeats may fail first",
+    )
+    heartbeat_seconds: Amount = Field(
+        default=0.5,
+        gt=0,
+        description="seconds between heartbeats of an idle source: bounds how late a stop or lag is noticed",
+    )
+    log_interval_seconds: Amount = Field(default=10.0, gt=0, description="seconds between two status lines in the log")
+    buffer_bytes_max: Whole = Field(
+        default=64 * MEBIBYTE,
+        ge=MEBIBYTE,
+        description="bytes read ahead of Kinesis: keeps it busy, and the daemon under 256 MiB",
+    )
+    transaction_memory_bytes_max: Whole = Field(
+        default=16 * MEBIBYTE,
+        ge=0,
+        description="bytes of one open transaction in memory; what is beyond goes to spill_dir",
+    )
+    retry_seconds_max: Amount = Field(
+        default=30.0,
+        gt=0,
+        description="longest pause between tries to reach source or stream: soon back after an outage",
+    )
+    spill_dir: FilePath | None = Field(default=None, description="folder for large transactions; default: the system's")
+
+
+class BulkloadSettings(Section):
+    """Dump and load."""
+
+    chunk_rows: Whole = Field(
+        default=10_000,
+        ge=1,
+        description="rows read by one SELECT: well under a second, so that the source's history stays short",
+    )
+    load_concurrency: Whole = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="BatchWriteItem calls in flight: hides the round trip; more only helps real tables",
+    )
+    lease_seconds: Amount = Field(
+        default=10.0, ge=1, description="seconds without renewal before another loader may take over"
+    )
+    signature_validity_seconds: Amount = Field(
+        default=300.0,
+        ge=0,
+        description="seconds for which AWS may still accept a signed request: waited out after a lease was taken over",
+    )
+
+
+class ApplySettings(Section):
+    """Replay of the stream into DynamoDB."""
+
+    write_concurrency: Whole = Field(default=16, ge=1, le=256, description="guarded writes in flight per batch")
+    batch_records: Whole = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="records taken at a time: enough to fold changes of one item, soon written",
+    )
+    poll_seconds: Amount = Field(
+        default=0.2,
+        ge=0.2,
+        description="seconds between reads of one shard: Kinesis allows five reads per second and shard",
+    )
+    request_life_seconds: Amount = Field(
+        default=30.0,
+        gt=0,
+        description="seconds after which a write that was sent can no longer arrive: waited out at the switch",
+    )
+
+
+class VerifySettings(Section):
+    """The comparison of both sides."""
+
+    recheck_rounds: Whole = Field(
+        default=5,
+        ge=0,
+        description="times a difference is looked at again before it counts: changes in flight settle meanwhile",
+    )
+
+
+class Settings(Section):
+    """Everything that one migration needs to know."""
+
+    migration: str = Field(description="name of the migration: a letter, then up to 40 letters, digits or hyphens")
+    keymap: FilePath = Field(description="the keymap file; relative paths are relative to the settings file")
+    lanes: Whole = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="fixed number of lanes: at least shards times parallelization factor (here up to 6 shards of 10)",
+    )
+    control_table: str = Field(
+        default="keyshift-control",
+        pattern=r"^[a-zA-Z0-9_.-]{3,255}$",
+        description="the DynamoDB table that remembers; several migrations may share it",
+    )
+    source: SourceSettings
+    aws: AwsSettings = Field(default_factory=AwsSettings)
+    stream: StreamSettings = Field(default_factory=StreamSettings)
+    bucket: BucketSettings
+    capture: CaptureSettings = Field(default_factory=CaptureSettings)
+    bulkload: BulkloadSettings = Field(default_factory=BulkloadSettings)
+    apply: ApplySettings = Field(default_factory=ApplySettings)
+    verify: VerifySettings = Field(default_factory=VerifySettings)
+
+    @field_validator("migration")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not _MIGRATION.match(value):
+            raise ValueError("a lower-case letter, then up to 40 lower-case letters, digits and hyphens are expected")
+        return value
+
+    @model_validator(mode="after")
+    def _name_stream(self) -> Self:
+        if not self.stream.name:
+            self.__dict__["stream"] = self.stream.model_copy(update={"name": f"keyshift-{self.migration}"})
+        return self
+
+
+def load_settings(path: str | Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file at `path`, overridden by `environment` (default: the process's).
+
+    Raises Problems with every mistake at once, each with the line or the variable it stands in.
+    """
+    document = read_document(Path(path), os.environ if environment is None else environment, Settings)
+    context: dict[str, Any] = {"folder": Path(path).absolute().parent}
+    settings, problems = validate(Settings, document, context)
+    if settings is None or problems:
+        raise Problems(problems)
+    return settings

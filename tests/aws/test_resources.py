@@ -1,0 +1,284 @@
+"""Resources are made once however often they are asked for; only what carries our tag counts as ours."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from keymap.errors import KeyshiftError, Problems
+from keymap.targets import KeyAttribute, Target
+from keyshift.aws.clients import Clients, make_clients
+from keyshift.aws.ownership import wait_until
+from keyshift.aws.resources import (
+    StreamFacts,
+    bucket_exists,
+    check_stream,
+    delete_bucket,
+    delete_stream,
+    delete_table,
+    empty_bucket,
+    ensure_bucket,
+    ensure_control_table,
+    ensure_stream,
+    ensure_table,
+    stream_facts,
+    table_keys,
+)
+from keyshift.cli.demo.endpoints import Endpoints
+from keyshift.process.stop import Stop, Stopped
+from tests.servers.aws import unique
+from tests.servers.fault_proxy import FaultProxy, Rule
+from tests.servers.faults import duplicate, reset_after
+
+OURS, THEIRS = "shop.1234abcd", "other.00000000"
+PK, SK = KeyAttribute("pk", "S"), KeyAttribute("sk", "N")
+
+
+@pytest.fixture
+def name(clients: Clients) -> Iterator[str]:
+    """A name for a stream, a table and a bucket, whatever of them the test makes."""
+    name = unique("res")
+    yield name
+    delete_stream(clients.kinesis, name)
+    delete_table(clients.dynamodb, name)
+    delete_bucket(clients.s3, name, "keyshift")
+
+
+def _ensure(clients: Clients, name: str, owner: str = OURS, **changed: Any) -> bool:
+    wanted: dict[str, Any] = {"shards": 2, "on_demand": False, "retention_hours": 48, **changed}
+    return ensure_stream(clients.kinesis, name, owner, **wanted)
+
+
+def _target(name: str, *, sort_key: KeyAttribute | None = SK, capacity: int | None = None) -> Target:
+    return Target(name, PK, sort_key, "provisioned" if capacity else "on_demand", capacity, capacity)
+
+
+def _keeps_stream_tags(servers: str) -> bool:
+    return servers.endswith("+local")  # ministack ignores the tags of CreateStream
+
+
+def _keeps_table_tags(servers: str) -> bool:
+    return servers.endswith("+embedded")  # DynamoDB Local has no tags
+
+
+class TestStream:
+    def test_it_is_made_with_what_was_asked_and_is_active(self, clients: Clients, name: str) -> None:
+        assert stream_facts(clients.kinesis, name) is None
+        assert _ensure(clients, name)
+        facts = stream_facts(clients.kinesis, name)
+        assert facts
+        assert (facts.status, facts.shards, facts.on_demand, facts.retention_hours) == ("ACTIVE", 2, False, 48)
+
+    def test_on_demand_is_possible(self, clients: Clients, name: str) -> None:
+        assert _ensure(clients, name, on_demand=True)
+        facts = stream_facts(clients.kinesis, name)
+        assert facts
+        assert facts.on_demand
+
+    def test_a_second_time_changes_nothing_and_it_is_still_ours(self, clients: Clients, name: str) -> None:
+        """Killed after the create and before anybody remembered it: the next run must know whose it is."""
+        assert _ensure(clients, name)
+        assert _ensure(clients, name, shards=5)
+        facts = stream_facts(clients.kinesis, name)
+        assert facts
+        assert facts.shards == 2
+
+    def test_somebody_elses_is_used_and_not_ours(self, clients: Clients, name: str) -> None:
+        _ensure(clients, name, THEIRS)
+        assert not _ensure(clients, name)
+
+    def test_the_retention_of_ours_is_raised(self, clients: Clients, name: str) -> None:
+        _ensure(clients, name, retention_hours=24)
+        assert _ensure(clients, name, retention_hours=100)
+        facts = stream_facts(clients.kinesis, name)
+        assert facts
+        assert facts.retention_hours == 100
+
+    def test_the_retention_of_somebody_elses_is_a_problem_and_left_alone(self, clients: Clients, name: str) -> None:
+        _ensure(clients, name, THEIRS, retention_hours=24)
+        with pytest.raises(Problems, match=f"stream {name}: it keeps records 24 h"):
+            _ensure(clients, name)
+        facts = stream_facts(clients.kinesis, name)
+        assert facts
+        assert facts.retention_hours == 24
+
+    def test_more_retention_than_wanted_is_right(self, clients: Clients, name: str) -> None:
+        _ensure(clients, name, THEIRS, retention_hours=100)
+        assert not _ensure(clients, name, retention_hours=24)
+
+    @pytest.mark.parametrize("fault", [reset_after, duplicate])
+    def test_a_create_whose_answer_was_lost_is_ours_by_its_tag(
+        self, faulty: Clients, kinesis_faults: FaultProxy, name: str, servers: str, fault: Any
+    ) -> None:
+        kinesis_faults.rules = (Rule(fault, ("CreateStream",), times=1),)
+        assert _ensure(faulty, name, retention_hours=24) == _keeps_stream_tags(servers)
+
+    def test_lost_answers_to_every_call_end_in_the_same_stream(
+        self, faulty: Clients, kinesis_faults: FaultProxy, name: str, servers: str
+    ) -> None:
+        operations = ("AddTagsToStream", "IncreaseStreamRetentionPeriod", "ListTagsForStream", "DescribeStreamSummary")
+        kinesis_faults.rules = tuple(Rule(reset_after, (operation,), times=1) for operation in operations)
+        assert _ensure(faulty, name)
+        facts = stream_facts(faulty.kinesis, name)
+        assert facts
+        assert facts.retention_hours == 48
+        assert kinesis_faults.faults["reset_after"] == (3 if _keeps_stream_tags(servers) else 4)
+
+    def test_it_can_be_removed_and_made_again_at_once(self, clients: Clients, name: str) -> None:
+        _ensure(clients, name)
+        clients.kinesis.delete_stream(StreamName=name)  # not waited for
+        assert _ensure(clients, name)
+
+    def test_removing_it_waits_until_it_is_gone_and_may_be_repeated(
+        self, faulty: Clients, kinesis_faults: FaultProxy, name: str
+    ) -> None:
+        _ensure(faulty, name)
+        kinesis_faults.rules = (Rule(reset_after, ("DeleteStream",), times=1),)
+        delete_stream(faulty.kinesis, name)
+        assert stream_facts(faulty.kinesis, name) is None
+        delete_stream(faulty.kinesis, name)
+
+
+def test_a_wish_to_stop_ends_the_waiting() -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Stopped):
+        wait_until(lambda: False, "ever", stop)
+
+
+def test_a_wait_that_lasts_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keyshift.aws.ownership.READY_SECONDS_MAX", 0.1)
+    with pytest.raises(KeyshiftError, match="for stream s to become active"):
+        wait_until(lambda: False, "stream s to become active", Stop())
+
+
+@pytest.mark.parametrize(("distribution", "count"), [("", 0), ("USER_PARTITION_KEY", 0), ("AUTO", 1), ("NEWER", 1)])
+def test_a_stream_that_ignores_partition_keys_is_refused(distribution: str, count: int) -> None:
+    facts = StreamFacts("s", "ACTIVE", 2, on_demand=True, retention_hours=24, distribution=distribution)
+    assert len(check_stream(facts, 24)) == count
+
+
+def test_all_that_is_wrong_with_a_stream_is_told_at_once() -> None:
+    facts = StreamFacts("s", "ACTIVE", 2, on_demand=True, retention_hours=24, distribution="AUTO")
+    assert len(check_stream(facts, 48)) == 2
+
+
+class TestTable:
+    @pytest.mark.parametrize("sort_key", [SK, None])
+    def test_it_is_made_with_the_targets_key(self, clients: Clients, name: str, sort_key: KeyAttribute | None) -> None:
+        target = _target(name, sort_key=sort_key)
+        assert table_keys(clients.dynamodb, name) is None
+        assert ensure_table(clients.dynamodb, target, OURS)
+        assert table_keys(clients.dynamodb, name) == target.keys
+
+    def test_provisioned_capacity_is_what_the_keymap_says(self, clients: Clients, name: str) -> None:
+        ensure_table(clients.dynamodb, _target(name, capacity=7), OURS)
+        found = clients.dynamodb.describe_table(TableName=name)["Table"]["ProvisionedThroughput"]
+        assert (found["ReadCapacityUnits"], found["WriteCapacityUnits"]) == (7, 7)
+
+    def test_a_second_time_changes_nothing_and_it_is_ours_where_tags_are_kept(
+        self, clients: Clients, name: str, servers: str
+    ) -> None:
+        assert ensure_table(clients.dynamodb, _target(name), OURS)
+        assert ensure_table(clients.dynamodb, _target(name), OURS) == _keeps_table_tags(servers)
+
+    def test_somebody_elses_with_the_same_key_is_used_and_not_ours(self, clients: Clients, name: str) -> None:
+        ensure_table(clients.dynamodb, _target(name), THEIRS)
+        assert not ensure_table(clients.dynamodb, _target(name), OURS)
+
+    @pytest.mark.parametrize("other", [None, KeyAttribute("sk", "S"), KeyAttribute("other", "N")])
+    def test_another_key_is_a_problem_that_shows_both(
+        self, clients: Clients, name: str, other: KeyAttribute | None
+    ) -> None:
+        ensure_table(clients.dynamodb, _target(name, sort_key=other), THEIRS)
+        with pytest.raises(Problems, match=rf"table {name}: its key is \(pk S.*\), \(pk S, sk N\) is needed"):
+            ensure_table(clients.dynamodb, _target(name), OURS)
+
+    @pytest.mark.parametrize("fault", [reset_after, duplicate])
+    def test_a_create_whose_answer_was_lost_is_ours_by_its_tag(
+        self, faulty: Clients, dynamodb_faults: FaultProxy, name: str, servers: str, fault: Any
+    ) -> None:
+        dynamodb_faults.rules = (Rule(fault, ("CreateTable",), times=1),)
+        assert ensure_table(faulty.dynamodb, _target(name), OURS) == _keeps_table_tags(servers)
+
+    def test_the_control_table_has_the_key_that_the_control_part_uses(self, clients: Clients, name: str) -> None:
+        assert ensure_control_table(clients.dynamodb, name, OURS)
+        assert table_keys(clients.dynamodb, name) == (KeyAttribute("migration", "S"), KeyAttribute("item", "S"))
+
+    def test_removing_it_waits_until_it_is_gone_and_may_be_repeated(
+        self, faulty: Clients, dynamodb_faults: FaultProxy, name: str
+    ) -> None:
+        ensure_table(faulty.dynamodb, _target(name), OURS)
+        dynamodb_faults.rules = (Rule(reset_after, ("DeleteTable",), times=1),)
+        delete_table(faulty.dynamodb, name)
+        assert table_keys(faulty.dynamodb, name) is None
+        delete_table(faulty.dynamodb, name)
+        assert ensure_table(faulty.dynamodb, _target(name), OURS)
+
+
+class TestBucket:
+    def test_it_is_made_once_and_stays_ours(self, clients: Clients, name: str) -> None:
+        assert not bucket_exists(clients.s3, name)
+        assert ensure_bucket(clients.s3, name, OURS)
+        assert bucket_exists(clients.s3, name)
+        assert ensure_bucket(clients.s3, name, OURS)
+        assert not ensure_bucket(clients.s3, name, THEIRS)
+
+    def test_another_region_is_named_as_its_location(self, endpoints: Endpoints, name: str) -> None:
+        clients = make_clients("eu-central-1", endpoints.urls)
+        assert ensure_bucket(clients.s3, name, OURS)
+        assert clients.s3.get_bucket_location(Bucket=name)["LocationConstraint"] == "eu-central-1"
+
+    def test_one_of_the_account_is_used_and_not_ours(self, clients: Clients, name: str) -> None:
+        clients.s3.create_bucket(Bucket=name)
+        assert not ensure_bucket(clients.s3, name, OURS)
+
+    @pytest.mark.parametrize("fault", [reset_after, duplicate])
+    def test_a_create_whose_answer_was_lost_is_ours_by_its_tag(
+        self, faulty: Clients, s3_faults: FaultProxy, name: str, fault: Any
+    ) -> None:
+        s3_faults.rules = (Rule(fault, ("PUT",), times=1),)
+        assert ensure_bucket(faulty.s3, name, OURS)
+
+    def test_emptying_removes_what_is_under_our_prefix_and_nothing_else(self, clients: Clients, name: str) -> None:
+        ensure_bucket(clients.s3, name, OURS)
+        for key in ("keyshift/a", "keyshift/b/c", "keyshift2/d", "keyshift", "e"):
+            clients.s3.put_object(Bucket=name, Key=key, Body=b"x")
+        clients.s3.create_multipart_upload(Bucket=name, Key="keyshift/unfinished")
+        clients.s3.create_multipart_upload(Bucket=name, Key="other/unfinished")
+        assert empty_bucket(clients.s3, name, "keyshift") == 3
+        left = clients.s3.list_objects_v2(Bucket=name)["Contents"]
+        assert [one["Key"] for one in left] == ["e", "keyshift", "keyshift2/d"]
+        uploads = clients.s3.list_multipart_uploads(Bucket=name)["Uploads"]
+        assert [one["Key"] for one in uploads] == ["other/unfinished"]
+        clients.s3.abort_multipart_upload(Bucket=name, Key="other/unfinished", UploadId=uploads[0]["UploadId"])
+        _remove_all(clients, name)
+
+    def test_more_than_one_page_of_objects_is_removed(self, clients: Clients, name: str) -> None:
+        ensure_bucket(clients.s3, name, OURS)
+        for number in range(1005):
+            clients.s3.put_object(Bucket=name, Key=f"keyshift/{number}", Body=b"")
+        assert delete_bucket(clients.s3, name, "keyshift")
+
+    def test_a_bucket_with_other_objects_stays(self, clients: Clients, name: str) -> None:
+        ensure_bucket(clients.s3, name, OURS)
+        clients.s3.put_object(Bucket=name, Key="other", Body=b"x")
+        assert not delete_bucket(clients.s3, name, "keyshift")
+        assert bucket_exists(clients.s3, name)
+        _remove_all(clients, name)
+
+    def test_one_that_is_gone_may_be_removed_again(self, faulty: Clients, s3_faults: FaultProxy, name: str) -> None:
+        ensure_bucket(faulty.s3, name, OURS)
+        s3_faults.rules = (Rule(reset_after, ("DELETE",), times=1),)
+        assert delete_bucket(faulty.s3, name, "keyshift")
+        assert delete_bucket(faulty.s3, name, "keyshift")
+        assert empty_bucket(faulty.s3, name, "keyshift") == 0
+
+    def test_a_name_that_s3_refuses_is_a_clear_error(self, clients: Clients) -> None:
+        with pytest.raises(KeyshiftError, match=r"creating bucket 1\.2\.3\.4 failed"):
+            ensure_bucket(clients.s3, "1.2.3.4", OURS)
+
+
+def _remove_all(clients: Clients, name: str) -> None:
+    for one in clients.s3.list_objects_v2(Bucket=name).get("Contents", []):
+        clients.s3.delete_object(Bucket=name, Key=one["Key"])

@@ -1,0 +1,83 @@
+"""docs/control-table.md names every item and attribute that is written, with its type, and no other."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keyshift
+from keymap.position import Position
+from keymap.version import version
+from keyshift.control import barrier, shards
+from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
+from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
+from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
+from keyshift.control.migration import Resource, record_created
+from keyshift.control.phase import open_replay
+from keyshift.control.shards import ShardCheckpoint
+from keyshift.control.store import Store
+from keyshift.cutover.conduct import CUTOVER, _agreed
+from tests.control.conftest import TABLES, Clock
+from tests.control.test_chunks import chunk
+
+PAGE = Path(keyshift.__file__).parents[1] / "docs" / "control-table.md"
+Row = tuple[str, str, str]
+
+
+def documented() -> set[Row]:
+    rows = re.findall(r"^\| (.+?) \| `(\w+)` \| (\w+) \| \S.* \|$", PAGE.read_text(), re.MULTILINE)
+    return {
+        (item, attribute, kind)
+        for items, attribute, kind in rows
+        for item in (re.findall(r"`([^`]+)`", items) or [items])
+    }
+
+
+def taken_over(store: Store, item: str, clock: Clock) -> Lease:
+    first, second = (Lease(store, item, owner, 10.0, clock) for owner in ("a:1", "b:2"))
+    assert first.try_acquire()
+    assert not second.try_acquire()
+    clock.now += 10 * DRIFT + 0.1
+    assert second.try_acquire()
+    return second
+
+
+def a_whole_migration(store: Store, clock: Clock) -> None:
+    """Everything that is ever written."""
+    position = Position("binlog.000001", 4, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5")
+    capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
+    record_created(store, Resource("stream", "s"))
+    record_start(capture, position, "server")
+    mark_started(capture)
+    save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1))
+    for table in TABLES:
+        record_dumped(dump, chunk(1, table))
+        record_table_dumped(dump, table, 1, 10)
+        record_loaded(load, chunk(1, table))
+    load.renew()
+    open_replay(load, 0.0)
+    number = barrier.request(store, position)
+    barrier.mark_sent(capture, number, "", 1)
+    barrier.seen(store, number, 0)
+    shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
+
+
+def written(store: Store, dynamodb: Any) -> set[Row]:
+    found = dynamodb.scan(TableName=store.table, ConsistentRead=True)["Items"]
+    items = [item for item in found if item["migration"]["S"] in {store.name, store.id}]
+    return {(kind_of(item["item"]["S"]), name, next(iter(value))) for item in items for name, value in item.items()}
+
+
+def kind_of(item: str) -> str:
+    """An item's name without what varies."""
+    word, *rest = item.split("#")
+    names = {"barrier": ["NUMBER"], "chunk": ["TABLE", "NUMBER"], "table": ["TABLE"], "shard": ["STREAM", "SHARD"]}
+    return "#".join([word, *(names[word] if rest else [])])
+
+
+def test_the_table_of_attributes_is_complete_and_true(store: Store, dynamodb: Any, clock: Clock):
+    common = {row for row in documented() if row[0] in {"every item", "most items"}}
+    assert {name for _, name, _ in common} == {"migration", "item", "nonce", "at_ms"}
+    a_whole_migration(store, clock)
+    own = {row for row in written(store, dynamodb) if row[1:] not in {row[1:] for row in common}}
+    assert own == documented() - common
