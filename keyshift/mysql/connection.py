@@ -1,0 +1,162 @@
+"""The one door to PyMySQL: connections that read values in one agreed shape, and errors that say what to do.
+
+Every session speaks utf8mb4, lives in UTC and reads committed rows, whatever the server's defaults are, so that a value
+means the same on every connection. Dates and times come as MySQL's own text: it keeps what Python's types cannot hold
+(zero dates, 838 hours). A connection that could not be made raises a KeyshiftError with a remedy; what fails on an open
+connection raises PyMySQL's own MySQLError, and `is_lost` tells whether a new connection may help.
+"""
+
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from pymysql import MySQLError
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
+
+from keymap.errors import KeyshiftError
+from keyshift.process.settings import SourceSettings, TlsSettings
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+    Connection = pymysql.Connection[Cursor]
+else:
+    Connection = pymysql.Connection
+
+__all__ = [
+    "Connection",
+    "MySQLError",
+    "Unreachable",
+    "connect",
+    "connection_settings",
+    "error_number",
+    "is_lost",
+    "query",
+]
+
+Result = list[tuple[Any, ...]]
+
+_TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME)
+_CONVERSIONS = {key: value for key, value in conversions.items() if key not in _TEMPORAL}
+# Only what reading needs: no mode that pads CHAR, changes quoting or refuses the zero and invalid dates of old rows,
+# which are compared as keys.
+_SQL_MODE = "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES"
+
+_LOST = frozenset({2006, 2013, 2014, 2055, 1053, 1158, 1159, 1160, 1161, 1077, 1927, 4031, 0})
+_DENIED = frozenset({1044, 1045, 1698, 1130, 1862, 3118, 3955, 1820})
+_TLS_WANTED = 3159  # the server has require_secure_transport=ON
+_TLS_ERROR = 2026
+_UNKNOWN_DATABASE = 1049
+
+
+class Unreachable(KeyshiftError):
+    """No connection for now: the host, the network or a server that is starting. Trying again later is right."""
+
+
+def connect(source: SourceSettings, *, autocommit: bool = True, database: str | None = None) -> Connection:
+    """A new connection: utf8mb4, time zone UTC, READ COMMITTED, plain SQL mode, TLS as the settings say.
+
+    Raises Unreachable where a later try may succeed, KeyshiftError where only a person can help (credentials, TLS,
+    database). Neither shows a secret.
+    """
+    arguments = connection_settings(source)
+    try:
+        connection = pymysql.connect(**arguments, conv=_CONVERSIONS, autocommit=autocommit, database=database)
+    except (MySQLError, OSError, RuntimeError) as error:
+        raise _refusal(error, source) from error
+    try:
+        query(connection, f"SET SESSION time_zone = '+00:00', sql_mode = '{_SQL_MODE}', sql_quote_show_create = 1")
+        query(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    except MySQLError as error:
+        connection.close()
+        raise _refusal(error, source) from error
+    return connection
+
+
+def connection_settings(source: SourceSettings) -> dict[str, Any]:
+    """PyMySQL's arguments for this source, also for the binlog reader's own connection. A new dict each time.
+
+    It holds the password (read again, so that a rotated one is picked up): never log it.
+    """
+    settings: dict[str, Any] = {
+        "host": source.host,
+        "port": source.port,
+        "user": source.user,
+        "password": source.fresh_password().get_secret_value().encode(),  # PyMySQL would take text as latin1
+        "charset": "utf8mb4",
+        "connect_timeout": source.connect_timeout_seconds,
+        "read_timeout": source.read_timeout_seconds,
+        "write_timeout": source.read_timeout_seconds,
+    }
+    if source.tls.mode == "off":
+        return settings | {"ssl_disabled": True}
+    return settings | {"ssl": _tls_context(source.tls)}
+
+
+def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except (OSError, ssl.SSLError) as error:
+        message = f"the CA file {tls.ca} (source.tls.ca) cannot be used: {error.strerror or 'not PEM'}"
+        raise KeyshiftError(message, "Give a readable file with certificates in PEM format") from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates that MySQL makes itself lack newer extensions
+    if tls.mode == "required":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def query(connection: Connection, statement: str, arguments: Sequence[object] | None = None) -> Result:
+    """All rows of one statement. `arguments` replace %s; without them a % in the statement means itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return list(cursor.fetchall())
+
+
+def error_number(error: BaseException) -> int:
+    """The server's or PyMySQL's error number; 0 where there is none."""
+    number = error.args[0] if isinstance(error, MySQLError) and error.args else 0
+    return number if isinstance(number, int) else 0
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection itself is gone or unusable, so that the same work on a new one may succeed."""
+    if isinstance(error, pymysql.err.ProgrammingError | pymysql.err.IntegrityError | pymysql.err.DataError):
+        return False
+    return isinstance(error, MySQLError) and error_number(error) in _LOST
+
+
+def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
+    place = f"MySQL at {source.host}:{source.port}"
+    number = error_number(error)
+    cause = getattr(error, "original_exception", error)
+    if isinstance(cause, ssl.SSLError):
+        return _tls_refusal(cause, place, source.tls)
+    if number == _TLS_ERROR:
+        remedy = "Give the server a certificate, or set source.tls.mode to off where the network itself is trusted"
+        return KeyshiftError(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
+    if number == _TLS_WANTED:
+        return KeyshiftError(f"{place} accepts TLS only", "Set source.tls.mode to verify or required")
+    if number in _DENIED:
+        remedy = "Check source.user and the password, and that the user may log in from this host"
+        if source.tls.mode == "off":
+            remedy += ", or set source.tls.mode: it is off, and a user or server that demands TLS may refuse like this"
+        return KeyshiftError(f"{place} refuses the user {source.user!r} (error {number})", remedy)
+    if number == _UNKNOWN_DATABASE:
+        return KeyshiftError(f"{place} has no such database (error {number})", "Check the names in the keymap")
+    reason = error.args[1] if len(error.args) > 1 else str(error)
+    remedy = "Check source.host and source.port, that the server runs, and that a firewall lets this host through"
+    return Unreachable(f"{place} cannot be reached: {reason}", remedy)
+
+
+def _tls_refusal(cause: ssl.SSLError, place: str, tls: TlsSettings) -> KeyshiftError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = (
+            "Give the CA that signed it as source.tls.ca, use the name in the certificate as source.host, "
+            "or set source.tls.mode to required (encrypted, unchecked)"
+        )
+        return KeyshiftError(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
+    remedy = "Check the server's TLS versions, or set source.tls.mode"
+    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={tls.mode}): {cause.reason}", remedy)

@@ -1,0 +1,110 @@
+"""What the source server is and says of itself: flavour, version, identity, variables, and its binlog position."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from keymap.errors import KeyshiftError
+from keymap.gtid import GtidSet
+from keymap.position import Position
+from keyshift.mysql.connection import Connection, MySQLError, Result, error_number, query
+
+Flavour = Literal["mysql", "mariadb"]
+
+_PARSE_ERROR, _NOT_LOGGING = 1064, 1381
+_DENIED = frozenset({1044, 1142, 1143, 1227})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """One server at one moment.
+
+    `variables` are its global variables by lower-case name; `identity` tells servers apart (not runs of one server).
+    """
+
+    flavour: Flavour
+    version: tuple[int, ...]
+    identity: str
+    variables: Mapping[str, str]
+
+    @property
+    def gtid(self) -> bool:
+        """Whether positions have a MySQL GTID set. MariaDB's GTIDs are another thing and not used."""
+        return self.flavour == "mysql" and self.variables.get("gtid_mode") == "ON"
+
+    @property
+    def name(self) -> str:
+        """Product and version, for people."""
+        product = "MariaDB" if self.flavour == "mariadb" else "MySQL"
+        return f"{product} {'.'.join(map(str, self.version))}"
+
+
+@dataclass(frozen=True, slots=True)
+class BinlogStatus:
+    """The end of the binlog, and the databases that the server is told to log or not to log ("" = no such filter)."""
+
+    file: str
+    offset: int
+    do_db: str
+    ignore_db: str
+
+
+def read_facts(connection: Connection) -> ServerFacts:
+    """The server's facts, now."""
+    variables = {str(name).lower(): str(value) for name, value in query(connection, "SHOW GLOBAL VARIABLES")}
+    text = variables["version"]
+    flavour: Flavour = "mariadb" if "mariadb" in text.lower() else "mysql"
+    return ServerFacts(flavour, version_of(text), identity_of(variables), variables)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """``10.11.6-MariaDB-log`` is (10, 11, 6). MariaDB's historic prefix ``5.5.5-`` is not part of it."""
+    found = re.match(r"(?:5\.5\.5-)?(\d+(?:\.\d+)*)", text)
+    return tuple(map(int, found.group(1).split("."))) if found else ()
+
+
+def identity_of(variables: Mapping[str, str]) -> str:
+    """MySQL's `server_uuid`, MariaDB's `server_uid`, or, where a server has neither, what tells it from others."""
+    if uuid := variables.get("server_uuid"):
+        return uuid
+    if uid := variables.get("server_uid"):
+        return f"{uid}:{variables.get('server_id', '')}"  # derived from host and port: two in containers may share it
+    return f"server_id:{variables.get('server_id')}:{variables.get('hostname')}:{variables.get('port')}"
+
+
+def read_status(connection: Connection, facts: ServerFacts) -> BinlogStatus:
+    """The end of the binlog. Raises KeyshiftError where there is none, or where asking for it is not permitted."""
+    try:
+        rows = _status_rows(connection, facts)
+    except MySQLError as error:
+        if error_number(error) in _DENIED:
+            privilege = "BINLOG MONITOR" if facts.flavour == "mariadb" else "REPLICATION CLIENT"
+            message = "the source's user may not ask for the binlog position"
+            raise KeyshiftError(message, f"Run: GRANT {privilege} ON *.* TO the user") from error
+        raise
+    if not rows:
+        raise KeyshiftError("the source writes no binlog (log_bin=OFF)", "Switch it on with log_bin and restart it")
+    file, offset, do_db, ignore_db, *_ = rows[0]
+    return BinlogStatus(str(file), int(offset), str(do_db or ""), str(ignore_db or ""))
+
+
+def _status_rows(connection: Connection, facts: ServerFacts) -> Result:
+    if facts.flavour == "mysql" and facts.version >= (8, 2):
+        return query(connection, "SHOW BINARY LOG STATUS")  # the other form is gone from 8.4 on
+    return query(connection, "SHOW MASTER STATUS")
+
+
+def read_position(connection: Connection, facts: ServerFacts) -> Position:
+    """The end of the binlog, for a barrier: everything committed before this call is contained in it.
+
+    It runs ahead of what SELECT sees (docs/design, "Version"): never start reading rows or changes from it.
+    """
+    status = read_status(connection, facts)
+    return Position(status.file, status.offset, read_gtid_executed(connection) if facts.gtid else "")
+
+
+def read_gtid_executed(connection: Connection) -> str:
+    """MySQL's executed GTID set in canonical text. A transaction is in it only once SELECT sees it."""
+    ((text,),) = query(connection, "SELECT @@global.gtid_executed")
+    return str(GtidSet(text))

@@ -1,0 +1,247 @@
+"""May this server be captured without losing anything silently? Pure rules over what keyshift.mysql.evidence gathered.
+
+Each rule is one way in which a source hides changes from the binlog, shows them in a form that cannot be read exactly,
+or purges them too early (docs/design, "Nothing is lost silently"). All problems come at once, each with what to do.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from keymap.errors import Problem
+from keymap.schema import TableSchema
+from keymap.values import UnsupportedType, converter
+from keyshift.mysql.connection import Connection
+from keyshift.mysql.evidence import Evidence, gather
+from keyshift.mysql.facts import ServerFacts
+from keyshift.mysql.grants import global_privileges, has
+from keyshift.mysql.keys import REMEDY as KEY_REMEDY
+from keyshift.mysql.keys import usable
+from keyshift.mysql.select import quote_table
+
+SERVER = "server"
+RETENTION_HOURS_MIN = 24  # less does not survive one night of an outage
+_TAG = re.compile(r":[a-z_]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """`errors` must be mended before capture; `warnings` are risks that somebody should know of."""
+
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def preflight(connection: Connection, tables: Iterable[str], *, retention_hours: int) -> Findings:
+    """Ask the server and judge. `retention_hours` is the stream's retention: the binlog must last as long."""
+    return judge(gather(connection, tables), retention_hours=retention_hours)
+
+
+def judge(evidence: Evidence, *, retention_hours: int) -> Findings:
+    """All problems of this evidence."""
+    if age := list(_too_old(evidence.facts)):
+        return Findings(tuple(age), ())  # all else would be noise
+    errors = [problem for rule in _SERVER_RULES for problem in rule(evidence)]
+    errors += _retention(evidence, max(RETENTION_HOURS_MIN, retention_hours))
+    errors += [problem for table in evidence.tables for problem in _table(evidence, table)]
+    return Findings(tuple(errors), tuple(_warnings(evidence)))
+
+
+def _too_old(facts: ServerFacts) -> Iterator[Problem]:
+    if "binlog_row_metadata" not in facts.variables:
+        needed = "MariaDB 10.5" if facts.flavour == "mariadb" else "MySQL 8.0"
+        what = f"{facts.name} is too old: its binlog does not describe its rows (no binlog_row_metadata)"
+        yield Problem(SERVER, what, f"Upgrade to {needed} or newer, or capture from a newer replica with a binlog")
+
+
+# Variable, the value it must have, what goes wrong otherwise, how to set it. A variable that a server does not have is
+# a feature that it does not have.
+_VARIABLES = (
+    ("binlog_format", "ROW", "changes are logged as statements, not as rows", "SET GLOBAL binlog_format = 'ROW'"),
+    ("binlog_row_image", "FULL", "rows are logged without all their columns", "SET GLOBAL binlog_row_image = 'FULL'"),
+    (
+        "binlog_row_metadata",
+        "FULL",
+        "rows are logged without column names, signs and character sets",
+        "SET GLOBAL binlog_row_metadata = 'FULL'",
+    ),
+    (
+        "binlog_row_value_options",
+        "",
+        "changes of JSON columns are logged in part only",
+        "SET GLOBAL binlog_row_value_options = ''",
+    ),
+    (
+        "binlog_transaction_compression",
+        "OFF",
+        "compressed transactions are not read yet",
+        "SET GLOBAL binlog_transaction_compression = OFF",
+    ),
+    ("log_bin_compress", "OFF", "compressed events are not read yet", "SET GLOBAL log_bin_compress = OFF"),
+    (
+        "binlog_checksum",
+        "CRC32",
+        "without checksums the row metadata is read wrongly",
+        "SET GLOBAL binlog_checksum = 'CRC32'",
+    ),
+)
+_PERSIST = "and keep it in the server's configuration (RDS: parameter group). Sessions that are open keep the old value"
+
+
+def _binlog(evidence: Evidence) -> Iterator[Problem]:
+    variables = evidence.facts.variables
+    if variables.get("log_bin") != "ON":
+        remedy = "Set log_bin in the server's configuration and restart it (RDS: switch on automated backups)"
+        yield Problem(SERVER, "it writes no binlog (log_bin=OFF)", remedy)
+    for name, wanted, what, command in _VARIABLES:
+        value = variables.get(name, wanted)
+        if value.upper() != wanted:
+            yield Problem(SERVER, f"{what} ({name}={value})", f"Run: {command}; {_PERSIST}")
+    if variables.get("server_id") == "0":
+        yield Problem(SERVER, "server_id is 0, so no replica may connect", "Run: SET GLOBAL server_id = 1")
+    if _TAG.search(variables.get("gtid_executed", "")):
+        what = "it has transactions with tagged GTIDs, which are not read yet"
+        yield Problem(
+            SERVER, what, "Stop using tags (gtid_next='AUTOMATIC:tag') and capture from a server without them"
+        )
+
+
+def _filters(evidence: Evidence) -> Iterator[Problem]:
+    if evidence.status and (evidence.status.do_db or evidence.status.ignore_db):
+        what = f"it logs some databases only (binlog-do-db={evidence.status.do_db!r}, "
+        what += f"binlog-ignore-db={evidence.status.ignore_db!r})"
+        yield Problem(SERVER, what, "Remove binlog-do-db and binlog-ignore-db from its configuration and restart it")
+    logs_replicated = evidence.facts.variables.get("log_slave_updates", "ON")
+    if evidence.replica and evidence.facts.variables.get("log_replica_updates", logs_replicated) != "ON":
+        what = "it is a replica that does not log the changes it applies (log_replica_updates=OFF)"
+        yield Problem(SERVER, what, "Set log_replica_updates (log_slave_updates) to ON and restart it")
+
+
+_FOR_THE_LOCK = "which the start of capture needs: without GTIDs it locks the tables for an instant"
+
+
+def _grants(evidence: Evidence) -> Iterator[Problem]:
+    privileges, mariadb = global_privileges(evidence.grants), evidence.facts.flavour == "mariadb"
+    if not has(privileges, "REPLICATION SLAVE", "REPLICATION REPLICA"):
+        yield _missing_grant("REPLICATION SLAVE", "which reading the binlog needs")
+    client = "BINLOG MONITOR" if mariadb else "REPLICATION CLIENT"
+    if not has(privileges, client, "REPLICATION CLIENT"):
+        yield _missing_grant(client, "which asking for the binlog's position needs")
+    if mariadb or evidence.facts.gtid:
+        return  # the start of capture needs no lock
+    if not has(privileges, "RELOAD", "FLUSH_TABLES"):
+        yield _missing_grant("RELOAD", _FOR_THE_LOCK)
+    if not has(privileges, "LOCK TABLES"):
+        yield _missing_grant("LOCK TABLES", _FOR_THE_LOCK)
+
+
+def _missing_grant(privilege: str, why: str) -> Problem:
+    return Problem(
+        SERVER,
+        f"the user lacks {privilege}, {why}",
+        f"Run: GRANT {privilege} ON *.* TO the user (see SELECT CURRENT_USER())",
+    )
+
+
+def _xa(evidence: Evidence) -> Iterator[Problem]:
+    if evidence.prepared_xa:
+        what = f"{evidence.prepared_xa} XA transactions are prepared: their rows are in the binlog before their outcome"
+        yield Problem(SERVER, what, "End them (XA RECOVER lists them; XA COMMIT or XA ROLLBACK) and use none meanwhile")
+
+
+_SERVER_RULES: tuple[Callable[[Evidence], Iterator[Problem]], ...] = (_binlog, _filters, _grants, _xa)
+
+
+def binlog_retention_hours(facts: ServerFacts) -> float | None:
+    """For how long the server keeps its binlog files; None: forever."""
+    variables = facts.variables
+    seconds = float(variables.get("binlog_expire_logs_seconds", 0))
+    days = float(variables.get("expire_logs_days", 0))
+    if variables.get("binlog_expire_logs_auto_purge") == "OFF" or not (seconds or days):
+        return None
+    return (seconds or days * 86_400) / 3_600
+
+
+def _retention(evidence: Evidence, wanted: int) -> Iterator[Problem]:
+    if evidence.rds:
+        hours = evidence.rds_retention_hours
+        if hours is None or hours < wanted:
+            kept = "as short as possible" if hours is None else f"for {hours} hours"
+            what = f"RDS keeps the binlog {kept}; {wanted} hours are needed to survive the load and an outage"
+            yield Problem(SERVER, what, f"Run: CALL mysql.rds_set_configuration('binlog retention hours', {wanted})")
+        return
+    kept_hours = binlog_retention_hours(evidence.facts)
+    if kept_hours is not None and kept_hours < wanted:
+        what = f"the binlog is kept for {kept_hours:g} hours; {wanted} are needed to survive the load and an outage"
+        yield Problem(SERVER, what, f"Run: SET GLOBAL binlog_expire_logs_seconds = {wanted * 3600}; {_PERSIST}")
+
+
+def _table(evidence: Evidence, table: str) -> Iterator[Problem]:
+    where, schema = f"table {table}", evidence.schemas.get(table)
+    if schema is None:
+        what = "it does not exist as a plain table, or the user may not see it (names are compared with their case)"
+        yield Problem(where, what, f"Correct the name, or run: GRANT SELECT ON {quote_table(table)} TO the user")
+        return
+    if table in evidence.unreadable:
+        what = "the user may not read all its columns"
+        yield Problem(where, what, f"Run: GRANT SELECT ON {quote_table(table)} TO the user")
+    if schema.engine.upper() != "INNODB":
+        what = f"its engine {schema.engine} has no transactions, so a ROLLBACK leaves changes behind"
+        yield Problem(where, what, f"Run: ALTER TABLE {quote_table(table)} ENGINE = InnoDB")
+    yield from _primary_key(evidence, schema)
+    yield from _columns(schema)
+    yield from _cascades(evidence, table)
+
+
+def _primary_key(evidence: Evidence, schema: TableSchema) -> Iterator[Problem]:
+    where, parts = f"table {schema.full_name}", evidence.keys.get(schema.full_name, ())
+    if not schema.primary_key:
+        remedy = f"Run: ALTER TABLE {quote_table(schema.full_name)} ADD PRIMARY KEY (its identifying columns)"
+        yield Problem(where, "it has no primary key, so its rows cannot be told from each other", remedy)
+    if any(part.prefix for part in parts):
+        names = ", ".join(part.column for part in parts if part.prefix)
+        what = f"its primary key holds a prefix of {names} only, so it cannot be read in the order of its key"
+        yield Problem(where, what, "Make the column short enough to be in the key whole")
+    if len({part.descending for part in parts}) > 1:
+        what = "its primary key sorts some columns up and some down, so it cannot be read in the order of its key"
+        yield Problem(where, what, "Sort all its columns the same way")
+    for name in schema.primary_key:
+        if not usable(schema.column(name)):
+            what = f"its primary key holds {name} of type {schema.column(name).data_type.upper()}, by which a row "
+            yield Problem(where, what + "cannot be found again exactly", KEY_REMEDY)
+
+
+def _columns(schema: TableSchema) -> Iterator[Problem]:
+    for column in schema.columns:
+        try:
+            converter(column)
+        except UnsupportedType as refusal:
+            yield Problem(f"table {schema.full_name}", refusal.message, refusal.remedy)
+
+
+def _logs_cascades(facts: ServerFacts) -> bool:
+    if facts.flavour != "mysql" or facts.version < (9, 6):
+        return False
+    return facts.variables.get("innodb_native_foreign_keys", "OFF") != "ON"
+
+
+def _cascades(evidence: Evidence, table: str) -> Iterator[Problem]:
+    if _logs_cascades(evidence.facts):
+        return
+    for key in evidence.foreign_keys:
+        if key.table == table and key.changes_rows:
+            what = f"its foreign key {key.name} to {key.parent} changes rows (ON UPDATE {key.on_update}, "
+            what += f"ON DELETE {key.on_delete}) without a trace in the binlog"
+            remedy = "Make it RESTRICT and let the application change the rows, or use MySQL 9.6 or newer"
+            yield Problem(f"table {table}", what, remedy)
+
+
+def _warnings(evidence: Evidence) -> Iterator[Problem]:
+    variables = evidence.facts.variables
+    for name in ("sync_binlog", "innodb_flush_log_at_trx_commit"):
+        if variables.get(name, "1") != "1":
+            what = f"{name}={variables[name]}: a crash may lose transactions that were captured already"
+            yield Problem(SERVER, what, f"Run: SET GLOBAL {name} = 1")
+    if evidence.prepared_xa is None:
+        what = "the user may not ask for prepared XA transactions, so their absence is not proven"
+        yield Problem(SERVER, what, "Run: GRANT XA_RECOVER_ADMIN ON *.* TO the user, or make sure that none is used")
