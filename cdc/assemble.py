@@ -1,0 +1,260 @@
+"""The grammar of transactions: events in, whole committed transactions out. Nothing leaves before the end is read.
+
+MariaDB logs rows of transactions that then end in ROLLBACK, `ROLLBACK TO` a savepoint takes logged rows back, and XA
+logs rows at PREPARE, long before its outcome; so a transaction's changes wait here until its last event says what
+became of it (docs/design, "Version"). The grammar differs between servers:
+
+* MySQL: a GTID (anonymous ones too), then either BEGIN ... Xid or COMMIT or ROLLBACK, or one statement and no end.
+* MariaDB: a GTID that says which of the two it is; no BEGIN.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdc import statements
+from cdc.entries import Entries, Entry, Mark
+from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
+from keymap.change import Change, Source
+from keymap.errors import KeyshiftError
+from keymap.gtid import GtidSet
+from keymap.lanes import lanes_of
+from keymap.position import Position, file_number
+from keymap.rules import Keymap
+from keymap.version import version
+from keymap.wire import PACK_BYTES_MAX, encode_change
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A committed transaction with captured changes. `end` is the position behind it, `timestamp` in seconds.
+
+    `entries` are its changes in order; whoever has read them closes them.
+    """
+
+    entries: Entries
+    end: Position
+    gtid: str
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What is the same for all changes of one run of capture. `server` is the source's identity.
+
+    `memory_bytes_max` of one open transaction are held in memory, the rest in a file in `spill_dir`.
+    """
+
+    keymap: Keymap
+    lanes: int
+    epoch: int
+    server: str
+    memory_bytes_max: int
+    spill_dir: Path | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The group of events that is open. `begun`: its end will be marked; until then it may be a single statement."""
+
+    gtid: str
+    entries: Entries
+    begun: bool
+    timestamp: int = 0
+    savepoints: dict[str, Mark] = field(default_factory=dict)
+
+
+class Assembler:
+    """Fed with every event in order, beginning at `start`, which is between two transactions.
+
+    `gtids` says whether the source has MySQL's GTIDs, so that `start.gtid_set` is complete, even if empty. After an
+    error it is of no more use: begin anew at `position`.
+    """
+
+    def __init__(self, capture: Capture, start: Position, *, gtids: bool) -> None:
+        self._capture = capture
+        self._tables = statements.Tables(capture.keymap.tables)
+        self._start = start
+        self._file, self._end = start.file, start.offset
+        self._gtids = GtidSet(start.gtid_set) if gtids else None
+        self._gtid_text = start.gtid_set
+        self._group: _Group | None = None
+
+    @property
+    def position(self) -> Position:
+        """Behind the last complete transaction, whatever tables it was about."""
+        if self._gtids is not None and not self._gtid_text:
+            self._gtid_text = str(self._gtids)
+        return Position(self._file, self._end, self._gtid_text)
+
+    def feed(self, event: Event) -> Transaction | None:
+        """Take the next event; gives the transaction that it committed, if that has captured changes.
+
+        Raises KeyshiftError, naming the position and the remedy, where going on would lose something.
+        """
+        match event:
+            case Rows():
+                self._rows(event)
+            case Query():
+                return self._query(event)
+            case Commit():
+                return self._finish(event.place)
+            case Begin():
+                self._begin(event)
+            case Prepare():
+                self._prepare(event)
+            case Passed() | Idle():
+                if self._group is None:
+                    self._move(event.place.file, event.place.end)
+            case NewFile():
+                self.close()  # the server died while it wrote the group, and rolled it back when it came up again
+                self._require_numbering(event.place)
+                self._move(event.place.file, event.place.end)
+        return None
+
+    def close(self) -> None:
+        """Forget the group that is open, if any."""
+        if self._group is not None:
+            self._group.entries.close()
+            self._group = None
+
+    def _move(self, file: str, end: int) -> None:
+        """Forward only: with GTIDs the source begins at the start of a file, and skips what we have."""
+        if (file_number(file), end) > (file_number(self._file), self._end):
+            self._file, self._end = file, end
+
+    def _require_numbering(self, place: Place) -> None:
+        """Versions order by the file's number, so the files must be of one series."""
+        base, expected = place.file.rpartition(".")[0], self._start.file.rpartition(".")[0]
+        if base != expected:
+            message = f"the source's binlog goes on in {place.file}, and capture began in {self._start.file}"
+            raise KeyshiftError(message, REMEDY_NUMBERING)
+
+    def _begin(self, event: Begin) -> None:
+        if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
+            self._require(not self._group.entries.count, event.place, "a transaction has no end")
+            self._finish(event.place, upto=event.place.offset)
+        self._group = _Group(event.gtid, self._entries(), begun=event.standalone is False)
+
+    def _entries(self) -> Entries:
+        return Entries(self._capture.memory_bytes_max, self._capture.spill_dir)
+
+    def _open(self) -> _Group:
+        """The open group; sources older than GTIDs have groups without a head."""
+        if self._group is None:
+            self._group = _Group("", self._entries(), begun=False)
+        return self._group
+
+    def _rows(self, event: Rows) -> None:
+        group = self._open()
+        group.begun = True
+        group.timestamp = event.place.timestamp
+        if self._is_known(event.place):
+            return
+        for ordinal, image in enumerate(event.images):
+            entry = self._entry(event, ordinal, image, group.gtid)
+            if entry.lanes:
+                group.entries.append(entry)
+
+    def _is_known(self, place: Place) -> bool:
+        """Whether `start` contains it: without GTIDs a file of over 4 GiB is read from its beginning again."""
+        return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
+
+    def _entry(self, event: Rows, ordinal: int, image: Image, gtid: str) -> Entry:
+        place, capture = event.place, self._capture
+        before, after = image
+        change = Change(
+            op="c" if before is None else "d" if after is None else "u",
+            table=event.table,
+            before=before,
+            after=after,
+            version=version(capture.epoch, file_number(place.file), place.offset, ordinal),
+            source=Source(place.file, place.offset, ordinal, gtid, capture.server, place.timestamp * 1000),
+        )
+        try:
+            lanes = lanes_of(capture.keymap.patches(change), capture.lanes)
+        except KeyshiftError as error:
+            raise KeyshiftError(f"{error.message} (row {ordinal} of the event at {place})", error.remedy) from error
+        line = encode_change(change)
+        if len(line) > PACK_BYTES_MAX:
+            message = f"a change of table {event.table} at {place} has {len(line)} bytes, and a record holds"
+            message += f" {PACK_BYTES_MAX}: this version cannot send it"
+            raise KeyshiftError(message, "Exclude the table from the keymap, and start the migration again")
+        return Entry(tuple(lanes), change.version, line)
+
+    def _query(self, event: Query) -> Transaction | None:
+        control = statements.control(event.text)
+        if control is None:
+            return self._statement(event)
+        if control == statements.COMMIT:
+            return self._finish(event.place)
+        if control == statements.ROLLBACK:
+            self._open().entries.cut(Mark(0, 0, 0))
+            return self._finish(event.place)
+        group = self._open()
+        group.begun = True
+        if control.kind == statements.SAVEPOINT:
+            group.savepoints.pop(control.name, None)  # set again, it is the latest
+            group.savepoints[control.name] = group.entries.mark()
+        elif control.kind in {statements.ROLLBACK_TO, statements.RELEASE}:
+            self._end_savepoint(group, control, event.place)
+        return None
+
+    def _end_savepoint(self, group: _Group, control: statements.Control, place: Place) -> None:
+        """Both ways forget the savepoints set later; going back keeps the savepoint itself."""
+        if control.name not in group.savepoints:
+            self._require(not group.entries.count, place, f"savepoint {control.name!r} is not known")
+            return
+        mark = group.savepoints[control.name]
+        names = list(group.savepoints)
+        for name in names[names.index(control.name) :]:
+            del group.savepoints[name]
+        if control.kind == statements.ROLLBACK_TO:
+            group.entries.cut(mark)
+            group.savepoints[control.name] = mark
+
+    def _statement(self, event: Query) -> Transaction | None:
+        table = self._tables.changed(event.schema, event.text)
+        if table is not None and not self._is_known(event.place):
+            words = " ".join(event.text.split()[:2]).upper()
+            message = f"table {table} was changed at {event.place} by a statement that the binlog shows as text only"
+            message += f" ({words} ...)"
+            raise KeyshiftError(message, REMEDY_STATEMENT)
+        if self._open().begun:
+            return None
+        return self._finish(event.place)
+
+    def _prepare(self, event: Prepare) -> None:
+        group = self._open()
+        message = "an XA transaction changed captured tables, and its outcome is logged later"
+        if group.entries.count:
+            raise KeyshiftError(f"{message} (prepared at {event.place})", REMEDY_XA)
+        self._finish(event.place)
+
+    def _finish(self, place: Place, upto: int | None = None) -> Transaction | None:
+        """The open group ends here; gives the transaction if anything of it is to be sent."""
+        group, self._group = self._open(), None
+        self._move(place.file, place.end if upto is None else upto)
+        if self._gtids is not None and group.gtid:
+            self._gtids.add(group.gtid)
+            self._gtid_text = ""
+        if group.entries.count:
+            return Transaction(group.entries, self.position, group.gtid, group.timestamp)
+        group.entries.close()
+        return None
+
+    @staticmethod
+    def _require(holds: bool, place: Place, what: str) -> None:  # noqa: FBT001 - what is required
+        if not holds:
+            message = f"the binlog at {place} cannot be followed: {what}"
+            raise KeyshiftError(message, "Report it with the output of mysqlbinlog around this position")
+
+
+REMEDY_STATEMENT = (
+    "Its rows and items may differ from here on: start the migration again (keyshift destroy, then init). Keep"
+    " binlog_format=ROW, and change captured tables only by INSERT, UPDATE and DELETE until the cutover"
+)
+REMEDY_XA = "End it, use no XA on captured tables, and start the migration again (keyshift destroy, then init)"
+REMEDY_NUMBERING = (
+    "Its numbering began anew (another --log-bin name), so old and new changes cannot be ordered: give it the former"
+    " name back, or start the migration again (keyshift destroy, then init)"
+)

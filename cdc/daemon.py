@@ -1,0 +1,182 @@
+"""`keyshift cdc run`: reads the binlog and puts it on the stream, until it is told to stop.
+
+Three threads: one reads (cdc/reader), one remembers (cdc/keeper), and this one sends (cdc/pump). Here they are made and
+ended, under the lease that allows one daemon at a time: a second one stands by, and connects only once it has it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from cdc.assemble import Assembler, Capture
+from cdc.begin import Beginning, begin, require_server, server_id
+from cdc.binlog import Binlog
+from cdc.inbox import Inbox
+from cdc.keeper import Keeper, Origin, stand_by, this_process
+from cdc.meter import Meter
+from cdc.outbox import Outbox, Stamp
+from cdc.pump import Pump
+from cdc.reader import Reader
+from cdc.sender import Sender
+from keymap.position import Position
+from keymap.rules import Keymap
+from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
+from keyshift.aws.stream import put_records
+from keyshift.control import migration as migrations
+from keyshift.control.lease import CAPTURE, Lease, LeaseLost
+from keyshift.control.migration import Migration
+from keyshift.control.store import Store
+from keyshift.mysql.connection import connect
+from keyshift.mysql.facts import read_facts
+from keyshift.process.backoff import Backoff
+from keyshift.process.clock import boottime, now_ms
+from keyshift.process.log import get_logger
+from keyshift.process.settings import Settings
+from keyshift.process.stop import Stop, Stopped
+
+INBOX_SHARE: Final = 4  # of the bytes read ahead, a quarter waits as transactions, the rest in lanes
+_log = get_logger("cdc")
+
+
+def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> None:
+    """Capture until `stop` is set; then everything taken is sent, the checkpoint saved and the lease released.
+
+    Raises KeyshiftError for what only a person can mend; what precedes it was sent, and the checkpoint saved.
+    """
+    store = Store(clients.dynamodb, settings.control_table, settings.migration)
+    migration = migrations.load(store)
+    migrations.require_digest(migration, keymap.digest)
+    try:
+        while _capture_once(Parts(settings, keymap, clients, migration, stop), store):
+            pass  # the lease was lost: stand by, and begin at the checkpoint
+    except Stopped:
+        return
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, f"capturing migration {migration.name}") from error
+
+
+def _capture_once(parts: "Parts", store: Store) -> bool:
+    """Capture as long as the lease is ours; says whether to go on when it is again."""
+    lease = Lease(store, CAPTURE, this_process(), parts.settings.capture.lease_seconds, boottime)
+    stand_by(lease, parts.stop)
+    _log.info("capturing", owner=lease.owner, fence=lease.fence, taken_over=lease.taken_over)
+    try:
+        _capture(parts, lease)
+    except LeaseLost as lost:
+        # Another daemon goes on, or the control table was out of reach for long.
+        _log.warning("lease_lost", reason=lost.message)
+        return not parts.stop.is_set()
+    return False
+
+
+def _capture(parts: "Parts", lease: Lease) -> None:
+    wake = threading.Event()
+    with Keeper(lease, clock=boottime, wake=wake.set) as keeper:
+        beginning = parts.begin(lease)
+        keeper.begin(Origin(beginning.server, parts.migration.epoch), beginning.saved)
+        inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
+        outbox = parts.outbox(beginning)
+        meter = Meter(parts.settings.capture.log_interval_seconds, time.monotonic, now_ms)
+        pump = Pump(inbox, outbox, sender, keeper, meter, stop=parts.stop, wake=wake)
+        try:
+            with parts.reading(beginning, inbox):
+                pump.run(announce=not beginning.started)
+        finally:
+            sender.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What capture is made of."""
+
+    settings: Settings
+    keymap: Keymap
+    clients: Clients
+    migration: Migration
+    stop: Stop
+
+    def begin(self, lease: Lease) -> Beginning:
+        """Where to begin."""
+        return begin(
+            partial(connect, self.settings.source),
+            self.clients.kinesis,
+            self.settings,
+            self.keymap,
+            migration=self.migration,
+            lease=lease,
+            stop=self.stop,
+        )
+
+    def inbox(self, wake: Callable[[], None]) -> Inbox:
+        """Where what was read waits."""
+        return Inbox(self.settings.capture.buffer_bytes_max // INBOX_SHARE, wake)
+
+    def outbox(self, beginning: Beginning) -> Outbox:
+        """The lanes."""
+        stamp = Stamp(self.migration.id, self.migration.digest, self.migration.epoch, self.migration.lanes)
+        bytes_max = self.settings.capture.buffer_bytes_max
+        return Outbox(stamp, beginning.progress, bytes_max - bytes_max // INBOX_SHARE)
+
+    def sender(self, wake: Callable[[], None]) -> Sender:
+        """The calls to the stream."""
+        put = partial(put_records, self.clients.kinesis, self.migration.stream)
+        return Sender(put, self.migration.lanes, clock=time.monotonic, wake=wake, new_backoff=self._backoff)
+
+    @contextmanager
+    def reading(self, beginning: Beginning, inbox: Inbox) -> Iterator[None]:
+        """Read into the inbox, in a thread, as long as the block lasts."""
+        stop = Stop()
+        reader = Reader(
+            partial(self._open, beginning),
+            partial(self._assembler, beginning),
+            beginning.progress.position,
+            inbox=inbox,
+            stop=stop,
+            backoff=self._backoff(),
+        )
+        thread = threading.Thread(target=reader.run, name="reader", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            inbox.close()
+            thread.join(READER_SECONDS_MAX)
+
+    def _backoff(self) -> Backoff:
+        return Backoff(max_seconds=self.settings.capture.retry_seconds_max)
+
+    def _open(self, beginning: Beginning, position: Position) -> Binlog:
+        """A new connection to the binlog, of the server that capture began on."""
+        connection = connect(self.settings.source)
+        try:
+            require_server(beginning.server, read_facts(connection))
+        finally:
+            connection.close()
+        return Binlog(
+            self.settings.source,
+            position,
+            beginning.schemas,
+            gtids=beginning.gtids,
+            server_id=server_id(self.settings, self.migration),
+            heartbeat_seconds=self.settings.capture.heartbeat_seconds,
+        )
+
+    def _assembler(self, beginning: Beginning, position: Position) -> Assembler:
+        capture = self.settings.capture
+        of_all = Capture(
+            keymap=self.keymap,
+            lanes=self.migration.lanes,
+            epoch=self.migration.epoch,
+            server=beginning.server,
+            memory_bytes_max=capture.transaction_memory_bytes_max,
+            spill_dir=capture.spill_dir,
+        )
+        return Assembler(of_all, position, gtids=beginning.gtids)
+
+
+READER_SECONDS_MAX: Final = 3.0  # a heartbeat ends its wait; one that hangs in a dead network is left to itself

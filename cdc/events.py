@@ -1,0 +1,97 @@
+"""What happens in a binlog, in our own few words; whatever library reads it stays behind cdc/binlog.py.
+
+Every event has its place. An event that says nothing to us (`Passed`) still moves the position: an idle source, or one
+that writes only to other tables, must be seen to advance.
+"""
+
+from dataclasses import dataclass
+
+from keymap.values import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event lies: from `offset` to `end` (bytes, beyond 32 bits) of `file`.
+
+    `timestamp` is in seconds since 1970, when its statement began at the source; 0 where the event has none.
+    """
+
+    file: str
+    offset: int
+    end: int
+    timestamp: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The head of a group of events that commits or not as one.
+
+    `gtid` is "" where the source gives none. `standalone` says whether the group is one statement and nothing closes
+    it; None where only what follows will tell (MySQL).
+    """
+
+    place: Place
+    gtid: str
+    standalone: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement."""
+
+    place: Place
+    schema: str
+    text: str
+
+
+Image = tuple[Row | None, Row | None]  # before and after; one of them is None for an insert or a delete
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Changed rows of one captured table ('db.table'), in order."""
+
+    place: Place
+    table: str
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The open transaction is committed."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """The open XA transaction is prepared; whether it commits is logged later, in a group of its own."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Nothing for us, up to `place.end`."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """Reading goes on in another file. A group still open was never finished: the server died while it wrote it."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The source has nothing behind this place, for the moment."""
+
+    place: Place
+
+
+Event = Begin | Query | Rows | Commit | Prepare | Passed | NewFile | Idle

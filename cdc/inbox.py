@@ -1,0 +1,80 @@
+"""Between the thread that reads the binlog and the one that sends: a queue bounded by bytes.
+
+A full queue makes the reader wait, the connection's buffers fill, and the source waits with us.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cdc.assemble import Transaction
+from keymap.position import Position
+
+WAIT_SECONDS = 0.2  # how soon a waiting reader notices that it is to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Everything before `position` was read and holds no more captured changes.
+
+    `timestamp` (seconds since 1970, 0: unknown) is when the source wrote what is there; `idle`: nothing follows yet.
+    """
+
+    position: Position
+    timestamp: int
+    idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Reading ended for a reason that only a person can mend; everything before it was handed over."""
+
+    error: BaseException
+
+
+Item = Transaction | Point | Failure
+
+
+class Inbox:
+    """For one thread that puts and one that takes. `wake` is called after each put."""
+
+    def __init__(self, bytes_max: int, wake: Callable[[], None]) -> None:
+        self._bytes_max = bytes_max
+        self._wake = wake
+        self._items: deque[tuple[Item, int]] = deque()
+        self._bytes = 0
+        self._room = threading.Condition()
+        self._closed = False
+
+    def put(self, item: Item, size_bytes: int = 0) -> bool:
+        """Hand it over, waiting for room; a large item enters when nothing else is there. False when closed."""
+        with self._room:
+            while self._bytes and self._bytes + size_bytes > self._bytes_max and not self._closed:
+                self._room.wait(WAIT_SECONDS)
+            if self._closed:
+                return False
+            self._items.append((item, size_bytes))
+            self._bytes += size_bytes
+        self._wake()
+        return True
+
+    def take(self) -> Item | None:
+        """The next item, None when there is none at the moment."""
+        with self._room:
+            if not self._items:
+                return None
+            item, size_bytes = self._items.popleft()
+            self._bytes -= size_bytes
+            self._room.notify()
+        return item
+
+    def close(self) -> None:
+        """Forget what is there, and take nothing more."""
+        with self._room:
+            self._closed = True
+            for item, _ in self._items:
+                if isinstance(item, Transaction):
+                    item.entries.close()
+            self._items.clear()
+            self._room.notify()

@@ -1,0 +1,71 @@
+"""What the daemon tells of itself: one line per interval, the same keys every time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cdc.assemble import Transaction
+from cdc.inbox import Point
+from cdc.outbox import Outbox
+from cdc.sender import Sent
+
+
+class Meter:
+    """Counts what passes, and says when a line is due. `clock` is in seconds, `now_ms` the wall clock, for lag."""
+
+    def __init__(self, interval_seconds: float, clock: Callable[[], float], now_ms: Callable[[], int]) -> None:
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._now_ms = now_ms
+        self._since = clock()
+        self._before = Sent()
+        self._rows = 0
+        self._transactions = 0
+        self._gtid = ""
+        self._timestamp = 0  # of the newest thing taken, seconds since 1970 at the source
+        self._idle = False
+
+    def took(self, item: Transaction | Point) -> None:
+        """A transaction, or a position, was taken from what was read."""
+        if isinstance(item, Transaction):
+            self._transactions += 1
+            self._gtid = item.gtid or self._gtid
+        self._timestamp = item.timestamp or self._timestamp
+        self._idle = isinstance(item, Point) and item.idle
+
+    def added(self) -> None:
+        """A change was put into its lanes."""
+        self._rows += 1
+
+    def is_due(self) -> bool:
+        """Whether an interval has passed since the last line."""
+        return self._clock() - self._since >= self._interval_seconds
+
+    def line(self, outbox: Outbox, sent: Sent) -> dict[str, Any]:
+        """The interval's figures; the next interval begins."""
+        now = self._clock()
+        seconds, progress, before = max(now - self._since, 1e-3), outbox.progress, self._before
+        line = {
+            "position": f"{progress.position.file}:{progress.position.offset}",
+            "gtid": self._gtid,
+            "lag_seconds": self.lag_seconds(outbox),
+            "transactions": self._transactions,
+            "rows": self._rows,
+            "rows_per_second": round(self._rows / seconds, 1),
+            "records": sent.records - before.records,
+            "bytes": sent.data_bytes - before.data_bytes,
+            "bytes_per_second": round((sent.data_bytes - before.data_bytes) / seconds),
+            "in_flight": outbox.in_flight,
+            "waiting_bytes": outbox.pending_bytes,
+            "retries": sent.retries - before.retries,
+            "last_error": sent.last_error if sent.retries > before.retries else "",
+            "changes_total": progress.changes,
+        }
+        self._since, self._rows, self._transactions = now, 0, 0
+        self._before = Sent(sent.records, sent.data_bytes, sent.retries, sent.last_error)
+        return line
+
+    def lag_seconds(self, outbox: Outbox) -> float:
+        """How far the stream is behind the source; whole seconds and two clocks, so about one second is none."""
+        if (self._idle and outbox.is_empty) or not self._timestamp:
+            return 0.0
+        return round(max(0.0, self._now_ms() / 1000 - self._timestamp), 1)

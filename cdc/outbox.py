@@ -1,0 +1,249 @@
+"""What is on its way to the stream: lanes with one record in flight each, and how far everything is accepted.
+
+A lane's changes wait in order; when its record in flight is accepted, all that waits goes into the next one (up to a
+record's size). So a slow stream gets few, full records, and an idle one gets small records at once. A record that was
+not accepted is sent again unchanged before anything later of its lane, because the first try may have been accepted
+after all: then the two are the same record twice, and nothing between them.
+
+`progress` moves only past whole transactions of which every record was accepted, with nothing earlier outstanding:
+acknowledge, then remember (docs/design, "Checkpoint, lease, barrier, phase"). Pure: who sends, and when, is elsewhere.
+"""
+
+from collections import deque
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from cdc.entries import Entry
+from keymap.position import Position
+from keymap.wire import PACK_BYTES_MAX, Header, encode_pack
+
+CHANGES: Final = "changes"
+BARRIER: Final = "barrier"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every record of one run of capture says of itself."""
+
+    migration: str
+    digest: str
+    epoch: int
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far everything is accepted: a position between two transactions, each lane's last version before it, the
+    newest version of all ("" if there is none) and the number of changes, counted from the capture's start.
+    """
+
+    position: Position
+    lanes: Mapping[int, str] = field(default_factory=dict)
+    last_version: str = ""
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A lane's next record."""
+
+    lane: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """A barrier of which every marker was accepted, with the progress up to it."""
+
+    number: int
+    progress: Progress
+
+
+@dataclass(slots=True, eq=False)
+class _Point:
+    """Everything up to `position`, since the point before: done when nothing of it is outstanding."""
+
+    outstanding: int = 0
+    position: Position | None = None  # None while it is still being added to
+    lanes: dict[int, str] = field(default_factory=dict)
+    last_version: str = ""
+    changes: int = 0
+    barrier: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Pack:
+    """A record to be: lines in order, and how many of them belong to which point."""
+
+    follows: str
+    last: str
+    barrier: int | None = None
+    lines: list[bytes] = field(default_factory=list)
+    line_bytes: int = 0
+    size_bytes: int = 0
+    parts: list[tuple[_Point, int]] = field(default_factory=list)
+
+    def add(self, entry: Entry, point: _Point) -> None:
+        self.lines.append(entry.line)
+        self.line_bytes += len(entry.line) + 1
+        self.size_bytes += entry.size_bytes
+        self.last = entry.version
+        if self.parts and self.parts[-1][0] is point:
+            self.parts[-1] = (point, self.parts[-1][1] + 1)
+        else:
+            self.parts.append((point, 1))
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One lane: the version at its end, the packs that wait, and the record that is sent (or to be sent again)."""
+
+    tail: str
+    waiting: deque[_Pack] = field(default_factory=deque)
+    sending: tuple[_Pack, Record] | None = None
+
+
+class Outbox:
+    """Not for use by several threads at once."""
+
+    def __init__(self, stamp: Stamp, progress: Progress, bytes_max: int) -> None:
+        self._stamp = stamp
+        self._bytes_max = bytes_max
+        self._lanes = {lane: _Lane(progress.lanes.get(lane, "")) for lane in range(stamp.lanes)}
+        self._ready: dict[
+            int, None
+        ] = {}  # lanes with something to send and nothing in flight, the longest waiting first
+        self._points: deque[_Point] = deque([_Point()])
+        self._position, self._last_version, self._changes = progress.position, progress.last_version, progress.changes
+        self._accepted_lanes = dict(progress.lanes)
+        self._barriers: deque[Barrier] = deque()
+        self.in_flight = 0  # records
+        self.pending_bytes = 0  # waiting or in flight, as they take memory
+
+    @property
+    def progress(self) -> Progress:
+        """How far everything is accepted; it never goes back."""
+        return Progress(self._position, dict(self._accepted_lanes), self._last_version, self._changes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was added is accepted."""
+        return not self.in_flight and not self._ready
+
+    def has_room(self) -> bool:
+        """Whether more may be added: bounded by bytes, so that a slow stream slows the reading down."""
+        return self.pending_bytes < self._bytes_max
+
+    def add(self, entry: Entry) -> None:
+        """Add the next change of the transaction that is being added, to each of its lanes."""
+        if len(entry.line) > PACK_BYTES_MAX:
+            raise ValueError(f"the change {entry.version} does not fit a record")
+        point = self._points[-1]
+        point.changes += 1
+        point.last_version = entry.version
+        point.outstanding += len(entry.lanes)
+        self.pending_bytes += entry.size_bytes * len(entry.lanes)
+        for number in entry.lanes:
+            point.lanes[number] = entry.version
+            lane = self._lanes[number]
+            self._pack_for(lane, len(entry.line)).add(entry, point)
+            lane.tail = entry.version
+            self._offer(number, lane)
+
+    def end(self, position: Position) -> None:
+        """Everything up to `position`, which lies between two transactions, has been added."""
+        point = self._points[-1]
+        if not point.outstanding and len(self._points) > 1:
+            self._points[-2].position = position  # nothing lies between the two: they are done together
+            return
+        point.position = position
+        self._points.append(_Point())
+        self._advance()
+
+    def barrier(self, number: int) -> None:
+        """Add one marker to every lane, behind all that was added; between two transactions only."""
+        point = self._points[-1]
+        assert not point.outstanding, "a barrier within a transaction"
+        point.barrier, point.outstanding = number, len(self._lanes)
+        for lane_number, lane in self._lanes.items():
+            lane.waiting.append(_Pack(follows=lane.tail, last=lane.tail, barrier=number, parts=[(point, 1)]))
+            self._offer(lane_number, lane)
+        point.position = self._points[-2].position if len(self._points) > 1 else self._position
+        self._points.append(_Point())
+
+    def take(self, count_max: int, excluded: Container[int] = ()) -> list[Record]:
+        """The next records to send, at most one of each lane, none of the `excluded` lanes.
+
+        Each must be answered by accepted() or failed().
+        """
+        chosen = [number for number in self._ready if number not in excluded][:count_max]
+        for number in chosen:
+            del self._ready[number]
+        self.in_flight += len(chosen)
+        return [self._send(number, self._lanes[number]) for number in chosen]
+
+    def accepted(self, number: int) -> None:
+        """The stream has the lane's record."""
+        lane = self._lanes[number]
+        assert lane.sending is not None
+        pack, _ = lane.sending
+        lane.sending = None
+        self.in_flight -= 1
+        self.pending_bytes -= pack.size_bytes
+        for point, count in pack.parts:
+            point.outstanding -= count
+        if lane.waiting:
+            self._ready[number] = None
+        self._advance()
+
+    def failed(self, number: int) -> None:
+        """The lane's record was not accepted, or its answer was lost: it will be sent again as it is."""
+        self.in_flight -= 1
+        self._ready[number] = None
+
+    def next_barrier(self) -> Barrier | None:
+        """A barrier whose last marker was accepted; each is given once, in order."""
+        return self._barriers.popleft() if self._barriers else None
+
+    def _pack_for(self, lane: _Lane, line_bytes: int) -> _Pack:
+        last = lane.waiting[-1] if lane.waiting else None
+        if last is None or last.barrier is not None or last.line_bytes + line_bytes > PACK_BYTES_MAX:
+            last = _Pack(follows=lane.tail, last=lane.tail)
+            lane.waiting.append(last)
+        return last
+
+    def _offer(self, number: int, lane: _Lane) -> None:
+        if lane.sending is None:
+            self._ready.setdefault(number)
+
+    def _send(self, number: int, lane: _Lane) -> Record:
+        if lane.sending is None:
+            pack = lane.waiting.popleft()
+            lane.sending = pack, Record(number, self._encoded(number, pack))
+        return lane.sending[1]
+
+    def _encoded(self, number: int, pack: _Pack) -> bytes:
+        header = Header(
+            migration=self._stamp.migration,
+            digest=self._stamp.digest,
+            epoch=self._stamp.epoch,
+            lane=number,
+            kind=CHANGES if pack.barrier is None else BARRIER,
+            follows=pack.follows,
+            last=pack.last,
+            barrier=pack.barrier or 0,
+            count=len(pack.lines),
+        )
+        return encode_pack(header, pack.lines)
+
+    def _advance(self) -> None:
+        """Move past every point that is done, from the oldest on."""
+        while (point := self._points[0]).position is not None and not point.outstanding:
+            self._points.popleft()
+            self._position = point.position
+            self._accepted_lanes.update(point.lanes)
+            self._last_version = point.last_version or self._last_version
+            self._changes += point.changes
+            if point.barrier is not None:
+                self._barriers.append(Barrier(point.barrier, self.progress))

@@ -1,0 +1,147 @@
+"""The reading side of the daemon: binlog to transactions, and a new connection whenever one is lost.
+
+After a loss the reader goes on from the position behind the last transaction that it handed over; a transaction that
+was half read is read again. What the server refuses for good (a purged file, another process under our id) and what
+must not be passed over ends it, with the reason, after everything before it was handed over.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing
+from typing import Final
+
+from cdc.assemble import Assembler, Transaction
+from cdc.binlog import ConnectionEnded
+from cdc.events import Event, Idle
+from cdc.inbox import Failure, Inbox, Point
+from keymap.errors import KeyshiftError
+from keymap.position import Position
+from keyshift.mysql.connection import MySQLError, Unreachable, error_number
+from keyshift.process.backoff import Backoff
+from keyshift.process.log import get_logger
+from keyshift.process.stop import Stop
+
+POINT_SECONDS: Final = 0.1  # how often the position is told while only other tables are written to
+OpenBinlog = Callable[[Position], AbstractContextManager[Iterable[Event]]]
+_log = get_logger("cdc")
+
+
+class Reader:
+    """Reads from `start` on until stopped or ended; made to run in a thread of its own.
+
+    `open_binlog` gives the events from a position on; `assemble` what makes transactions of them.
+    """
+
+    def __init__(  # noqa: PLR0913 - collaborators, handed in once
+        self,
+        open_binlog: OpenBinlog,
+        assemble: Callable[[Position], Assembler],
+        start: Position,
+        *,
+        inbox: Inbox,
+        stop: Stop,
+        backoff: Backoff,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._open_binlog = open_binlog
+        self._assemble = assemble
+        self._position = start
+        self._inbox = inbox
+        self._stop = stop
+        self._backoff = backoff
+        self._clock = clock
+        self.reconnects = 0
+
+    def run(self) -> None:
+        """Read; whatever ends it other than being stopped is put into the inbox as a Failure."""
+        try:
+            while not self._stop.is_set():
+                self._read_until_lost()
+        except BaseException as error:  # noqa: BLE001 - it is raised by the thread that takes it
+            self._inbox.put(Failure(error))
+
+    def _read_until_lost(self) -> None:
+        try:
+            self._read()
+        except (MySQLError, OSError, ConnectionEnded, Unreachable) as error:
+            if refusal := refusal_of(error, self._position):
+                raise refusal from error
+            self.reconnects += 1
+            pause = self._backoff.next()
+            _log.warning(
+                "source_lost",
+                error=type(error).__name__,
+                number=error_number(error),
+                position=f"{self._position.file}:{self._position.offset}",
+                again_in_seconds=round(pause, 2),
+            )
+            self._stop.wait(pause)
+
+    def _read(self) -> None:
+        """One connection's worth."""
+        with closing(self._assemble(self._position)) as assembler, self._open_binlog(self._position) as events:
+            told = 0.0
+            for event in events:
+                if self._stop.is_set():
+                    return
+                transaction = assembler.feed(event)
+                if transaction is not None:
+                    self._inbox.put(transaction, transaction.entries.memory_bytes)
+                    self._reached(assembler.position)
+                elif isinstance(event, Idle) or self._clock() - told >= POINT_SECONDS:
+                    told = self._clock()
+                    self._tell(assembler.position, event)
+
+    def _tell(self, position: Position, event: Event) -> None:
+        idle = isinstance(event, Idle)
+        if idle or position != self._position:
+            self._inbox.put(Point(position, event.place.timestamp, idle))
+            self._reached(position)
+
+    def _reached(self, position: Position) -> None:
+        self._position = position
+        self._backoff.reset()
+
+
+_REFUSED, _SAME_ID = 1236, 4052
+_NO_PRIVILEGE: Final = frozenset({1044, 1045, 1142, 1227, 1698})
+_AGAIN: Final = "start the migration again (keyshift destroy, then init)"
+_PURGED: Final = (
+    "could not find first log",
+    "purged required",
+    "could not find gtid state",
+    "not in the master's binlog",
+    "not in the source's binlog",
+)
+
+
+def refusal_of(error: BaseException, position: Position) -> KeyshiftError | None:
+    """Why the source will not serve us however often we ask; None where a later try may succeed."""
+    number, text = error_number(error), str(error).casefold()
+    if number in _NO_PRIVILEGE:
+        return KeyshiftError(f"the source refuses to send its binlog (error {number})", _REMEDY_PRIVILEGE)
+    if number == _SAME_ID or (number == _REFUSED and "same server" in text):
+        message = f"another process reads the source's binlog under our server id (error {number})"
+        return KeyshiftError(message, "End it, or set capture.server_id to a number that is unique at the source")
+    if number != _REFUSED:
+        return None
+    where = f"{position.file}:{position.offset}"
+    if any(words in text for words in _PURGED):
+        message = f"the source has purged the binlog behind our position {where}, so changes are lost to capture"
+        return KeyshiftError(message, f"Keep binlogs for longer, and {_AGAIN}")
+    message = f"the source cannot serve its binlog from our position {where} (error {number}: {_reason(error)})"
+    return KeyshiftError(message, f"If the source was restored or its binlog was reset, {_AGAIN}")
+
+
+def _reason(error: BaseException) -> str:
+    return str(error.args[1])[:200] if len(error.args) > 1 else type(error).__name__
+
+
+_REMEDY_PRIVILEGE = "Run: GRANT REPLICATION SLAVE ON *.* TO the user (`keyshift cdc check` lists all that is needed)"
+
+
+def lag_seconds(item: Transaction | Point, now_seconds: float) -> float:
+    """How far behind the source this item is; whole seconds, since that is what the binlog keeps."""
+    if isinstance(item, Point) and item.idle:
+        return 0.0
+    return max(0.0, now_seconds - item.timestamp) if item.timestamp else 0.0

@@ -1,0 +1,127 @@
+"""The sending side: PutRecords calls in a few threads, each record answered for itself.
+
+A lane has one record in flight, so calls may overlap as they like. A record that was not accepted rests its lane for a
+jittered while, and goes again unchanged; other lanes go on. A call whose answer was lost counts as not accepted: the
+records may then be on the stream twice, which consumers find STALE.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from cdc.outbox import Outbox, Record
+from keymap.lanes import hash_key
+from keyshift.aws.stream import RECORDS_PER_PUT_MAX, Entry, PutResult, calls
+from keyshift.process.backoff import Backoff
+
+CALLS_MAX: Final = 4  # in flight: hides the round trip; what waits meanwhile makes the next records fuller
+Put = Callable[[Sequence[Entry]], list[PutResult]]
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A lane whose last record was not accepted: when it may go again."""
+
+    backoff: Backoff
+    until: float = 0.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent so far."""
+
+    records: int = 0
+    data_bytes: int = 0
+    retries: int = 0
+    last_error: str = ""
+
+
+class Sender:
+    """Sends what an outbox holds. `put` is one call; `wake` is called from another thread when one is answered."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, handed in once
+        self,
+        put: Put,
+        lanes: int,
+        *,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+        new_backoff: Callable[[], Backoff],
+        calls_max: int = CALLS_MAX,
+    ) -> None:
+        self._put = put
+        self._hash_keys = [hash_key(lane, lanes) for lane in range(lanes)]
+        self._clock = clock
+        self._wake = wake
+        self._new_backoff = new_backoff
+        self._calls_max = calls_max
+        self._pool = ThreadPoolExecutor(calls_max, "put-records")
+        self._answers: deque[tuple[Sequence[Record], Future[list[PutResult]]]] = deque()
+        self._rests: dict[int, _Rest] = {}
+        self.calls = 0  # in flight
+        self.sent = Sent()
+
+    def dispatch(self, outbox: Outbox) -> None:
+        """Send what may be sent now, as far as calls are free."""
+        resting = self._resting()
+        while self.calls < self._calls_max:
+            records = outbox.take(RECORDS_PER_PUT_MAX, resting)
+            if not records:
+                return
+            self._send(records)
+
+    def collect(self, outbox: Outbox) -> None:
+        """Tell the outbox what was answered since. Raises what a call raised, which no repetition mends."""
+        while self._answers:
+            records, future = self._answers.popleft()
+            self.calls -= 1
+            try:
+                results = future.result()
+            except BaseException:
+                for record in records:
+                    outbox.failed(record.lane)
+                raise
+            for record, result in zip(records, results, strict=True):
+                self._answered(outbox, record, result)
+
+    def next_due(self) -> float | None:
+        """When the first resting lane may go again (the clock's seconds); None when none rests."""
+        return min((rest.until for rest in self._rests.values()), default=None)
+
+    def close(self) -> None:
+        """Wait for the calls in flight, whose answers nobody will hear."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _resting(self) -> set[int]:
+        now = self._clock()
+        return {lane for lane, rest in self._rests.items() if rest.until > now}
+
+    def _send(self, records: Sequence[Record]) -> None:
+        """As many calls as the records need; a last one may exceed the number of calls, and then waits in the pool."""
+        entries = [Entry(record.data, str(record.lane), self._hash_keys[record.lane]) for record in records]
+        begin = 0
+        for call in calls(entries):
+            part = records[begin : begin + len(call)]
+            begin += len(call)
+            self.calls += 1
+            future = self._pool.submit(self._put, call)
+            future.add_done_callback(lambda done, part=part: self._done(part, done))  # type: ignore[misc]
+
+    def _done(self, records: Sequence[Record], future: Future[list[PutResult]]) -> None:
+        self._answers.append((records, future))
+        self._wake()
+
+    def _answered(self, outbox: Outbox, record: Record, result: PutResult) -> None:
+        if result.accepted:
+            self._rests.pop(record.lane, None)
+            self.sent.records += 1
+            self.sent.data_bytes += len(record.data)
+            outbox.accepted(record.lane)
+            return
+        rest = self._rests.setdefault(record.lane, _Rest(self._new_backoff()))
+        rest.until = self._clock() + rest.backoff.next()
+        self.sent.retries += 1
+        self.sent.last_error = result.error
+        outbox.failed(record.lane)

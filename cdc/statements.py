@@ -1,0 +1,249 @@
+"""What a statement that was logged as text means to us: grammar of a transaction, or a table changed without rows.
+
+Under binlog_format=ROW the binlog has text for the transactions' own grammar, for DDL and TRUNCATE, and for changes of
+sessions that were switched to STATEMENT. A statement that changes a captured table, or its shape, cannot be followed:
+this module finds its name. It does not parse SQL; it reads the words that come first and the names where that kind of
+statement has them. Where it cannot tell, a captured table that is named at all counts as changed.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+
+class Word(NamedTuple):
+    """A word of a statement: a keyword, name, number or sign. `upper` is "" for quoted names and for strings."""
+
+    text: str
+    upper: str
+
+
+# Comments go, but those that the servers execute (/*!40000 ... */, /*M! ... */) are code.
+_COMMENT = re.compile(r"/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x1f]|\Z)|\#)[^\n]*|/\*M?!\d*|\*/", re.DOTALL)
+_WORD = re.compile(
+    r"""(?P<quoted>`(?:[^`]|``)*`)|(?P<string>"(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*')"""
+    r"""|(?P<plain>[\w$@\x80-\U0010ffff]+)|(?P<sign>\S)""",
+    re.DOTALL,
+)
+
+
+def words(text: str) -> Iterator[Word]:
+    """The words of a statement. Text in double quotes may be a name (ANSI_QUOTES), so it is given as one."""
+    for found in _WORD.finditer(_without_comments(text)):
+        kind, value = found.lastgroup, found.group()
+        if kind == "quoted":
+            yield Word(value[1:-1].replace("``", "`"), "")
+        elif kind == "string":
+            yield Word(value[1:-1].replace('""', '"') if value[0] == '"' else "", "")
+        else:
+            yield Word(value, value.upper())
+
+
+def _without_comments(text: str) -> str:
+    """Comments become a blank; what looks like one inside quotes stays."""
+    if "/*" not in text and "--" not in text and "#" not in text:
+        return text
+    pieces, at = [], 0
+    while at < len(text):
+        comment, quoted = _COMMENT.search(text, at), _QUOTED.search(text, at)
+        if comment is None or (quoted and quoted.start() < comment.start()):
+            end = quoted.end() if quoted else len(text)
+            pieces.append(text[at:end])
+        else:
+            pieces += [text[at : comment.start()], " "]
+            end = comment.end()
+        at = end
+    return "".join(pieces)
+
+
+_QUOTED = re.compile(r"""`(?:[^`]|``)*`|"(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'""", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A statement of a transaction's grammar; `name` is the savepoint's, folded as the servers compare it."""
+
+    kind: str
+    name: str = ""
+
+
+BEGIN, COMMIT, ROLLBACK, XA_END = Control("begin"), Control("commit"), Control("rollback"), Control("xa end")
+SAVEPOINT, ROLLBACK_TO, RELEASE = "savepoint", "rollback to", "release"
+_SIMPLE: Final = {"BEGIN": BEGIN, "COMMIT": COMMIT, "ROLLBACK": ROLLBACK}
+# First words, longest first. XA COMMIT and XA ROLLBACK are the end of their own group, like their namesakes.
+_FIRST_WORDS: Final[tuple[tuple[tuple[str, ...], Control | str], ...]] = (
+    (("ROLLBACK", "WORK", "TO"), ROLLBACK_TO),
+    (("ROLLBACK", "TO"), ROLLBACK_TO),
+    (("RELEASE", "SAVEPOINT"), RELEASE),
+    (("START", "TRANSACTION"), BEGIN),
+    (("XA", "START"), BEGIN),
+    (("XA", "BEGIN"), BEGIN),
+    (("XA", "END"), XA_END),
+    (("XA", "COMMIT"), COMMIT),
+    (("XA", "ROLLBACK"), ROLLBACK),
+    (("SAVEPOINT",), SAVEPOINT),
+    (("BEGIN",), BEGIN),
+    (("COMMIT",), COMMIT),
+    (("ROLLBACK",), ROLLBACK),
+)
+_CONTROL_LENGTH_MAX = 1000  # no statement of the grammar is longer, and a megabyte of DDL need not be cut in words
+_GRAMMAR = re.compile(r"SAVEPOINT|ROLLBACK|RELEASE|XA|BEGIN|START|COMMIT|/\*|--|#")
+
+
+def control(text: str) -> Control | None:
+    """What the statement does to the open transaction; None where it is none of the grammar."""
+    if simple := _SIMPLE.get(text):
+        return simple
+    if len(text) > _CONTROL_LENGTH_MAX or not _GRAMMAR.match(text.lstrip().upper()):
+        return None
+    found = [word for word in words(text) if word.text != ";"]
+    uppers = tuple(word.upper for word in found)
+    kind = next((kind for first, kind in _FIRST_WORDS if uppers[: len(first)] == first), None)
+    return Control(kind, found[-1].text.casefold()) if isinstance(kind, str) else kind
+
+
+class Tables:
+    """The captured tables, and whether a statement changes one of them in a way that the binlog's rows do not tell.
+
+    Names are compared without regard to case, whatever the server does: one stop too many is better than one too few.
+    """
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._tables = {table.casefold(): table for table in tables}
+        self._databases = {table.partition(".")[0] for table in self._tables}
+        self._names = {table.partition(".")[2] for table in self._tables}
+        self._plain = not any(quote in table for table in self._tables for quote in '`"')
+
+    def changed(self, schema: str, text: str) -> str | None:
+        """The captured table that this statement changes, creates, moves or drops; None if it leaves all as they are.
+
+        `schema` is the default database it ran in.
+        """
+        if self._plain:  # a name with a quote in it is spelled in several ways
+            folded = text.casefold()
+            if not any(name in folded for name in self._names) and not any(name in folded for name in self._databases):
+                return None
+        return self._changed(schema, list(words(text)))
+
+    def _changed(self, schema: str, found: list[Word]) -> str | None:
+        uppers = [word.upper for word in found]
+        kind = _kind(uppers)
+        if kind in _HARMLESS:
+            return None
+        if kind == "DROP DATABASE":
+            return self._in_database(found[_after(uppers, {"DATABASE", "SCHEMA"})].text)
+        if kind in _TARGETED:
+            return self._first(schema, found, _target_places(kind, uppers), uppers)
+        return self._first(schema, found, range(len(found)), uppers)
+
+    def _in_database(self, database: str) -> str | None:
+        prefix = database.casefold() + "."
+        return next((table for folded, table in self._tables.items() if folded.startswith(prefix)), None)
+
+    def _first(self, schema: str, found: list[Word], places: Iterable[int], uppers: list[str]) -> str | None:
+        for place in places:
+            name = self._named(schema, found, place)
+            if name is not None and not _is_no_change(uppers, place):
+                return name
+        return None
+
+    def _named(self, schema: str, found: list[Word], place: int) -> str | None:
+        """The captured table that the name at this place stands for, alone or as the second part of `db.table`."""
+        if place + 2 < len(found) and found[place + 1].text == ".":
+            return self._tables.get(f"{found[place].text}.{found[place + 2].text}".casefold())
+        if place >= 2 and found[place - 1].text == ".":  # noqa: PLR2004 - db and dot
+            return None  # the second part of a name that was looked at already
+        return self._tables.get(f"{schema}.{found[place].text}".casefold())
+
+
+# Statements that change neither a captured row nor what a row looks like.
+_HARMLESS: Final = frozenset(
+    [f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in
+     "VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX TEMPORARY SEQUENCE PACKAGE SERVER TABLESPACE".split()]
+    + ["CREATE DATABASE", "ALTER DATABASE"]
+    + "GRANT REVOKE FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM REPAIR SET INSTALL UNINSTALL".split()
+)  # fmt: skip
+_TARGETED: Final = frozenset({"CREATE TABLE", "DROP TABLE", "ALTER TABLE", "RENAME TABLE", "TRUNCATE"})
+_OBJECTS: Final = frozenset(
+    "TABLE TABLES VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX DATABASE SCHEMA SEQUENCE PACKAGE SERVER "
+    "TABLESPACE TEMPORARY".split()
+)
+_SAME: Final = {"TABLES": "TABLE", "SCHEMA": "DATABASE"}
+
+
+def _kind(uppers: Sequence[str]) -> str:
+    """The statement's kind, such as "ALTER TABLE": its verb and, for DDL, the first word that is a kind of object."""
+    verb = uppers[0] if uppers else ""
+    if list(uppers[:2]) == ["RENAME", "USER"]:
+        return "ALTER USER"
+    if list(uppers[:2]) == ["SET", "STATEMENT"]:
+        return "SET STATEMENT"  # ... FOR any other statement
+    if verb not in {"CREATE", "ALTER", "DROP", "RENAME"}:
+        return verb
+    what = next((word for word in uppers[1:_HEAD_WORDS] if word in _OBJECTS), "")
+    return f"{verb} {_SAME.get(what, what)}"
+
+
+_HEAD_WORDS = 24  # CREATE OR REPLACE DEFINER=`a`@`b` SQL SECURITY ... VIEW: the object's kind comes among these
+
+
+def _after(uppers: Sequence[str], keywords: set[str]) -> int:
+    """The place of the name behind one of the keywords, IF [NOT] EXISTS left out; the last word where there is none."""
+    place = next(index for index, word in enumerate(uppers) if word in keywords) + 1
+    while place < len(uppers) and uppers[place] in {"IF", "NOT", "EXISTS"}:
+        place += 1
+    return min(place, len(uppers) - 1)
+
+
+def _target_places(kind: str, uppers: Sequence[str]) -> Iterable[int]:
+    """Where this statement names the tables that it changes."""
+    if kind == "TRUNCATE":
+        return range(1, len(uppers))
+    first = _after(uppers, {"TABLE", "TABLES"})
+    if kind in {"DROP TABLE", "RENAME TABLE"}:
+        return range(first, len(uppers))
+    if kind == "CREATE TABLE":
+        return [first]
+    return [first, *_other_names(uppers, first)]
+
+
+def _other_names(uppers: Sequence[str], first: int) -> Iterator[int]:
+    """The second table of ALTER TABLE ... RENAME TO t, EXCHANGE PARTITION p WITH TABLE t, CONVERT TABLE t."""
+    for place in range(first + 1, len(uppers) - 1):
+        if uppers[place] == "RENAME" and uppers[place + 1] not in {"COLUMN", "INDEX", "KEY"}:
+            yield place + (2 if uppers[place + 1] in {"TO", "AS", "="} else 1)
+        elif uppers[place] == "TABLE":
+            yield place + 1
+
+
+_INDEX_CLAUSE = re.compile(
+    r"(?:ADD (?:UNIQUE|FULLTEXT|SPATIAL|INDEX|KEY)|DROP (?:INDEX|KEY)|RENAME (?:INDEX|KEY)|ALTER INDEX"
+    r"|ALGORITHM|LOCK|COMMENT|AUTO_INCREMENT|STATS_\w+|FORCE|ENGINE =? ?INNODB)\b"
+)
+
+
+def _is_no_change(uppers: Sequence[str], place: int) -> bool:
+    """Whether the statement leaves the rows of the table at this place, and their columns, as they are.
+
+    ALTER TABLE that only adds, drops or renames indexes; CREATE TABLE IF NOT EXISTS of a table that does exist.
+    """
+    if uppers[:2] == ["CREATE", "TABLE"]:
+        return uppers[2:5] == ["IF", "NOT", "EXISTS"]
+    if uppers[:2] != ["ALTER", "TABLE"]:  # not ALTER IGNORE TABLE: it drops the rows that a new unique key refuses
+        return False
+    name_words = 3 if place + 1 < len(uppers) and uppers[place + 1] == "." else 1
+    return all(_INDEX_CLAUSE.match(clause) for clause in _clauses(uppers[place + name_words :]))
+
+
+def _clauses(uppers: Iterable[str]) -> list[str]:
+    """The comma-separated clauses, cut outside parentheses, each as its words with blanks between."""
+    clauses: list[list[str]] = [[]]
+    depth = 0
+    for word in uppers:
+        depth += (word == "(") - (word == ")")
+        if word == "," and not depth:
+            clauses.append([])
+        elif word != ";":
+            clauses[-1].append(word)
+    return [" ".join(clause) for clause in clauses]

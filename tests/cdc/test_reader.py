@@ -1,0 +1,129 @@
+"""The reader goes on where it was whenever a connection is lost, and knows what no repetition mends."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdc.assemble import Transaction
+from cdc.binlog import ConnectionEnded
+from cdc.events import Event, Idle, Place
+from cdc.inbox import Failure, Inbox, Item, Point
+from cdc.reader import Reader, refusal_of
+from keymap.errors import KeyshiftError
+from keymap.position import Position
+from keyshift.mysql.connection import Unreachable
+from keyshift.process.backoff import Backoff
+from keyshift.process.stop import Stop
+from tests.cdc.logs import Log, assembler, logs
+
+START = Position("binlog.000001", 4)
+
+
+class Server:
+    """A source that serves a made-up binlog, and loses each connection after so many events."""
+
+    def __init__(self, log: Log, losses: list[int], stop: Stop) -> None:
+        self.log, self.losses, self.stop = log, losses, stop
+
+    @contextlib.contextmanager
+    def open(self, position: Position) -> Iterator[Iterator[Event]]:
+        if self.losses and self.losses[0] == 0:
+            self.losses.pop(0)
+            raise Unreachable("no route", "Wait")
+        yield self._events(position, self.losses.pop(0) if self.losses else None)
+
+    def _events(self, position: Position, count: int | None) -> Iterator[Event]:
+        at = position.file, position.offset
+        for number, event in enumerate(one for one in self.log.events if (one.place.file, one.place.offset) >= at):
+            if number == count:
+                raise [ConnectionEnded("over"), pymysql.OperationalError(2013, "lost"), OSError("gone")][number % 3]
+            yield event
+        place = Place(self.log.name, self.log.end, self.log.end, 0)
+        yield Idle(place)
+        self.stop.set()
+        yield Idle(place)
+
+
+def read(log: Log, losses: list[int]) -> list[Item]:
+    stop, inbox = Stop(), Inbox(1 << 30, lambda: None)
+    server = Server(log, losses, stop)
+    backoff = Backoff(base_seconds=0, max_seconds=0)
+    Reader(server.open, lambda position: assembler(log, position), START, inbox=inbox, stop=stop, backoff=backoff).run()
+    items = []
+    while (item := inbox.take()) is not None:
+        items.append(item)
+    return items
+
+
+@settings(max_examples=300, deadline=None)
+@given(logs(flavours="mariadb mysql"), st.lists(st.integers(0, 30), max_size=8))
+def test_connections_may_be_lost_after_any_event(log: Log, losses: list[int]) -> None:
+    items = read(log, losses)
+    assert not any(isinstance(item, Failure) for item in items)
+    versions = []
+    for item in items:
+        if isinstance(item, Transaction):
+            versions += [entry.version for entry in item.entries]
+            item.entries.close()
+    assert versions == log.committed
+    assert isinstance(items[-1], Point)
+    assert items[-1].idle
+    assert items[-1].position == log.position
+
+
+def test_what_must_not_be_passed_over_ends_it_after_everything_before() -> None:
+    log = Log()
+    for text in ("CREATE TABLE other (a int)", "TRUNCATE purchase"):
+        log.begin(standalone=True)
+        log.query(text)
+    items = read(log, [])
+    assert isinstance(items[-1], Failure)
+    assert isinstance(items[-1].error, KeyshiftError)
+    assert "shop.purchase was changed" in str(items[-1].error)
+
+
+REFUSALS = [
+    (1236, "Could not find first log file name in binary log index file", "has purged the binlog behind our position"),
+    (1236, "Cannot replicate because the source purged required binary logs.", "has purged the binlog behind our"),
+    (1236, "... the requested GTID is not in the master's binlog", "has purged the binlog"),
+    (1236, "A replica with the same server_uuid/server_id as this replica has connected", "under our server id"),
+    (4052, "A slave with the same server_uuid/server_id", "under our server id"),
+    (1236, "Client requested source to start replication from impossible position", "binlog.000001:4 (error 1236"),
+    (1227, "Access denied; you need REPLICATION SLAVE", "refuses to send its binlog"),
+]
+
+
+@pytest.mark.parametrize(("number", "text", "message"), REFUSALS)
+def test_refusals_of_the_source_end_it_with_what_to_do(number: int, text: str, message: str) -> None:
+    refusal = refusal_of(pymysql.OperationalError(number, text), START)
+    assert refusal is not None
+    assert message in refusal.message
+    assert refusal.remedy
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pymysql.OperationalError(2013, "Lost connection to MySQL server during query"),
+        pymysql.OperationalError(1053, "Server shutdown in progress"),
+        pymysql.InternalError("Packet sequence number wrong - got 3 expected 1"),
+        ConnectionEnded("over"),
+        OSError("Connection reset"),
+        Unreachable("no route", "Wait"),
+    ],
+)
+def test_losses_are_waited_out(error: BaseException) -> None:
+    assert refusal_of(error, START) is None
+
+
+def test_a_full_inbox_makes_the_reader_wait_and_a_closed_one_lets_it_go() -> None:
+    inbox = Inbox(100, lambda: None)
+    point = Point(START, 0, idle=True)
+    assert inbox.put(point, 500), "a large item enters when nothing else is there"
+    inbox.close()
+    assert not inbox.put(point, 1)
+    assert inbox.take() is None
