@@ -1,0 +1,150 @@
+"""A chunk as a file: gzip of lines, a header and then one JSON array of canonical values per row.
+
+``gunzip -c CHUNK | head`` shows it to a person. The values have the form that they have on the stream (keymap.wire), so
+a chunk holds what was read and not what the keymap makes of it. A file is only half of a chunk's truth: how many rows
+it has and what its SHA-256 is stands in the control table, and a reader refuses a file that says otherwise.
+"""
+
+import hashlib
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from gzip import BadGzipFile, GzipFile
+from itertools import islice
+from typing import IO, Any
+
+from keymap.errors import KeyshiftError
+from keymap.values import Row
+from keymap.wire import WireError, decode_value, dumps, encode_value, loads
+
+FORMAT = 1
+_LEVEL = 1  # gzip's fastest: the dump should not be slower than the source, and S3 is cheap
+_ROWS_PER_WRITE = 256  # of one call to gzip: a call per row costs more than the compression
+
+
+class ChunkError(KeyshiftError):
+    """A chunk file that is not what it should be: damaged, cut short, or of another migration, table or version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHeader:
+    """What a chunk file says of itself. `epoch`: the migration's when the rows were read; it decides their version."""
+
+    migration: str
+    table: str
+    columns: tuple[str, ...]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """A chunk file in memory; `raw_bytes` is its size before compression."""
+
+    data: bytes
+    rows: int
+    sha256: str
+    raw_bytes: int
+
+
+def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
+    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name."""
+    file = io.BytesIO()
+    count, rows = 0, iter(rows)
+    with GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
+        packed.write(_header_line(header))
+        while lines := [_row_line(header, row) for row in islice(rows, _ROWS_PER_WRITE)]:
+            packed.write(b"".join(lines))
+            count += len(lines)
+        raw_bytes = packed.tell()
+    data = file.getvalue()
+    return EncodedChunk(data, count, hashlib.sha256(data).hexdigest(), raw_bytes)
+
+
+def _header_line(header: ChunkHeader) -> bytes:
+    return (
+        dumps(
+            {
+                "keyshift": FORMAT,
+                "migration": header.migration,
+                "table": header.table,
+                "epoch": header.epoch,
+                "columns": header.columns,
+            }
+        )
+        + b"\n"
+    )
+
+
+def _row_line(header: ChunkHeader, row: Row) -> bytes:
+    return dumps([encode_value(row[column]) for column in header.columns]) + b"\n"
+
+
+def check_digest(data: bytes, sha256: str, name: str) -> None:
+    """Raises ChunkError unless the bytes of object `name` are those that were dumped."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        message = f"{name} is damaged: its SHA-256 is {found}, and {sha256} was dumped"
+        raise ChunkError(message, _ANEW)
+
+
+_ANEW = "Restore the object, or start the migration anew (`keyshift destroy`, `keyshift init`)"
+_DAMAGE = (BadGzipFile, EOFError, zlib.error, WireError, KeyError, TypeError, ValueError, ArithmeticError)
+
+
+class ChunkReader:
+    """Reads the file of a chunk as a stream, a row at a time. `name` is the object's, for messages.
+
+    Damage may show only at the end of the file: act on the rows when the last one has been read. Both the constructor
+    and the iteration raise ChunkError.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._name = name
+        self._lines = GzipFile(fileobj=file, mode="rb")
+        try:
+            self.header = self._read_header(self._lines.readline())
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+
+    def require(self, migration: str, table: str, columns: tuple[str, ...]) -> None:
+        """Raises ChunkError unless the file is of this migration (its id) and table, with these columns."""
+        header = self.header
+        if header.migration != migration:
+            message = f"{self._name} belongs to migration {header.migration}, not to {migration}"
+            raise ChunkError(message, "Give the migration a bucket.prefix of its own")
+        if header.table != table:
+            raise ChunkError(f"{self._name} holds rows of {header.table}, not of {table}", _ANEW)
+        if header.columns != columns:
+            message = f"{self._name} has columns {', '.join(header.columns)}, and {table} has {', '.join(columns)}"
+            raise ChunkError(message, "The table changed while it was dumped: start the migration anew")
+
+    def rows(self, expected: int) -> Iterator[Row]:
+        """All rows. Raises ChunkError also where the file does not hold `expected` of them."""
+        count = 0
+        try:
+            for line in self._lines:
+                yield self._row(line)
+                count += 1
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+        if count != expected:
+            raise ChunkError(f"{self._name} holds {count} rows, and {expected} were dumped", _ANEW)
+
+    def _row(self, line: bytes) -> Row:
+        values = loads(line)
+        if not isinstance(values, list):
+            raise TypeError("a row is not an array")
+        return dict(zip(self.header.columns, map(decode_value, values), strict=True))
+
+    def _read_header(self, line: bytes) -> ChunkHeader:
+        fields: Any = loads(line)
+        if fields["keyshift"] != FORMAT:
+            message = f"{self._name} has format {fields['keyshift']}, and this version reads {FORMAT}"
+            raise ChunkError(message, "Load with the version that dumped")
+        return ChunkHeader(
+            str(fields["migration"]), str(fields["table"]), tuple(map(str, fields["columns"])), int(fields["epoch"])
+        )
+
+    def _damaged(self, error: BaseException) -> ChunkError:
+        return ChunkError(f"{self._name} is damaged ({type(error).__name__})", _ANEW)

@@ -1,0 +1,103 @@
+"""The dump: every captured table, a chunk of rows at a time, from MySQL to S3.
+
+Each chunk is one moment of its table, and no lock or long transaction holds them together: replay does, because capture
+started before the first row is read. So the dump refuses until the daemon's first record was acknowledged, and reads
+only from a server that contains everything before that point.
+"""
+
+from dataclasses import dataclass
+
+from bulkload.estimate import Estimate, read_estimates
+from bulkload.hold import Hold, this_process
+from bulkload.progress import Progress, silent
+from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start
+from bulkload.storage import Storage
+from bulkload.table_dump import Done, TableDump, Tools
+from keymap.check import check
+from keymap.errors import KeyshiftError, Problems
+from keymap.position import Position
+from keymap.rules import Keymap
+from keyshift.aws.clients import Clients, explaining
+from keyshift.control.checkpoint import read_capture
+from keyshift.control.lease import DUMP, Lease
+from keyshift.control.migration import load, require_digest
+from keyshift.control.store import Store
+from keyshift.mysql.schema import read_schemas
+from keyshift.process.backoff import Backoff
+from keyshift.process.clock import boottime
+from keyshift.process.settings import Settings
+from keyshift.process.stop import Stop, Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class DumpReport:
+    """What this run did (chunks, their rows and compressed bytes), and whether all tables are dumped now."""
+
+    chunks: int
+    rows: int
+    bytes: int
+    complete: bool
+
+
+def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progress: Progress = silent) -> DumpReport:
+    """Dump what is not dumped yet. A stop ends it early, between two chunks, with a report that is not complete.
+
+    Raises KeyshiftError, with what to do: capture has not started, another process dumps (Busy), the keymap does not
+    fit the tables (Problems), source, control table or bucket refuse. What was recorded is kept.
+    """
+    with explaining("dumping"):
+        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+        migration = load(store)
+        require_digest(migration, keymap.digest)
+        start, server = _required_start(store)
+        lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
+        source = Source(
+            lambda: open_at_start(settings.source, start, server), Backoff(max_seconds=RECONNECT_SECONDS_MAX), stop
+        )
+        tools = Tools(
+            migration=migration,
+            keymap=keymap,
+            lease=lease,
+            source=source,
+            storage=Storage(clients.s3, migration, stop),
+            chunk_rows=settings.bulkload.chunk_rows,
+            progress=progress,
+            stop=stop,
+        )
+        done = _Dump(tools)
+        try:
+            with Hold(lease, stop, boottime), source:
+                done.run()
+        except Stopped:
+            return done.report(complete=False)
+        return done.report(complete=True)
+
+
+def _required_start(store: Store) -> tuple[Position, str]:
+    capture = read_capture(store)
+    if not capture.started or capture.start is None:
+        message = f"capture of migration {store.name} has not started: rows dumped now could miss changes for good"
+        raise KeyshiftError(message, "Start `keyshift cdc run`, and dump when `keyshift status` says that it runs")
+    return capture.start, capture.server
+
+
+class _Dump:
+    """All tables, one after the other."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._tables: list[TableDump] = []
+
+    def run(self) -> None:
+        names = self._tools.migration.tables
+        schemas = self._tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
+        Problems.raise_if_any(check(self._tools.keymap, schemas))
+        estimates = self._tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
+        for name in names:
+            table = TableDump(self._tools, schemas[name], estimates.get(name, Estimate(0, 0)))
+            self._tables.append(table)
+            table.run()
+
+    def report(self, *, complete: bool) -> DumpReport:
+        done = sum((table.done for table in self._tables), Done())
+        return DumpReport(done.chunks, done.rows, done.bytes, complete)

@@ -1,0 +1,217 @@
+"""The load: every chunk of the dump, from S3 into DynamoDB through the keymap, and then replay is opened.
+
+A chunk is read whole, checked against what was recorded, turned into writes, and only when all of these are in order is
+the first of them sent; only when all of them were accepted is the chunk recorded as loaded. A load that is started
+again does what is not recorded. Rows carry the lowest version of the epoch in which they were dumped, so that every
+captured change is newer. Most writes have no condition (bulkload/writes). What makes that safe: replay is closed, the
+targets hold nothing else (bulkload/targets), and nothing is sent without the lease (bulkload/hold).
+"""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from bulkload.chunkfile import ChunkReader, check_digest
+from bulkload.hold import Hold, SendGuard, steadily, this_process
+from bulkload.manifest import Manifest, decode_manifest, require_agreement
+from bulkload.parallel import run_all
+from bulkload.progress import Progress, silent
+from bulkload.send import Sender
+from bulkload.storage import Storage
+from bulkload.targets import Survey
+from bulkload.writes import ChunkRows, ChunkWrites, plan_writes
+from keymap.errors import KeyshiftError
+from keymap.rules import Keymap
+from keymap.version import floor
+from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
+from keyshift.control import migration as control
+from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks, record_loaded
+from keyshift.control.lease import LOAD, Lease
+from keyshift.control.migration import Migration
+from keyshift.control.phase import Phase, TooEarly, open_replay, read_phase
+from keyshift.control.store import Store
+from keyshift.process.clock import boottime
+from keyshift.process.log import get_logger
+from keyshift.process.settings import Settings
+from keyshift.process.stop import Stop, Stopped
+
+_log = get_logger(__name__)
+UNIT: Final = "rows"
+_DUMP_FIRST: Final = "Run `keyshift bulkload dump` to its end first"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What this run did (chunks, rows, writes to items), and whether everything is loaded and replay open now."""
+
+    chunks: int
+    rows: int
+    writes: int
+    complete: bool
+
+
+def load(  # noqa: PLR0913 - the last is for tests
+    settings: Settings,
+    keymap: Keymap,
+    clients: Clients,
+    stop: Stop,
+    progress: Progress = silent,
+    *,
+    writing: Clients | None = None,
+) -> LoadReport:
+    """Load what is not loaded yet, then open replay. A stop ends it early, with a report that is not complete.
+
+    `writing` are clients for nothing but the writes, made from the settings by default, and closed in the end. Raises
+    KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other items
+    or rows cannot be written (Problems, before anything of their chunk is), a chunk is damaged, the lease is lost. What
+    was recorded is kept.
+    """
+    with explaining("loading"), closing(writing or _clients(settings)) as own:
+        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+        migration = control.load(store)
+        control.require_digest(migration, keymap.digest)
+        lease = Lease(store, LOAD, this_process(), settings.bulkload.lease_seconds, boottime)
+        guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
+        guard.watch(own.dynamodb)
+        tools = Tools(migration, keymap, lease, Storage(clients.s3, migration, stop), own.dynamodb, progress, stop)
+        job = Load(tools, settings.bulkload.load_concurrency)
+        try:
+            with Hold(lease, stop, boottime) as hold:
+                try:
+                    if job.needed():
+                        job.run()
+                        guard.settle(stop)
+                        _open(lease, settings.bulkload.signature_validity_seconds, stop)
+                finally:
+                    hold.keep = guard.unsettled_seconds > 0
+        except Stopped:
+            return job.report(complete=False)
+        return job.report(complete=True)
+
+
+def _clients(settings: Settings) -> Clients:
+    connections_max = settings.bulkload.load_concurrency + 1
+    return make_clients(settings.aws.region, settings.aws.endpoints.urls, connections_max=connections_max)
+
+
+def _open(lease: Lease, signature_validity_seconds: float, stop: Stop) -> None:
+    """Open replay, waiting where a loader that was replaced may have signed something. Raises Stopped, LeaseLost."""
+    while True:
+        try:
+            steadily(lambda: open_replay(lease, signature_validity_seconds), stop)
+        except TooEarly as early:
+            _log.info("waiting_to_open_replay", seconds=round(early.seconds, 1))
+            stop.sleep(early.seconds)
+        else:
+            _log.info("replay_opened")
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the load works with. `dynamodb` is guarded by the lease, and used for nothing but the target tables."""
+
+    migration: Migration
+    keymap: Keymap
+    lease: Lease
+    storage: Storage
+    dynamodb: DynamoDBClient
+    progress: Progress
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A dumped table and its chunks, as they are recorded."""
+
+    manifest: Manifest
+    chunks: Sequence[Chunk]
+
+    @property
+    def pending(self) -> list[Chunk]:
+        return [chunk for chunk in self.chunks if chunk.state is not ChunkState.LOADED]
+
+
+class Load:
+    """All chunks of all tables, one after the other, each with several threads."""
+
+    def __init__(self, tools: Tools, concurrency: int) -> None:
+        self._tools = tools
+        self._concurrency = concurrency
+        self._chunks = self._rows = self._writes = 0
+
+    def needed(self) -> bool:
+        """Whether replay is still closed. Raises KeyshiftError where nothing may be loaded any more."""
+        phase = read_phase(self._tools.lease.store)
+        if phase is Phase.CLOSED:
+            message = (
+                f"migration {self._tools.migration.name} has been cut over: its targets may belong to the application"
+            )
+            raise KeyshiftError(message, "Nothing more is loaded; `keyshift status` shows where it stands")
+        return phase is Phase.LOAD
+
+    def run(self) -> None:
+        """Load every chunk that is not recorded as loaded. Raises KeyshiftError and Stopped."""
+        tables = [self._table(name) for name in self._tools.migration.tables]
+        if not any(table.pending for table in tables):
+            return
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="load") as executor:
+            self._survey(executor)
+            sender = self._sender(executor)
+            for table in tables:
+                self._load_table(table, sender)
+
+    def report(self, *, complete: bool) -> LoadReport:
+        """What was done."""
+        return LoadReport(self._chunks, self._rows, self._writes, complete)
+
+    def _table(self, name: str) -> _Table:
+        store, storage = self._tools.lease.store, self._tools.storage
+        if steadily(lambda: dumped_chunks(store, name), self._tools.stop) is None:
+            raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
+        recorded = steadily(lambda: list(chunks(store, name)), self._tools.stop)
+        object_name = storage.manifest_name(name)
+        manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
+        require_agreement(manifest, storage.address(object_name), self._tools.migration.id, name, recorded)
+        return _Table(manifest, recorded)
+
+    def _survey(self, executor: Executor) -> None:
+        tools = self._tools
+        survey = Survey(tools.dynamodb, tools.keymap, tools.migration.id, tools.migration.epoch, tools.stop)
+        survey.require_ours(executor, segments=self._concurrency)
+
+    def _sender(self, executor: Executor) -> Sender:
+        tools = self._tools
+        run = partial(run_all, executor=executor, concurrency=self._concurrency, stop=tools.stop)
+        return Sender(tools.dynamodb, tools.keymap, tools.migration.id, run, tools.stop)
+
+    def _load_table(self, table: _Table, sender: Sender) -> None:
+        rows = sum(chunk.rows for chunk in table.chunks if chunk.state is ChunkState.LOADED)
+        for chunk in table.pending:
+            self._tools.stop.sleep(0)
+            writes = self._plan(table.manifest, chunk)
+            sender.send(writes)
+            steadily(partial(record_loaded, self._tools.lease, chunk), self._tools.stop)
+            rows += chunk.rows
+            self._count(chunk, writes)
+            self._tools.progress(chunk.table, rows, table.manifest.rows, UNIT)
+
+    def _plan(self, manifest: Manifest, chunk: Chunk) -> ChunkWrites:
+        """All writes of a chunk whose file is what was recorded. Raises ChunkError, and Problems for its rows."""
+        name = self._tools.storage.address(chunk.object)
+        data = self._tools.storage.get(chunk.object)
+        check_digest(data, chunk.sha256, name)
+        reader = ChunkReader(io.BytesIO(data), name)
+        reader.require(self._tools.migration.id, chunk.table, manifest.columns)
+        rows = ChunkRows(manifest.schema, reader.rows(chunk.rows), chunk.uncut, floor(reader.header.epoch))
+        return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
+
+    def _count(self, chunk: Chunk, writes: ChunkWrites) -> None:
+        self._chunks += 1
+        self._rows += chunk.rows
+        self._writes += writes.items
+        _log.info("chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=writes.items)

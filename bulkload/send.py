@@ -1,0 +1,121 @@
+"""Sending the writes of one chunk to DynamoDB, many at once; a return means that every one of them was accepted.
+
+A call comes back only when no request of it is being sent any more, so a caller that stops may give up its lease. All
+writes may be repeated: a put writes the same item, and a guarded update finds itself done.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from bulkload.parallel import Job
+from bulkload.writes import ChunkWrites
+from keymap.errors import KeyshiftError, Problem, Problems
+from keymap.items import newer_than, update_request
+from keymap.patch import Item, Patch
+from keymap.rules import Keymap
+from keyshift.aws import items
+from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain
+from keyshift.process.stop import Stop
+
+Put = tuple[str, Item]  # table and item, or only its key
+Run = Callable[[Iterator[Job]], None]
+
+_INVALID: Final = "ValidationException"
+_TEXT_MAX: Final = 60  # characters of one key value in a message
+# What DynamoDB quotes from a request in its messages: "cannot be converted to a numeric value: 1x", "[a, b, a]".
+_QUOTED: Final = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)
+_REMEDY: Final = (
+    "Correct what the keymap makes of this row, or filter it out; then start the migration anew "
+    "(`keyshift destroy`, `keyshift init`)"
+)
+
+
+def batches(puts: Sequence[Put]) -> list[Sequence[Put]]:
+    """The puts in batches that DynamoDB takes.
+
+    Neighbours in the primary key go to different batches: they often share a partition key, and one partition takes
+    1,000 writes per second.
+    """
+    count = -(-len(puts) // items.WRITES_PER_BATCH_MAX)
+    return [puts[begin::count] for begin in range(count)]
+
+
+class Sender:
+    """Writes chunks for one migration (its id). `client` is guarded by its owner; `run` runs jobs, many at a time."""
+
+    def __init__(self, client: DynamoDBClient, keymap: Keymap, migration: str, run: Run, stop: Stop) -> None:
+        self._client = client
+        self._keymap = keymap
+        self._migration = migration
+        self._run = run
+        self._stop = stop
+
+    def send(self, writes: ChunkWrites) -> None:
+        """Write all of it. Raises Problems for items that DynamoDB refuses, RetriesExhausted, LeaseLost, Stopped."""
+        self._run(self._jobs(writes))
+
+    def _jobs(self, writes: ChunkWrites) -> Iterator[Job]:
+        yield from (partial(self._put, batch) for batch in batches(writes.puts))
+        yield from (partial(self._update, patches) for patches in writes.updates)
+
+    def _put(self, puts: Sequence[Put]) -> None:
+        try:
+            self._put_batch(puts)
+        except ClientError as error:
+            if error_code(error) != _INVALID:
+                raise
+            # One of them is refused, and DynamoDB does not say which: ask for each alone.
+            problems = [problem for put in puts if (problem := self._refusal(put))]
+            raise (Problems(problems) if problems else explain(error, "writing a batch")) from error
+
+    def _put_batch(self, puts: Sequence[Put]) -> None:
+        by_table: dict[str, list[Item]] = {}
+        for table, item in puts:
+            by_table.setdefault(table, []).append(item)
+        items.batch_put(self._client, by_table, stop=self._stop)
+
+    def _refusal(self, put: Put) -> Problem | None:
+        try:
+            self._put_batch([put])
+        except ClientError as error:
+            if error_code(error) != _INVALID:
+                raise
+            return self._problem(put, error)
+        return None
+
+    def _update(self, patches: Sequence[Patch]) -> None:
+        """Write slots of one item. Those that are there already, as after a retry, are left as they are."""
+        left = patches
+        while left:
+            request = update_request(self._keymap, self._migration, left)
+            try:
+                outcome = items.update(self._client, request, stop=self._stop)
+            except ClientError as error:
+                if error_code(error) != _INVALID:
+                    raise
+                raise Problems([self._problem((patches[0].table, request["Key"]), error)]) from error
+            left = [] if isinstance(outcome, items.Written) else self._not_there(outcome.old, left)
+
+    def _not_there(self, old: Item, patches: Sequence[Patch]) -> Sequence[Patch]:
+        books, table = self._keymap.bookkeeping, patches[0].table
+        if not books.belongs_to(old, self._migration):
+            message = f"an item of table {table} appeared during the load that is not of this migration"
+            raise KeyshiftError(
+                message, "Keep other writers away from the target tables, and load again to see its key"
+            )
+        newer = newer_than(books, old, patches)
+        if len(newer) == len(patches):  # else one refusal could be answered by the same request for ever
+            message = f"DynamoDB refused a write to table {table}, and does not show what stood in the way"
+            raise KeyshiftError(message, "Check that the endpoint knows ReturnValuesOnConditionCheckFailure")
+        return newer
+
+    def _problem(self, put: Put, error: ClientError) -> Problem:
+        table, item = put
+        keys = self._keymap.targets[table].keys
+        key = ", ".join(f"{part.name}={str(item[part.name][part.type])[:_TEXT_MAX]}" for part in keys)
+        explained = explain(error, "writing it")
+        return Problem(
+            f"table {table} item ({key})", _QUOTED.sub("(…)", explained.message), explained.remedy or _REMEDY
+        )

@@ -1,0 +1,144 @@
+"""The dump of one table: read a chunk, store it, record it, and go on behind it until the table's end.
+
+What is recorded is the only memory. A process that dies between any two lines leaves at most an object that nobody
+names; the next one reads the same range again. The table's end is a chunk without an upper bound, or nothing left to
+read; then the manifest is written, and last the table is recorded as dumped.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
+from bulkload.estimate import Estimate, first_limit, next_limit
+from bulkload.hold import steadily
+from bulkload.manifest import encode_manifest, make_manifest
+from bulkload.progress import Progress
+from bulkload.source import Source
+from bulkload.storage import Storage
+from keymap.check import uncut_columns
+from keymap.rules import Keymap
+from keymap.schema import TableSchema
+from keyshift.control.chunks import (
+    FIRST_CHUNK,
+    Chunk,
+    chunks,
+    dumped_chunks,
+    record_dumped,
+    record_table_dumped,
+)
+from keyshift.control.lease import Lease
+from keyshift.control.migration import Migration
+from keyshift.mysql import table_reader
+from keyshift.process.log import get_logger
+from keyshift.process.stop import Stop
+
+_log = get_logger(__name__)
+UNIT: Final = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the dump of any table works with."""
+
+    migration: Migration
+    keymap: Keymap
+    lease: Lease
+    source: Source
+    storage: Storage
+    chunk_rows: int
+    progress: Progress
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one run did: chunks, their rows and compressed bytes."""
+
+    chunks: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Done") -> "Done":
+        return Done(self.chunks + other.chunks, self.rows + other.rows, self.bytes + other.bytes)
+
+    def with_chunk(self, chunk: Chunk) -> "Done":
+        """One chunk more."""
+        return self + Done(1, chunk.rows, chunk.bytes)
+
+
+class TableDump:
+    """Dumps one table, or what is missing of it. `done` counts, also when run() was cut short."""
+
+    def __init__(self, tools: Tools, schema: TableSchema, estimate: Estimate) -> None:
+        self.done = Done()
+        self._tools = tools
+        self._schema = schema
+        self._table = schema.full_name
+        self._estimate = estimate
+        self._uncut = uncut_columns(tools.keymap, schema)
+        columns = tuple(schema.by_name)
+        self._header = ChunkHeader(tools.migration.id, self._table, columns, tools.migration.epoch)
+
+    def run(self) -> None:
+        """Dump until the table is recorded as dumped. Raises KeyshiftError (LeaseLost among them) and Stopped."""
+        recorded = self._recorded()
+        if recorded is None:
+            return
+        last = recorded[-1] if recorded else None
+        rows_before = sum(chunk.rows for chunk in recorded)
+        limit = first_limit(self._estimate, self._tools.chunk_rows)
+        while last is None or last.upper is not None:
+            self._tools.stop.sleep(0)
+            read = self._read(last, limit)
+            if not read.rows:
+                break
+            encoded = encode_chunk(self._header, read.rows)
+            last = self._keep(last, read, encoded)
+            limit = next_limit(limit, encoded.rows, encoded.raw_bytes, self._tools.chunk_rows)
+            self._tell(rows_before + self.done.rows)
+        self._finish()
+
+    def _recorded(self) -> list[Chunk] | None:
+        """The chunks that are recorded; None when the table is dumped."""
+        store, stop = self._tools.lease.store, self._tools.stop
+        if steadily(lambda: dumped_chunks(store, self._table), stop) is not None:
+            return None
+        return steadily(lambda: list(chunks(store, self._table)), stop)
+
+    def _read(self, last: Chunk | None, limit: int) -> table_reader.Chunk:
+        after = last.upper if last else None
+        return self._tools.source.ask(
+            lambda connection: table_reader.read_chunk(connection, self._schema, after, limit, self._uncut),
+            f"reading table {self._table}",
+        )
+
+    def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk) -> Chunk:
+        number = last.number + 1 if last else FIRST_CHUNK
+        chunk = Chunk(
+            table=self._table,
+            number=number,
+            lower=last.upper if last else None,
+            upper=read.upper,
+            rows=encoded.rows,
+            object=self._tools.storage.chunk_name(self._table, number, encoded.sha256),
+            sha256=encoded.sha256,
+            bytes=len(encoded.data),
+            uncut=self._uncut,
+        )
+        self._tools.storage.put(chunk.object, encoded.data)
+        steadily(lambda: record_dumped(self._tools.lease, chunk), self._tools.stop)
+        self.done = self.done.with_chunk(chunk)
+        _log.info("chunk_dumped", table=self._table, chunk=number, rows=chunk.rows, bytes=chunk.bytes)
+        return chunk
+
+    def _finish(self) -> None:
+        tools = self._tools
+        recorded = steadily(lambda: list(chunks(tools.lease.store, self._table)), tools.stop)
+        manifest = make_manifest(tools.migration.id, self._schema, recorded)
+        tools.storage.put(tools.storage.manifest_name(self._table), encode_manifest(manifest))
+        steadily(lambda: record_table_dumped(tools.lease, self._table, len(recorded), manifest.rows), tools.stop)
+        _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
+        tools.progress(self._table, manifest.rows, manifest.rows, UNIT)
+
+    def _tell(self, rows: int) -> None:
+        self._tools.progress(self._table, rows, max(rows, self._estimate.rows), UNIT)

@@ -1,0 +1,58 @@
+"""A process that dies at its n-th call to AWS: the clients raise, then and for ever after.
+
+To die before call n+1 is to die after call n, whether its answer was read or not. So dying once before each call of a
+run, in turn, is dying at every point that anybody outside can tell apart.
+"""
+
+import threading
+from typing import Any
+
+
+class Killed(BaseException):
+    """Nothing after this is done: what an `except Exception` would do after it, a dead process does not."""
+
+
+class Fuse:
+    """Burns at call number `at`, counted over all clients and threads; None: never. Counts the calls."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at = at
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def step(self) -> None:
+        with self._lock:
+            self.calls += 1
+            if self.at is not None and self.calls >= self.at:
+                raise Killed
+
+
+class MortalClient:
+    """A client of boto3, whose calls hang on a fuse."""
+
+    def __init__(self, client: Any, fuse: Fuse) -> None:
+        self._client = client
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in {"meta", "exceptions"}:
+            return found
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._fuse.step()
+            return found(*arguments, **named)
+
+        return call
+
+
+class Mortal:
+    """Clients whose calls all hang on one fuse."""
+
+    def __init__(self, clients: Any, fuse: Fuse) -> None:
+        self.dynamodb = MortalClient(clients.dynamodb, fuse)
+        self.s3 = MortalClient(clients.s3, fuse)
+        self._clients = clients
+
+    def close(self) -> None:
+        self._clients.close()
