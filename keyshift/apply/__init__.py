@@ -1,0 +1,1 @@
+"""The write side: patches become guarded DynamoDB writes; a batch of stream records in, what is done or failed out."""

@@ -1,0 +1,103 @@
+"""Why something was not applied, in the words of the person who must do something about it.
+
+Messages name tables, positions and digests of keys, never what a row holds. The one exception is a FOREIGN item: its
+key is named, because nobody could find the item otherwise.
+"""
+
+import hashlib
+
+from keymap.errors import KeyshiftError
+from keymap.patch import Key, Patch
+from keymap.template import PatchError
+from keymap.version import parse
+from keymap.wire import Header
+
+DIGEST_LENGTH = 12  # hexadecimal digits: 48 bits tell apart the few keys that one person looks at
+
+
+class ReplayClosed(KeyshiftError):
+    """Replay has not been opened yet: rows are still being loaded, and nothing may be written beside them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "replay is closed: not every chunk of the bulk load is recorded as loaded",
+            "Finish `keyshift bulkload load`; it opens replay itself",
+        )
+
+
+class GateClosed(KeyshiftError):
+    """A change that is not in DynamoDB has arrived after the gate was closed. It stays on the stream, unwritten."""
+
+    def __init__(self, patch: Patch) -> None:
+        super().__init__(
+            f"a change for table {patch.table} ({position(patch.version)}) arrived after replay was closed",
+            "Somebody wrote to the source during the write stop: `keyshift cutover abort` opens replay again, and the "
+            "change is applied; if the application has switched already, stop this consumer",
+        )
+
+
+class OtherStream(KeyshiftError):
+    """A record that another migration, or another keymap, has written."""
+
+
+class Foreign(KeyshiftError):
+    """An item stands in the way that does not belong to this migration. It is never overwritten."""
+
+    def __init__(self, table: str, key: Key, owner: str) -> None:
+        whose = f"belongs to migration {owner}" if owner else "is not Keyshift's"
+        super().__init__(
+            f"table {table} holds an item {key!r} that {whose}, and a change wants to write it",
+            "Remove or move the item if nobody needs it, or give this migration an empty table; then start again",
+        )
+        self.table, self.key = table, key
+
+
+class Poison(PatchError):
+    """A change that can never be applied as it is. Until it is dealt with, nothing after it in its lane is done."""
+
+
+def unmappable(error: PatchError, where: str) -> Poison:
+    """The keymap cannot turn a change into items; `where` is its place in the source's binlog."""
+    return Poison(f"the change at {where} cannot be mapped: {error.message}", error.remedy)
+
+
+def unwritable(patch: Patch, reason: str, remedy: str) -> Poison:
+    """DynamoDB can never take a write; `reason` must hold nothing of the row."""
+    return Poison(
+        f"item {key_digest(patch.table, patch.key)} of table {patch.table} cannot be written "
+        f"(change at {position(patch.version)}): {reason}",
+        remedy,
+    )
+
+
+def key_digest(table: str, key: Key) -> str:
+    """A short name for an item that does not give away its key."""
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in key]
+    return hashlib.sha256(repr((table, parts)).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def position(version: str) -> str:
+    """A version as a place in the source's binlog, for a person with mysqlbinlog."""
+    parts = parse(version)
+    if not parts.file:
+        return "the bulk load's floor"
+    return f"binlog file number {parts.file}, offset {parts.offset}, row {parts.row}"
+
+
+def require_ours(header: Header, migration: str, digest: str, lanes: int) -> None:
+    """Raise OtherStream unless this process, with this keymap, may apply the record."""
+    if header.migration != migration:
+        raise OtherStream(
+            f"the stream holds a record of migration {header.migration}, and this is {migration}",
+            "Give each migration a stream of its own; after `keyshift destroy` and a new `init`, a new stream",
+        )
+    if header.digest != digest:
+        raise OtherStream(
+            f"the stream holds a record made with keymap {header.digest}, and this process has keymap {digest}",
+            "Deploy the keymap that the daemon runs with; a changed keymap needs a new epoch and a reload",
+        )
+    if not 0 <= header.lane < lanes:
+        raise OtherStream(
+            f"the stream holds a record of lane {header.lane}, and the migration has {lanes} lanes",
+            "Something else writes to this stream: give the migration a stream of its own",
+        )

@@ -1,0 +1,184 @@
+"""A batch of stream records in; what was done, and the first record that was not, out.
+
+The same for Lambda and for the local consumer. A batch holds records of one shard in their order. It is read up to the
+first record that cannot be applied, all that is before it is folded per slot and written, and then the markers of
+barriers among it are recorded. So a marker is recorded after everything that precedes it in its lane is written; that
+more than this was written before it does no harm.
+
+What is promised about a failure is the lowest sequence number whose content is not completely applied: everything
+before it is done, whatever its lane. What comes after may be done too, and is found STALE when it is delivered again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from keymap.change import Change
+from keymap.errors import KeyshiftError
+from keymap.lanes import lane_of
+from keymap.patch import Patch
+from keymap.rules import Keymap
+from keymap.template import PatchError
+from keymap.wire import Header, decode_header, decode_pack
+from keyshift.apply.refusals import ReplayClosed, require_ours, unmappable
+from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.aws.stream import StreamRecord
+from keyshift.control import barrier
+from keyshift.control.migration import Migration
+from keyshift.control.phase import Phase, read_phase
+from keyshift.control.store import Store
+from keyshift.process.stop import Stopped
+
+
+class Gate(Protocol):
+    """What the applier asks of the control table."""
+
+    def phase(self) -> Phase:
+        """The migration's phase at this moment, read consistently."""
+
+    def seen(self, number: int, lane: int) -> None:
+        """Record that all of a lane up to a barrier's marker has been applied. Safe to repeat."""
+
+
+class ControlGate:
+    """The gate as the control table keeps it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def phase(self) -> Phase:
+        """The migration's phase, read consistently."""
+        return read_phase(self._store)
+
+    def seen(self, number: int, lane: int) -> None:
+        """Record a marker."""
+        barrier.seen(self._store, number, lane)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch.
+
+    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied; `set`, `removed` and
+    `stale` count slots, also of what is not. `newest_version` and `newest_ms` (milliseconds since 1970, at the source)
+    are those of the newest change that is applied. Where `failed_sequence` is not None, it and everything after it must
+    be delivered again, and `error` says why.
+    """
+
+    records: int = 0
+    operations: Mapping[str, int] = field(default_factory=dict)
+    set: int = 0
+    removed: int = 0
+    stale: int = 0
+    markers: int = 0
+    newest_version: str = ""
+    newest_ms: int = 0
+    failed_sequence: str | None = None
+    error: KeyshiftError | Stopped | None = None
+
+    @property
+    def applied(self) -> int:
+        """The changes that are completely applied, the stale ones among them."""
+        return sum(self.operations.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """One record, decoded: its changes and what of them concerns its own lane."""
+
+    header: Header
+    changes: Sequence[Change]
+    patches: Sequence[Patch]
+
+
+class StreamApplier:
+    """Applies batches for one migration. May be used by several threads, with batches of different shards."""
+
+    def __init__(self, writer: GuardedWriter, keymap: Keymap, migration: Migration, gate: Gate) -> None:
+        self._writer = writer
+        self._keymap = keymap
+        self._migration = migration
+        self._gate = gate
+
+    def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
+        """Apply one shard's next records. Raises ReplayClosed, with nothing written, before replay is opened.
+
+        Errors of the control table are raised too: nothing of the batch may then be counted as done.
+        """
+        phase = self._gate.phase()
+        if phase is Phase.LOAD:
+            raise ReplayClosed
+        packs, refusal = self._read(records)
+        patches = [patch for pack in packs for patch in pack.patches]
+        # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
+        # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
+        outcome = self._writer.apply(patches) if phase is Phase.REPLAY else self._writer.check(patches)
+        done, error = _done(packs, outcome, refusal)
+        markers = [pack.header for pack in done if pack.header.kind == "barrier"]
+        for header in markers:
+            self._gate.seen(header.barrier, header.lane)
+        return _result(done, outcome, len(markers), records, error)
+
+    def _read(self, records: Iterable[StreamRecord]) -> tuple[list[_Pack], KeyshiftError | None]:
+        """The packs before the first record that cannot be applied, and why that one cannot."""
+        packs: list[_Pack] = []
+        for record in records:
+            try:
+                packs.append(self._pack(record))
+            except KeyshiftError as error:
+                return packs, error
+        return packs, None
+
+    def _pack(self, record: StreamRecord) -> _Pack:
+        # The header alone comes first: the changes of another keymap may not be readable.
+        require_ours(decode_header(record.data), self._migration.id, self._keymap.digest, self._migration.lanes)
+        header, changes = decode_pack(record.data)
+        patches = [patch for change in changes for patch in self._patches(change, header.lane)]
+        return _Pack(header, changes, patches)
+
+    def _patches(self, change: Change, lane: int) -> list[Patch]:
+        """A change that moves between lanes is sent to each of them: here is only this lane's half."""
+        try:
+            patches = self._keymap.patches(change)
+        except PatchError as error:
+            raise unmappable(error, f"{change.source.file}:{change.source.pos}, row {change.source.row}") from error
+        lanes = self._migration.lanes
+        return [patch for patch in patches if lane_of(patch.table, patch.key, lanes) == lane]
+
+
+def _done(
+    packs: Sequence[_Pack], outcome: Outcome, refusal: KeyshiftError | None
+) -> tuple[Sequence[_Pack], KeyshiftError | Stopped | None]:
+    """The packs before the first one that is not completely applied, and what is in that one's way.
+
+    An item that failed fails every pack with a patch for it: folding left the older ones unwritten.
+    """
+    failed = {(failure.table, failure.key): failure.error for failure in outcome.failures}
+    for index, pack in enumerate(packs):
+        for patch in pack.patches:
+            if (patch.table, patch.key) in failed:
+                return packs[:index], failed[patch.table, patch.key]
+    return packs, refusal
+
+
+def _result(
+    done: Sequence[_Pack],
+    outcome: Outcome,
+    markers: int,
+    records: Sequence[StreamRecord],
+    error: KeyshiftError | Stopped | None,
+) -> BatchResult:
+    changes = [change for pack in done for change in pack.changes]
+    return BatchResult(
+        records=len(done),
+        operations=Counter(change.op for change in changes),
+        set=outcome.set,
+        removed=outcome.removed,
+        stale=outcome.stale,
+        markers=markers,
+        newest_version=max((change.version for change in changes), default=""),
+        newest_ms=max((change.source.ts_ms for change in changes), default=0),
+        failed_sequence=records[len(done)].sequence_number if len(done) < len(records) else None,
+        error=error,
+    )

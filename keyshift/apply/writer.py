@@ -1,0 +1,169 @@
+"""Patches into DynamoDB: each lands only if it is newer than what its slot holds.
+
+That condition is the whole of this module's safety. It may be called twice with the same patches, late, in any order
+or by two processes at once, and die anywhere: the items end the same. Patches of one item share a write where they can;
+if one of them is not newer the write fails as a whole, and the item that DynamoDB returns says which of them still are.
+These alone are written again; the others are STALE, which is a normal outcome (docs/design, "Slots and patches").
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from decimal import Decimal
+
+from keymap.attributes import ITEM_BYTES_MAX, item_size
+from keymap.errors import KeyshiftError
+from keymap.items import SLOTS_PER_UPDATE_MAX, newer_than, put_request, update_request
+from keymap.patch import WHOLE, Item, Key, Patch, fold
+from keymap.rules import Keymap
+from keymap.targets import Target
+from keyshift.apply.refusals import Foreign, GateClosed, unwritable
+from keyshift.aws import items
+from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain
+from keyshift.process.stop import Stop, Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item of which not every patch was applied, and why. Those patches may or may not be in the table."""
+
+    table: str
+    key: Key
+    error: KeyshiftError | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many patches were written (set, removed) and how many had nothing to do any more (stale)."""
+
+    set: int = 0
+    removed: int = 0
+    stale: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+class GuardedWriter:
+    """Writes patches for one migration, items concurrently on the executor that is handed in and sized by its owner."""
+
+    def __init__(
+        self, client: DynamoDBClient, keymap: Keymap, migration: str, executor: Executor, stop: Stop | None = None
+    ) -> None:
+        self._client = client
+        self._keymap = keymap
+        self._migration = migration
+        self._executor = executor
+        self._stop = stop
+
+    def apply(self, patches: Iterable[Patch]) -> Outcome:
+        """Write the newest patch of each slot. What cannot be written is told per item, beside what was.
+
+        Throttles and lost answers are tried again within (keyshift.aws.items); a failure of that kind is left only
+        when it lasted, or when the process was asked to stop.
+        """
+        by_item: dict[tuple[str, Key], list[Patch]] = {}
+        for patch in fold(patches):
+            by_item.setdefault((patch.table, patch.key), []).append(patch)
+        return _sum(self._executor.map(self._item, by_item.values()))
+
+    def check(self, patches: Iterable[Patch]) -> Outcome:
+        """Write nothing, and fail each item for which `apply` would have to write: the others are stale.
+
+        Raises what reading raises (keyshift.aws.items.batch_get).
+        """
+        by_table: dict[str, dict[Key, list[Patch]]] = {}
+        for patch in fold(patches):
+            by_table.setdefault(patch.table, {}).setdefault(patch.key, []).append(patch)
+        return _sum(self._check_table(table, by_key) for table, by_key in by_table.items())
+
+    def _check_table(self, table: str, by_key: Mapping[Key, list[Patch]]) -> Outcome:
+        target, books = self._keymap.targets[table], self._keymap.bookkeeping
+        keys = [target.key_item(key) for key in by_key]
+        found = items.batch_get(self._client, table, keys, stop=self._stop)
+        held = {_key_of(target, item): item for item in found if books.belongs_to(item, self._migration)}
+        failures, stale = [], 0
+        for key, patches in by_key.items():
+            newer = newer_than(books, held.get(key, {}), patches)
+            stale += len(patches) - len(newer)
+            if newer:
+                failures.append(Failure(table, key, GateClosed(newer[0])))
+        return Outcome(stale=stale, failures=tuple(failures))
+
+    def _item(self, patches: list[Patch]) -> Outcome:
+        try:
+            return _sum(self._slots(chunk) for chunk in _chunks(patches))
+        except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
+            return Outcome(failures=(Failure(patches[0].table, patches[0].key, _told(error, patches[0])),))
+
+    def _slots(self, patches: list[Patch]) -> Outcome:
+        """Write slots of one item that fit one request, dropping at each refusal those that are not newer."""
+        left = patches
+        while left:
+            outcome = self._send(left)
+            if isinstance(outcome, items.Written):
+                break
+            left = self._still_newer(outcome.old, left)
+        removed = sum(patch.attributes is None for patch in left)
+        return Outcome(set=len(left) - removed, removed=removed, stale=len(patches) - len(left))
+
+    def _send(self, patches: Sequence[Patch]) -> items.Outcome:
+        if patches[0].slot != WHOLE:
+            request = update_request(self._keymap, self._migration, patches)
+            return items.update(self._client, request, stop=self._stop)
+        request = put_request(self._keymap, self._migration, patches[0])
+        _require_size(patches[0], request["Item"])
+        return items.put(self._client, request, stop=self._stop)
+
+    def _still_newer(self, old: Item, patches: list[Patch]) -> list[Patch]:
+        books = self._keymap.bookkeeping
+        if not books.belongs_to(old, self._migration):
+            raise Foreign(patches[0].table, patches[0].key, old.get(books.migration, {}).get("S", ""))
+        newer = newer_than(books, old, patches)
+        if len(newer) == len(patches):  # else one refusal could be answered by the same request for ever
+            reason = "the condition failed, and the item returned does not say why"
+            raise unwritable(patches[0], reason, "Check that the endpoint returns ALL_OLD on failed conditions")
+        return newer
+
+
+def _chunks(patches: list[Patch]) -> Iterable[list[Patch]]:
+    return (patches[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(patches), SLOTS_PER_UPDATE_MAX))
+
+
+def _key_of(target: Target, item: Item) -> Key:
+    """An item's key as patches have it. DynamoDB may write a number differently: 1E+2 comes back as 100."""
+    typed = (next(iter(item[part.name].items())) for part in target.keys)
+    return tuple(Decimal(value) if kind == "N" else value for kind, value in typed)
+
+
+def _sum(outcomes: Iterable[Outcome]) -> Outcome:
+    told = list(outcomes)
+    return Outcome(
+        set=sum(one.set for one in told),
+        removed=sum(one.removed for one in told),
+        stale=sum(one.stale for one in told),
+        failures=tuple(failure for one in told for failure in one.failures),
+    )
+
+
+_SIZE_REMEDY = "Exclude or shorten the large columns in the keymap, or split the item over several keys"
+
+
+def _require_size(patch: Patch, item: Item) -> None:
+    size = item_size(item)
+    if size > ITEM_BYTES_MAX:
+        reason = f"the item would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}"
+        raise unwritable(patch, reason, _SIZE_REMEDY)
+
+
+def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: Patch) -> KeyshiftError | Stopped:
+    if isinstance(error, KeyshiftError | Stopped):
+        return error
+    if error_code(error) == "ValidationException":
+        text = explain(error, "DynamoDB").message
+        return unwritable(patch, _VALUES.sub("(…)", text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
+    return explain(error, f"writing to table {patch.table}")
+
+
+_KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"
+# What DynamoDB quotes from a request in its messages: "cannot be converted to a numeric value: 1x", "[a, b, a]".
+_VALUES = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)

@@ -1,0 +1,363 @@
+"""The local consumer on real endpoints: it resumes, waits, follows resharding, and survives what happens to it."""
+
+import contextlib
+import json
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keymap.errors import KeyshiftError
+from keyshift.apply import consumer as consuming
+from keyshift.apply.refusals import Foreign, OtherStream, Poison
+from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from keyshift.control import lease as leases
+from keyshift.control import migration, shards
+from keyshift.control.phase import Phase
+from keyshift.control.store import Conflict
+from tests.apply.history import history_of, marker, pack, packed
+from tests.apply.keymaps import change, order
+from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
+from tests.apply.test_convergence import random_steps
+from tests.servers.fault_proxy import FaultProxy, Rule
+from tests.servers.faults import Answer, Call, reset_after, reset_before, server_error, throttle
+
+
+@pytest.fixture
+def stage(endpoints: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with staged(endpoints, tmp_path) as found:
+        yield found
+
+
+def a_history(seed: int, steps: int = 80) -> Any:
+    return history_of(random_steps(random.Random(seed), steps))
+
+
+def test_the_whole_stream_is_applied_and_a_second_run_goes_on_behind_it(stage: Stage) -> None:
+    history, chance = a_history(1), random.Random(1)
+    packs = load_some(stage, history, chance)
+    half = len(packs) // 2
+    stage.put(packs[:half])
+    with Running(stage) as consumer:
+        consumer.until(lambda: sum(one.applied for one in stage.checkpoints().values()) > 0)
+    applied = sum(one.applied for one in stage.checkpoints().values())
+    stage.put(packs[half:])
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+    assert stage.has(history)
+    checkpoints = stage.checkpoints()
+    assert len(checkpoints) == 2
+    assert sum(one.applied for one in checkpoints.values()) > applied
+    assert sum(one.stale for one in checkpoints.values()) == 0
+    before = items_of(stage)
+    with Running(stage) as consumer:
+        time.sleep(0.5)
+    assert stage.checkpoints() == checkpoints
+    assert items_of(stage) == before
+
+
+def test_it_waits_until_replay_is_open(stage: Stage) -> None:
+    history = a_history(2)
+    packs = load_some(stage, history, random.Random(2))
+    stage.phase(Phase.LOAD)
+    stage.put(packs)
+    before = items_of(stage)
+    with Running(stage) as consumer:
+        time.sleep(1)
+        assert items_of(stage) == before
+        assert stage.checkpoints() == {}
+        stage.phase(Phase.REPLAY)
+        consumer.until(stage.drained)
+    assert stage.has(history)
+
+
+def test_past_the_gate_a_late_change_waits_and_an_abort_brings_it_in(stage: Stage) -> None:
+    keymap, late = stage.shop.keymap, change("orders", None, order(1, 1), 9)
+    stage.put(packed(keymap, [change("orders", None, order(2, 1), 3)], random.Random(1)))
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+        stage.phase(Phase.CLOSED)
+        for lane in range(4):
+            stage.put([pack(keymap, lane, [late]), marker(keymap, lane, 2, late.version)])
+        consumer.until(lambda: len(stage.seen(2)) >= 2)  # the lanes of the shard that the change does not concern
+        time.sleep(0.5)
+        assert len(stage.seen(2)) < 4
+        assert len(stage.shop.visible("app")) == 1
+        assert not consumer.ended()
+        stage.phase(Phase.REPLAY)
+        consumer.until(lambda: len(stage.seen(2)) == 4)
+    assert len(stage.shop.visible("app")) == 2
+
+
+def test_killed_between_write_and_checkpoint_it_only_makes_stale(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = a_history(3)
+    stage.put(load_some(stage, history, random.Random(3)))
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "save", die)
+        died = Running(stage)
+        with pytest.raises(SystemExit), died:
+            eventually(died.ended)
+    assert stage.checkpoints() == {}
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+    assert stage.has(history)
+    assert sum(one.stale for one in stage.checkpoints().values()) > 0
+
+
+def test_killed_again_and_again_it_resumes_and_ends_right(stage: Stage) -> None:
+    """SIGKILL in the midst of the work, three times; the next one takes the lease over and goes on."""
+    chance = random.Random(4)
+    history = a_history(4, steps=500)
+    packs = load_some(stage, history, chance)
+    stage.settings(batch_records=5)
+    third = len(packs) // 3 + 1
+    for turn in range(3):
+        before = stage.checkpoints()
+        stage.put(packs[turn * third : (turn + 1) * third])
+        with process(stage) as running:
+            eventually(lambda known=before: stage.checkpoints() != known)  # type: ignore[misc]
+            time.sleep(chance.random() / 2)
+            running.send_signal(signal.SIGKILL)
+            assert running.wait(10) == -signal.SIGKILL
+        assert not stage.drained()
+        release(stage)
+    with process(stage) as running:
+        eventually(stage.drained, 60)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    assert stage.has(history)
+    assert (stage.folder / "consumer.log").read_text().count("Traceback") == 0
+
+
+def release(stage: Stage) -> None:
+    """Spare the test the seconds after which a standby takes a dead consumer's lease over."""
+    with contextlib.suppress(Conflict):  # a renewal in between
+        held = stage.store.get(leases.CONSUMER)
+        stage.store.swap(leases.CONSUMER, held, {"released": True})
+
+
+def test_a_standby_takes_over_from_a_consumer_that_is_gone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consuming, "LEASE_SECONDS", 1.0)
+    history = a_history(5)
+    packs = load_some(stage, history, random.Random(5))
+    stage.put(packs[:10])
+    dead = leases.Lease(stage.store, leases.CONSUMER, "dead", 1.0, time.monotonic)
+    assert dead.try_acquire()
+    with Running(stage) as consumer, Running(stage):
+        stage.put(packs[10:])
+        consumer.until(stage.drained)
+        assert not dead.valid()
+    assert stage.has(history)
+
+
+def test_one_that_lost_its_lease_cannot_move_the_checkpoints(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands by and goes on only when it has the lease again, from where the other one was."""
+    history = a_history(6)
+    packs = load_some(stage, history, random.Random(6))
+    stage.put(packs[:10])
+    monkeypatch.setattr(consuming, "LEASE_SECONDS", 1.0)
+    with Running(stage) as consumer:
+        consumer.until(lambda: sum(one.applied for one in stage.checkpoints().values()) > 0)
+        release(stage)
+        other = leases.Lease(stage.store, leases.CONSUMER, "other", 1.0, time.monotonic)
+        consumer.until(other.try_acquire)
+        time.sleep(0.5)
+        held = stage.checkpoints()
+        stage.put(packs[10:])
+        assert stage.checkpoints() == held
+        other.release()
+        consumer.until(stage.drained)
+    assert stage.has(history)
+
+
+def test_a_poison_change_ends_it_with_the_reason_and_the_place_before_it_is_kept(stage: Stage) -> None:
+    keymap = stage.shop.keymap
+    big = change("orders", None, order(1, 1, status="x" * 450_000), 5)
+    stage.put(packed(keymap, [change("orders", None, order(n, 1), n + 1) for n in range(2, 9)], random.Random(1)))
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+    before = stage.checkpoints()
+    stage.put(pack(keymap, lane, [big]) for lane in range(4))
+    stage.put(marker(keymap, lane, 2, big.version) for lane in range(4))
+    for _ in range(2):
+        running = Running(stage)
+        with pytest.raises(Poison, match="409600"), running:
+            eventually(running.ended)
+        assert len(stage.seen(2)) < 4
+    after = stage.checkpoints()
+    assert any(after[shard].sequence == before[shard].sequence for shard in before) or after != before
+    assert len(stage.shop.visible("app")) == 7
+
+
+def test_a_foreign_item_ends_it_and_once_it_is_away_all_goes_on(stage: Stage) -> None:
+    keymap, table = stage.shop.keymap, stage.shop.prefix + "app"
+    theirs = {"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#0001"}}
+    stage.shop.dynamodb.put_item(TableName=table, Item=theirs)
+    stage.put(packed(keymap, [change("orders", None, order(n, 1), n) for n in range(1, 9)], random.Random(1)))
+    running = Running(stage)
+    with pytest.raises(Foreign, match=r"ORDER#0001"), running:
+        eventually(running.ended)
+    assert theirs in stage.shop.items("app")
+    stage.shop.dynamodb.delete_item(TableName=table, Key=theirs)
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+    assert len(stage.shop.visible("app")) == 8
+
+
+def test_another_migrations_stream_is_refused(stage: Stage) -> None:
+    other = change("orders", None, order(1, 1), 1)
+    stage.put([marker(stage.shop.keymap, 0, 1), pack(stage.shop.keymap, 0, [other], migration="other.00000000")])
+    running = Running(stage)
+    with pytest.raises(OtherStream, match="of migration other"), running:
+        eventually(running.ended)
+    assert stage.seen(1) == {0}
+    assert items_of(stage) == []
+
+
+def test_what_is_not_initialised_or_has_another_keymap_does_not_start(stage: Stage) -> None:
+    head = stage.store.require_head()
+    stage.store.swap("migration", head, {"digest": "other"})
+    running = Running(stage)
+    with pytest.raises(KeyshiftError, match="initialised with keymap other"), running:
+        eventually(running.ended)
+    migration.forget(stage.store)
+    running = Running(stage)
+    with pytest.raises(KeyshiftError, match="keyshift init"), running:
+        eventually(running.ended)
+
+
+def test_throttles_and_lost_answers_on_both_sides_are_ridden_out(stage: Stage) -> None:
+    history = a_history(7, steps=100)
+    packs = load_some(stage, history, random.Random(7))
+    kinds = (throttle, server_error, reset_before, reset_after)
+    with (
+        FaultProxy(stage.endpoints.urls["kinesis"], *(Rule(one, probability=0.1) for one in kinds), seed=1) as kinesis,
+        FaultProxy(stage.endpoints.urls["dynamodb"], *(Rule(one, probability=0.07) for one in kinds), seed=2) as items,
+        Running(stage, 5, kinesis=kinesis.url, dynamodb=items.url) as consumer,
+    ):
+        for first in range(0, len(packs), 20):
+            stage.put(packs[first : first + 20])
+        consumer.until(stage.drained, 90)
+        assert min(items.faults[one.__name__] for one in kinds) > 0
+        assert sum(kinesis.faults.values()) > 2
+    assert stage.has(history)
+
+
+def expired_iterator(_call: Call) -> Answer:
+    body = json.dumps({"__type": "ExpiredIteratorException", "message": "too old"}).encode()
+    return Answer(400, body, {"Content-Type": "application/x-amz-json-1.1"})
+
+
+def test_expired_iterators_are_renewed_behind_what_was_applied(stage: Stage) -> None:
+    history = a_history(8)
+    packs = load_some(stage, history, random.Random(8))
+    rule = Rule(expired_iterator, ("GetRecords",), probability=0.5)
+    with FaultProxy(stage.endpoints.urls["kinesis"], rule) as proxy, Running(stage, 5, kinesis=proxy.url) as consumer:
+        for first in range(0, len(packs), 10):
+            stage.put(packs[first : first + 10])
+        consumer.until(stage.drained)
+        assert proxy.faults["expired_iterator"] > 0
+    assert stage.has(history)
+    assert sum(one.stale for one in stage.checkpoints().values()) == 0
+
+
+def open_shards(stage: Stage) -> list[tuple[int, int, str]]:
+    """First and last hash key, and id."""
+    listed = stage.kinesis.list_shards(StreamName=stage.stream)["Shards"]
+    ranges = [
+        (int(one["HashKeyRange"]["StartingHashKey"]), int(one["HashKeyRange"]["EndingHashKey"]), one["ShardId"])
+        for one in listed
+        if "EndingSequenceNumber" not in one["SequenceNumberRange"]
+    ]
+    return sorted(ranges)
+
+
+def split(stage: Stage) -> None:
+    """Every shard in two."""
+    for first, last, shard in open_shards(stage):
+        middle = str((first + last) // 2)
+        stage.kinesis.split_shard(StreamName=stage.stream, ShardToSplit=shard, NewStartingHashKey=middle)
+        settle(stage)
+
+
+def merge(stage: Stage) -> None:
+    """The two shards in the middle, which had different parents, become one."""
+    shards_now = open_shards(stage)
+    left, right = shards_now[len(shards_now) // 2 - 1 : len(shards_now) // 2 + 1]
+    stage.kinesis.merge_shards(StreamName=stage.stream, ShardToMerge=left[2], AdjacentShardToMerge=right[2])
+    settle(stage)
+
+
+def settle(stage: Stage) -> None:
+    def is_active() -> bool:
+        summary = stage.kinesis.describe_stream_summary(StreamName=stage.stream)["StreamDescriptionSummary"]
+        return bool(summary["StreamStatus"] == "ACTIVE")
+
+    eventually(is_active)
+
+
+def keeps_parents(stage: Stage) -> bool:
+    """ministack deletes a parent and its records when it is split: with it, only a drained stream can be resharded."""
+    return stage.endpoints.urls["kinesis"] != stage.endpoints.url
+
+
+def test_a_stream_that_is_resharded_while_it_runs_is_followed(stage: Stage) -> None:
+    history = a_history(9, steps=150)
+    packs = load_some(stage, history, random.Random(9))
+    third = len(packs) // 3
+    with Running(stage) as consumer:
+        for turn, reshard in enumerate((split, merge, None)):
+            stage.put(packs[turn * third : (turn + 1) * third if reshard else None])
+            if not keeps_parents(stage):
+                stage.put(marker(stage.shop.keymap, lane, 10 + turn) for lane in range(4))
+                consumer.until(lambda number=10 + turn: stage.drained(number))  # type: ignore[misc]
+            if reshard:
+                reshard(stage)
+        consumer.until(stage.drained, 60)
+    assert stage.has(history)
+    if keeps_parents(stage):
+        assert sum(one.closed for one in stage.checkpoints().values()) >= 4
+
+
+def test_what_lies_in_closed_parents_is_read_before_their_children(stage: Stage) -> None:
+    """The consumer comes late: everything was resharded twice before it starts."""
+    if not keeps_parents(stage):
+        return
+    history = a_history(10, steps=150)
+    packs = load_some(stage, history, random.Random(10))
+    third = len(packs) // 3
+    stage.put(packs[:third])
+    split(stage)
+    stage.put(packs[third : 2 * third])
+    merge(stage)
+    stage.put(packs[2 * third :])
+    with Running(stage) as consumer:
+        consumer.until(stage.drained, 60)
+    assert stage.has(history)
+    assert sum(one.stale for one in stage.checkpoints().values()) == 0
+
+
+def test_a_line_per_interval_tells_counts_lag_and_age(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del capsys
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(consuming._log, "info", lambda event, **fields: lines.append({"event": event, **fields}))
+    stage.put(packed(stage.shop.keymap, [change("orders", None, order(1, 1), 1)], random.Random(1)))
+    with Running(stage) as consumer:
+        consumer.until(stage.drained)
+    line = next(one for one in lines if one["event"] == "applied")
+    assert (line["op_c"], line["applied"], line["set"], line["stale"], line["markers"]) == (1, 1, 1, 0, 4)
+    assert line["lag_seconds"] is not None
+    assert line["newest_change_age_seconds"] > 0
+    assert line["shards"] == 2

@@ -1,0 +1,152 @@
+"""The Lambda function: what it imports, what it answers, and what it raises."""
+
+import base64
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import apply_stream
+from keymap.errors import KeyshiftError, Problems
+from keymap.lanes import lanes_of
+from keyshift.apply.refusals import OtherStream, Poison, ReplayClosed
+from keyshift.cli.demo.endpoints import Endpoints
+from keyshift.control import migration
+from keyshift.control.phase import Phase
+from tests.apply.history import history_of, marker, migration_for, pack
+from tests.apply.keymaps import MIGRATION, change, order
+from tests.apply.stage import Stage, items_of, load_some, staged
+from tests.apply.test_convergence import random_steps
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_handler_imports_neither_the_source_side_nor_the_command_line() -> None:
+    """import-linter cannot see a root that is no package: what the archive must not need, the handler must not load."""
+    unwanted = {"cdc", "bulkload", "pymysql", "pymysqlreplication", "click"}
+    unwanted |= {f"keyshift.{part}" for part in ("mysql", "cutover", "cli")}
+    script = "import apply_stream, sys; print(*sys.modules, sep='\\n')"
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'lambda'}"}
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "keyshift.apply.stream" in loaded
+    assert unwanted.isdisjoint(loaded)
+
+
+@pytest.fixture
+def stage(endpoints: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A migration, and the environment that the template gives the function."""
+    with staged(endpoints, tmp_path, shard_count=1) as found:
+        for name, value in endpoints.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("KEYSHIFT_MIGRATION", found.store.name)
+        monkeypatch.setenv("KEYSHIFT_CONTROL_TABLE", found.store.table)
+        monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+        monkeypatch.setattr("keyshift.process.log.configure", lambda **_: None)  # the test's own log stays as it is
+        apply_stream.applier.cache_clear()
+        yield found
+        apply_stream.applier.cache_clear()
+
+
+def event(packs: list[bytes]) -> dict[str, Any]:
+    """As Lambda hands over the records of one shard."""
+    return {
+        "Records": [
+            {
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0",
+                    "partitionKey": "0",
+                    "sequenceNumber": str(7_000 + index),
+                    "data": base64.b64encode(data).decode(),
+                    "approximateArrivalTimestamp": 1_700_000_000.123,
+                },
+                "eventSource": "aws:kinesis",
+                "eventVersion": "1.0",
+                "eventID": f"shardId-000000000000:{7_000 + index}",
+                "eventName": "aws:kinesis:record",
+                "awsRegion": "us-east-1",
+            }
+            for index, data in enumerate(packs)
+        ]
+    }
+
+
+def orders(stage: Stage, *changes: Any) -> list[bytes]:
+    return [pack(stage.shop.keymap, lane, [one]) for one in changes for lane in range(4)]
+
+
+def test_a_stream_in_batches_is_applied_and_again_it_changes_nothing(stage: Stage) -> None:
+    history = history_of(random_steps(random.Random(1), 80))
+    packs = load_some(stage, history, random.Random(1))
+    for _ in range(2):
+        for first in range(0, len(packs), 20):
+            answer = apply_stream.handle(event(packs[first : first + 20]), None)
+            assert answer == {"batchItemFailures": []}
+        assert stage.has(history)
+    assert stage.drained()
+
+
+def test_before_replay_is_open_the_whole_batch_fails(stage: Stage) -> None:
+    stage.phase(Phase.LOAD)
+    with pytest.raises(ReplayClosed):
+        apply_stream.handle(event(orders(stage, change("orders", None, order(1, 1), 1))), None)
+    assert items_of(stage) == []
+    stage.phase(Phase.REPLAY)
+    apply_stream.handle(event(orders(stage, change("orders", None, order(1, 1), 1))), None)
+    assert len(stage.shop.visible("app")) == 1
+
+
+def test_what_is_done_is_kept_and_the_first_record_that_is_not_is_named(stage: Stage) -> None:
+    good = orders(stage, change("orders", None, order(1, 1), 1))
+    bad = orders(stage, change("orders", None, order(2, 1, status="x" * 450_000), 2))
+    answer = apply_stream.handle(event([*good, b"not a pack", *good]), None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "7004"}]}
+    assert len(stage.shop.visible("app")) == 1
+    (failed,) = apply_stream.handle(event([*good, *bad]), None)["batchItemFailures"]
+    assert failed["itemIdentifier"] in {"7004", "7005", "7006", "7007"}
+
+
+def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:
+    keymap, big = stage.shop.keymap, change("orders", None, order(2, 1, status="x" * 450_000), 2)
+    (lane,) = lanes_of(keymap.patches(big), 4)
+    with pytest.raises(Poison, match="409600"):
+        apply_stream.handle(event([pack(keymap, lane, [big])]), None)
+    with pytest.raises(OtherStream, match="made with keymap feed"):
+        apply_stream.handle(event([pack(keymap, lane, [big], digest="feed")]), None)
+
+
+def test_a_warm_container_meets_the_next_run_of_the_migration(stage: Stage) -> None:
+    """The name was destroyed and made anew: the first invocation fails, and the next one knows."""
+    first = event([marker(stage.shop.keymap, 0, 1)])
+    apply_stream.handle(first, None)
+    again = replace(migration_for(stage.shop.keymap), id="shop.0000000b", stream=stage.stream)
+    migration.forget(stage.store)
+    migration.create(stage.store, again)
+    stage.phase(Phase.REPLAY)
+    with pytest.raises(KeyshiftError):
+        apply_stream.handle(first, None)
+    with pytest.raises(OtherStream, match=f"of migration {MIGRATION}, and this is shop.0000000b"):
+        apply_stream.handle(first, None)
+
+
+def test_settings_that_are_missing_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply_stream.applier.cache_clear()
+    monkeypatch.delenv("KEYSHIFT_MIGRATION", raising=False)
+    monkeypatch.delenv("KEYSHIFT_CONTROL_TABLE", raising=False)
+    with pytest.raises(Problems) as raised:
+        apply_stream.handle(event([]), None)
+    assert "KEYSHIFT_MIGRATION" in str(raised.value)
+    assert "KEYSHIFT_CONTROL_TABLE" in str(raised.value)
+
+
+def test_a_keymap_that_is_not_the_migrations_stops_the_function(stage: Stage) -> None:
+    text = (stage.folder / "keymap.yaml").read_text().replace("not_equals: draft", "not_equals: open")
+    (stage.folder / "keymap.yaml").write_text(text)
+    with pytest.raises(KeyshiftError, match="initialised with keymap"):
+        apply_stream.handle(event([marker(stage.shop.keymap, 0, 1)]), None)
