@@ -1,0 +1,183 @@
+"""The cutover checklist: may the application switch? Each check with its evidence and what to do. Pure.
+
+What was found out (Facts) and what it means (evaluate) are apart, so that every way to fail is an ordinary test. A fact
+that is None was not found out, because an earlier check had failed already; its check says so and does not pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keymap.position import Position
+from keyshift.control.barrier import BarrierState
+from keyshift.control.phase import Phase
+from keyshift.control.progress import Progress
+from keyshift.cutover.compare import Kind
+from keyshift.cutover.liveness import Liveness
+from keyshift.cutover.tally import Report
+
+
+class Outcome(StrEnum):
+    """What a check came to."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    SKIPPED = "skipped"  # a rehearsal leaves it out
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist; `remedy` is "" where it passed."""
+
+    name: str
+    outcome: Outcome
+    evidence: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """How the daemon's checkpoint stood to the server's position, after waiting `seconds` for it at most."""
+
+    server: Position
+    captured: Position | None
+    contained: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the checklist decides on.
+
+    `drained` and `again` are the barriers before and after the verification; `refusal` says why the first one was not
+    answered. `set_aside` counts records that a consumer could not apply and put aside.
+    """
+
+    phase: Phase
+    progress: Progress
+    set_aside: int
+    daemon: Liveness
+    catch_up: CatchUp | None = None
+    drained: BarrierState | None = None
+    refusal: str = ""
+    report: Report | None = None
+    again: BarrierState | None = None
+    rehearsal: bool = False
+
+
+def evaluate(facts: Facts) -> list[Check]:
+    """The checklist, in the order in which an operator mends things."""
+    return [check(facts) for check in _CHECKS]
+
+
+def passed(checks: list[Check]) -> bool:
+    """Whether nothing stands in the way."""
+    return all(check.outcome is not Outcome.FAIL for check in checks)
+
+
+def may_drain(facts: Facts) -> bool:
+    """Whether a barrier would be answered: it needs the daemon, and a consumer that may write."""
+    return all(check(facts).outcome is Outcome.PASS for check in (_daemon, _caught_up, _loaded, _open))
+
+
+def _check(name: str, good: bool, evidence: str, remedy: str) -> Check:  # noqa: FBT001 - said by its place
+    return Check(name, Outcome.PASS if good else Outcome.FAIL, evidence, "" if good else remedy)
+
+
+def _not_tried(name: str) -> Check:
+    return Check(name, Outcome.FAIL, "not tried, since a check above has failed", "Mend what is above first")
+
+
+def _daemon(facts: Facts) -> Check:
+    name, daemon = "daemon running", facts.daemon
+    if not daemon.status.fence:
+        return _check(name, False, "it has never run", "Start `keyshift cdc run`")
+    if daemon.status.released:
+        return _check(name, False, f"{daemon.status.owner} has stopped", "Start `keyshift cdc run`")
+    seen = "renewed its lease" if daemon.alive else "did not renew its lease"
+    evidence = f"{daemon.status.owner} {seen} within {daemon.seconds:.1f} s"
+    return _check(name, daemon.alive, evidence, "See the daemon's log, and start `keyshift cdc run`")
+
+
+def _caught_up(facts: Facts) -> Check:
+    name, found = "daemon caught up", facts.catch_up
+    if found is None:
+        return _not_tried(name)
+    server = f"{found.server.file}:{found.server.offset}"
+    captured = f"{found.captured.file}:{found.captured.offset}" if found.captured else "nowhere yet"
+    if found.contained:
+        return _check(name, True, f"captured up to {captured}, the server stood at {server}", "")
+    evidence = f"captured up to {captured}, the server stood at {server} {found.seconds:.0f} s before"
+    return _check(name, False, evidence, "Let it catch up (`keyshift cdc status` shows the lag), then check again")
+
+
+def _loaded(facts: Facts) -> Check:
+    found = facts.progress
+    tables = len(found.tables)
+    evidence = f"{found.tables_dumped} of {tables} tables dumped, {found.loaded} of {found.total} chunks loaded"
+    return _check("bulk load complete", found.complete, evidence, "Run `keyshift bulkload run`")
+
+
+def _open(facts: Facts) -> Check:
+    remedies = {
+        Phase.LOAD: "It opens when the bulk load is complete: run `keyshift bulkload run`",
+        Phase.CLOSED: "The cutover has been made; `keyshift cutover abort` takes it back, before the switch",
+    }
+    evidence = f"the phase is {facts.phase}"
+    return _check("replay open", facts.phase is Phase.REPLAY, evidence, remedies.get(facts.phase, ""))
+
+
+def _drained(facts: Facts) -> Check:
+    name = "stream drained"
+    if facts.refusal:
+        return _check(
+            name, False, facts.refusal, "See that the Lambda function or `keyshift apply run` runs, and its errors"
+        )
+    if facts.drained is None:
+        return _not_tried(name)
+    evidence = f"barrier {facts.drained.number}, at the server's position, was answered by every lane"
+    return _check(name, True, evidence, "")
+
+
+def _set_aside(facts: Facts) -> Check:
+    evidence = f"{facts.set_aside} records are set aside" if facts.set_aside else "no record is set aside"
+    remedy = "Look at them in the control table (items setaside#…), mend the cause, and apply them"
+    return _check("nothing set aside", not facts.set_aside, evidence, remedy)
+
+
+def _equal(facts: Facts) -> Check:
+    name, report = "both sides equal", facts.report
+    if report is None:
+        return _not_tried(name)
+    kinds = ", ".join(f"{report.differences[kind]} {kind}" for kind in Kind)
+    evidence = f"{report.rows} rows against {report.items} items: {kinds}"
+    if report.changing:
+        evidence += f"; {report.changing} rows were still changing"
+    # While the application writes, some row is always on its way; what counts then is that nothing is wrong for good.
+    good = not report.total if facts.rehearsal else report.clean
+    remedy = "`keyshift verify` shows the differences" if report.total else "Stop the application's writes, check again"
+    return _check(name, good, evidence, remedy)
+
+
+def _stopped(facts: Facts) -> Check:
+    name = "writes stopped"
+    if facts.rehearsal:
+        return Check(name, Outcome.SKIPPED, "not looked at in a rehearsal")
+    if facts.drained is None or facts.again is None:
+        return _not_tried(name)
+    more = facts.again.changes - facts.drained.changes
+    still = (facts.again.changes, facts.again.last_version) == (facts.drained.changes, facts.drained.last_version)
+    evidence = "no change was captured while both sides were compared" if still else f"{more} changes came meanwhile"
+    return _check(name, still, evidence, "Stop every writer of the captured tables (jobs and events too), check again")
+
+
+_CHECKS: tuple[Callable[[Facts], Check], ...] = (
+    _daemon,
+    _caught_up,
+    _loaded,
+    _open,
+    _drained,
+    _set_aside,
+    _equal,
+    _stopped,
+)

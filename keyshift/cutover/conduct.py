@@ -1,0 +1,124 @@
+"""The cutover, step by step: find out, decide by the checklist, close replay, and see that it is closed everywhere.
+
+The order carries the proof. The writes have stopped; a barrier drains the stream; both sides are compared; a second
+barrier shows that no change came meanwhile, and what it counted is recorded. Then replay is closed, and a third
+barrier, sent after that, is answered by every lane: each consumer has then read the closed phase, and, once a request's
+life is over, no write that was sent before can arrive. Only then may the application write to the target. If the third
+barrier counts a change that the second had not, somebody wrote in the last moment, and the application must not switch.
+
+Each step can be repeated: a run that finds replay closed goes on from there, by what was recorded.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from keymap.errors import KeyshiftError
+from keyshift.control.barrier import BarrierState
+from keyshift.control.checkpoint import read_capture
+from keyshift.control.phase import Phase, close, read_phase
+from keyshift.control.progress import progress
+from keyshift.control.record import Changes
+from keyshift.control.store import Store
+from keyshift.cutover.barriers import NotDrained
+from keyshift.cutover.checklist import CatchUp, Facts, may_drain
+from keyshift.cutover.liveness import captured_position, watch
+from keyshift.cutover.setup import Parts
+from keyshift.cutover.tally import Report
+from keyshift.mysql.facts import read_facts, read_position
+from keyshift.process.clock import boottime
+
+SET_ASIDE_PREFIX: Final = "setaside#"
+CUTOVER: Final = "cutover"  # the control table's item: what had been captured when both sides were found equal
+_LOOK_SECONDS: Final = 0.2
+
+Verify = Callable[[str], Report]  # from the version of a barrier that has just passed
+
+
+class LateWrites(KeyshiftError):
+    """Changes that came after both sides were found equal. Consumers hold them back while replay is closed."""
+
+    def __init__(self, changes: int) -> None:
+        super().__init__(
+            f"{changes} changes were captured after both sides had been found equal: the application must not switch",
+            "Stop every writer of the captured tables (jobs and events too), run `keyshift cutover abort`, upon which "
+            "these changes are applied, and then `keyshift cutover run` again",
+        )
+
+
+class Conductor:
+    """Leads one migration through the cutover. `verify` compares both sides on a live stream."""
+
+    def __init__(self, parts: Parts, verify: Verify) -> None:
+        self._parts, self._verify = parts, verify
+        self._store, self._stop, self._barrier = parts.store, parts.stop, parts.barrier
+
+    def facts(self, *, rehearsal: bool) -> Facts:
+        """Find out everything that the checklist decides on; what would hang on an earlier failure is left out."""
+        daemon = watch(self._store, self._stop, boottime)
+        facts = Facts(
+            phase=read_phase(self._store),
+            progress=progress(self._store, self._parts.migration.tables),
+            set_aside=sum(1 for _ in self._store.query(SET_ASIDE_PREFIX, names=("item",))),
+            daemon=daemon,
+            catch_up=self._catch_up() if daemon.alive else None,
+            rehearsal=rehearsal,
+        )
+        if not may_drain(facts):
+            return facts
+        try:
+            drained = self._barrier.drain()
+            facts = replace(facts, drained=drained)
+            facts = replace(facts, report=self._verify(self._barrier.visible(drained)))
+            return facts if rehearsal else replace(facts, again=self._barrier.drain())
+        except NotDrained as error:
+            return replace(facts, refusal=error.message)
+
+    def _catch_up(self) -> CatchUp:
+        connection = self._parts.connect()
+        try:
+            server = read_position(connection, read_facts(connection))
+        finally:
+            connection.close()
+        began = boottime()
+        while True:
+            captured, seconds = captured_position(read_capture(self._store)), boottime() - began
+            contained = captured is not None and captured.contains(server)
+            if contained or seconds >= self._parts.drain_seconds_max:
+                return CatchUp(server, captured, contained, seconds)
+            self._stop.sleep(_LOOK_SECONDS)
+
+    def close(self, before: BarrierState) -> None:
+        """Close replay, after a checklist that passed and whose last barrier was `before`; finish() comes next."""
+        self._store.swap(CUTOVER, self._store.get(CUTOVER), _agreed(before))
+        close(self._store)
+
+    def finish(self, request_life_seconds: float) -> None:
+        """See that replay is closed in every lane and for good; when this returns, the application may switch.
+
+        Raises LateWrites, NotDrained (run it again), Stopped, and KeyshiftError where replay is not closed.
+        """
+        require_closed(self._store)
+        number = self._barrier.request()
+        late = late_changes(self._store, self._barrier.sent(number).changes)
+        if late:
+            raise LateWrites(late)
+        self._barrier.answered(number)
+        # Every batch that began before the closing has ended by now; what it sent last may still be on its way.
+        self._stop.sleep(request_life_seconds)
+
+
+def _agreed(state: BarrierState) -> Changes:
+    return {"changes": state.changes, "last_version": state.last_version}
+
+
+def late_changes(store: Store, captured: int) -> int:
+    """How many changes were captured since both sides were found equal and replay was closed."""
+    record = store.get(CUTOVER)
+    return captured - record.number("changes") if record else captured
+
+
+def require_closed(store: Store) -> None:
+    """Raise KeyshiftError where replay is not closed."""
+    if read_phase(store) is not Phase.CLOSED:
+        raise KeyshiftError("replay is not closed", "Run `keyshift cutover run` first")

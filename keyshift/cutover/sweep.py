@@ -1,0 +1,158 @@
+"""Sweep: take the tombstones away before the application meets them.
+
+A tombstone keeps a late older write out. Once replay is closed, and one request life is over, there is no such write
+any more, and what is left of a removed row is an item without data that a scan or a count by the application would
+find. So sweep runs between closing replay and switching the application.
+
+Every removal is conditional on what was seen: on the mark of each slot and, of an item, on its revision, which each
+write of ours raises. An item with data is never deleted. Being interrupted, run twice, or by two people is harmless.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from keymap.bookkeeping import Bookkeeping
+from keymap.items import SLOTS_PER_UPDATE_MAX
+from keymap.patch import WHOLE, Item
+from keymap.rules import Keymap
+from keymap.targets import Target
+from keymap.version import is_tombstone
+from keyshift.aws import items
+from keyshift.aws.clients import DynamoDBClient, explaining
+from keyshift.cutover.sides import Items
+from keyshift.cutover.tally import Progress, silent
+from keyshift.process.stop import Stop
+
+IN_FLIGHT_MAX: Final = 500  # requests handed to the executor at a time: it stays busy, and a stop is soon noticed
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What to do about one item: delete it (`update` is False), or remove the marks of some of its slots."""
+
+    request: Request
+    update: bool
+    marks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Items looked at and deleted, marks removed from items that stay, and removals refused: written to meanwhile."""
+
+    items: int = 0
+    deleted: int = 0
+    marks: int = 0
+    refused: int = 0
+
+
+def removals(keymap: Keymap, migration: str, target: Target, item: Item) -> list[Removal]:
+    """How to rid an item of its tombstones; nothing where it has none, is not ours, or holds data in their place."""
+    books = keymap.bookkeeping
+    marks = books.slots(item)
+    if not books.belongs_to(item, migration) or not any(map(is_tombstone, marks.values())):
+        return []
+    keys = {part.name for part in target.keys}
+    data = books.data(item).keys() - keys
+    if not data and all(map(is_tombstone, marks.values())):
+        return [_deletion(books, migration, target, item, marks)]
+    gone = [slot for slot, held in marks.items() if slot != WHOLE and is_tombstone(held) and slot not in data]
+    slices = (gone[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(gone), SLOTS_PER_UPDATE_MAX))
+    return [_clearing(books, migration, target, item, slots) for slots in slices]
+
+
+def _deletion(books: Bookkeeping, migration: str, target: Target, item: Item, marks: dict[str, str]) -> Removal:
+    # The revision alone would do for a grouped item; the marks are what a whole-item slot has. The first ones of very
+    # many are enough, and keep the expression below DynamoDB's 4 KB.
+    condition = _Condition(books, migration, list(marks)[:SLOTS_PER_UPDATE_MAX], item)
+    revision = item.get(books.revision)
+    if revision:
+        condition.equal("#r", books.revision, ":r", revision)
+    else:
+        condition.absent("#r", books.revision)
+    return Removal({**condition.request(target, item)}, update=False, marks=len(marks))
+
+
+def _clearing(books: Bookkeeping, migration: str, target: Target, item: Item, slots: list[str]) -> Removal:
+    condition = _Condition(books, migration, slots, item)
+    names = ", ".join(f"#v{index}" for index in range(len(slots)))
+    request = condition.request(target, item) | {"UpdateExpression": f"REMOVE {names}"}
+    return Removal(request, update=True, marks=len(slots))
+
+
+class _Condition:
+    """The item is ours, and these slots' marks are still the ones that were seen."""
+
+    def __init__(self, books: Bookkeeping, migration: str, slots: Iterable[str], item: Item) -> None:
+        self._names: dict[str, str] = {}
+        self._values: Item = {}
+        self._terms: list[str] = []
+        self.equal("#m", books.migration, ":m", {"S": migration})
+        for index, slot in enumerate(slots):
+            self.equal(f"#v{index}", books.mark(slot), f":v{index}", item[books.mark(slot)])
+
+    def equal(self, alias: str, name: str, placeholder: str, value: dict[str, Any]) -> None:
+        self._names[alias], self._values[placeholder] = name, value
+        self._terms.append(f"{alias} = {placeholder}")
+
+    def absent(self, alias: str, name: str) -> None:
+        self._names[alias] = name
+        self._terms.append(f"attribute_not_exists({alias})")
+
+    def request(self, target: Target, item: Item) -> Request:
+        return {
+            "TableName": target.name,
+            "Key": {part.name: item[part.name] for part in target.keys},
+            "ConditionExpression": " AND ".join(self._terms),
+            "ExpressionAttributeNames": self._names,
+            "ExpressionAttributeValues": self._values,
+        }
+
+
+class Sweeper:
+    """Sweeps all target tables of one migration. The caller has made sure that replay is closed for long enough."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators
+        self,
+        client: DynamoDBClient,
+        keymap: Keymap,
+        migration: str,
+        *,
+        items: Items,
+        executor: Executor,
+        stop: Stop,
+        progress: Progress = silent,
+    ) -> None:
+        self._client, self._keymap, self._migration, self._items = client, keymap, migration, items
+        self._executor, self._stop, self._progress = executor, stop, progress
+
+    def run(self) -> Swept:
+        """Remove all tombstones. Raises KeyshiftError where a table refuses, Stopped; both leave a valid state."""
+        total = Swept()
+        for target in self._keymap.targets.values():
+            scanned = self._items.scan(target.name)
+            while page := list(islice(scanned, IN_FLIGHT_MAX)):
+                wanted = (one for item in page for one in removals(self._keymap, self._migration, target, item))
+                total = _add(total, len(page), self._executor.map(self._send, wanted))
+                self._progress("sweep", target.name, len(page))
+        return total
+
+    def _send(self, removal: Removal) -> tuple[Removal, bool]:
+        call = items.update if removal.update else items.delete
+        with explaining(f"sweeping table {removal.request['TableName']}"):
+            outcome = call(self._client, removal.request, stop=self._stop)
+        # A deletion that finds nothing was done: by us, and the answer was lost, or by another sweep.
+        gone = isinstance(outcome, items.Refused) and not outcome.old and not removal.update
+        return removal, gone or isinstance(outcome, items.Written)
+
+
+def _add(total: Swept, looked_at: int, sent: Iterator[tuple[Removal, bool]]) -> Swept:
+    deleted, marks, refused = total.deleted, total.marks, total.refused
+    for removal, done in sent:
+        refused += not done
+        deleted += done and not removal.update
+        marks += removal.marks if done and removal.update else 0
+    return Swept(total.items + looked_at, deleted, marks, refused)

@@ -1,0 +1,133 @@
+"""The checklist: all checks pass together, and each unmet condition fails its own check."""
+
+from dataclasses import replace
+
+import pytest
+
+from keymap.position import Position
+from keyshift.control.barrier import BarrierState
+from keyshift.control.checkpoint import CaptureStatus
+from keyshift.control.phase import Phase
+from keyshift.control.progress import Progress, TableProgress
+from keyshift.cutover.checklist import CatchUp, Facts, Outcome, evaluate, may_drain, passed
+from keyshift.cutover.compare import Kind
+from keyshift.cutover.liveness import Liveness
+from keyshift.cutover.tally import Report
+
+HERE = Position("binlog.000002", 4711)
+EARLIER = Position("binlog.000002", 100)
+STATUS = CaptureStatus(owner="host:1", fence=1, renewals=5, lease_seconds=10, started=True)
+DRAINED = BarrierState(3, HERE, sent=True, missing_lanes=(), last_version="v9", changes=12)
+CLEAN = Report(
+    rows=10,
+    slots=10,
+    items=9,
+    tombstones=1,
+    differences=dict.fromkeys(Kind, 0),
+    examples=(),
+    changing=0,
+    in_motion=0,
+    live=True,
+    seconds=1.0,
+)
+READY = Facts(
+    phase=Phase.REPLAY,
+    progress=Progress((TableProgress("shop.orders", 2, 2, 2, 20, 20),)),
+    set_aside=0,
+    daemon=Liveness(alive=True, seconds=1.2, status=STATUS),
+    catch_up=CatchUp(HERE, HERE, contained=True, seconds=0.1),
+    drained=DRAINED,
+    report=CLEAN,
+    again=replace(DRAINED, number=4),
+)
+
+
+def failing(facts: Facts) -> list[str]:
+    return [check.name for check in evaluate(facts) if check.outcome is Outcome.FAIL]
+
+
+def test_when_everything_is_as_it_should_be_every_check_passes_with_its_evidence() -> None:
+    checks = evaluate(READY)
+    assert passed(checks)
+    assert all(check.outcome is Outcome.PASS and check.evidence and not check.remedy for check in checks)
+
+
+def with_differences(**more: int) -> Report:
+    return replace(CLEAN, differences={**CLEAN.differences, **{Kind(kind): count for kind, count in more.items()}})
+
+
+UNMET = {
+    "daemon running": [
+        replace(READY, daemon=Liveness(alive=False, seconds=10, status=STATUS)),
+        replace(READY, daemon=Liveness(alive=False, seconds=0, status=CaptureStatus())),
+        replace(READY, daemon=Liveness(alive=False, seconds=0, status=replace(STATUS, released=True))),
+    ],
+    "daemon caught up": [
+        replace(READY, catch_up=CatchUp(HERE, EARLIER, contained=False, seconds=60)),
+        replace(READY, catch_up=CatchUp(HERE, None, contained=False, seconds=60)),
+        replace(READY, catch_up=None),
+    ],
+    "bulk load complete": [
+        replace(READY, progress=Progress((TableProgress("shop.orders", 2, 2, 1, 20, 10),))),
+        replace(READY, progress=Progress((TableProgress("shop.orders", None, 2, 2, 20, 20),))),
+    ],
+    "replay open": [replace(READY, phase=Phase.LOAD), replace(READY, phase=Phase.CLOSED)],
+    "stream drained": [
+        replace(READY, drained=None, refusal="barrier 3 was not answered within 60 s by lanes 1, 2", again=DRAINED),
+    ],
+    "nothing set aside": [replace(READY, set_aside=1)],
+    "both sides equal": [
+        replace(READY, report=with_differences(missing=1)),
+        replace(READY, report=with_differences(foreign=1)),
+        replace(READY, report=replace(CLEAN, changing=1)),
+        replace(READY, report=None),
+    ],
+    "writes stopped": [
+        replace(READY, again=replace(DRAINED, changes=13, last_version="v10")),
+        replace(READY, again=None),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "facts"), [(name, facts) for name, all_ in UNMET.items() for facts in all_])
+def test_each_unmet_condition_fails_its_check_and_says_what_to_do(name: str, facts: Facts) -> None:
+    unmet = failing(facts)
+    assert name in unmet
+    assert set(unmet) <= {
+        name,
+        "writes stopped",
+    }  # without a first barrier, there is nothing to compare the second with
+    assert not passed(evaluate(facts))
+    (check,) = [check for check in evaluate(facts) if check.name == name]
+    assert check.evidence
+    assert check.remedy
+
+
+def test_every_check_is_among_those_tried() -> None:
+    assert [check.name for check in evaluate(READY)] == list(UNMET)
+
+
+@pytest.mark.parametrize("name", ["daemon running", "daemon caught up", "bulk load complete", "replay open"])
+def test_no_barrier_is_asked_for_that_nobody_would_answer(name: str) -> None:
+    assert may_drain(READY)
+    assert not any(may_drain(facts) for facts in UNMET[name])
+
+
+def test_a_rehearsal_leaves_out_the_write_stop_and_says_so() -> None:
+    checks = evaluate(replace(READY, rehearsal=True, again=None))
+    assert passed(checks)
+    assert checks[-1].outcome is Outcome.SKIPPED
+    assert "rehearsal" in checks[-1].evidence
+
+
+def test_in_a_rehearsal_rows_may_still_change_but_not_differ() -> None:
+    moving = replace(CLEAN, changing=3)
+    assert not failing(replace(READY, rehearsal=True, report=moving))
+    assert failing(replace(READY, rehearsal=True, report=with_differences(different=1))) == ["both sides equal"]
+
+
+def test_what_was_not_tried_does_not_pass() -> None:
+    facts = Facts(Phase.LOAD, Progress(()), 0, Liveness(alive=False, seconds=0, status=CaptureStatus()))
+    untried = {check.name for check in evaluate(facts) if "not tried" in check.evidence}
+    assert untried == {"daemon caught up", "stream drained", "both sides equal", "writes stopped"}
+    assert not passed(evaluate(facts))
