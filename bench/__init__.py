@@ -1,0 +1,1 @@
+"""What Keyshift moves per second, beside what one would pick instead: `make bench`."""

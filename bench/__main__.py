@@ -1,0 +1,47 @@
+"""`make bench`: rows per second of each part beside the naive way, in one run on one machine."""
+
+import argparse
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Result
+from keyshift.process import log
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+def main() -> None:
+    """Run the groups that were asked for, print the table and write results.json."""
+    from bench import apply, capture, dump, load  # noqa: PLC0415 - after the environment is set
+
+    groups = {"capture": capture.measure, "dump": dump.measure, "load": load.measure, "apply": apply.measure}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of the table in each group")
+    parser.add_argument("groups", nargs="*", choices=[*groups, []], help="capture, dump, load, apply; default: all")
+    options = parser.parse_args()
+    results = [result for name in options.groups or groups for result in groups[name](options.rows)]
+    show(results)
+    RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", encoding="utf-8")
+
+
+def show(results: list[Result]) -> None:
+    """Print the table."""
+    table = Table(title="Rows per second, one run on one machine")
+    for heading in ("part", "what", "per second", "times", "against"):
+        table.add_column(heading, justify="right" if heading in {"per second", "times"} else "left")
+    for one in results:
+        table.add_row(one.group, one.name, f"{one.per_second:,.0f}", f"{one.ratio:.1f}", one.against)
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    # The sink takes any key; the real credentials of whoever runs this are not for it.
+    os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": "us-east-1"}
+    log.configure(level=logging.WARNING)
+    main()

@@ -1,0 +1,31 @@
+"""One measurement: something timed, per second, beside what one would pick instead."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine."""
+
+    group: str
+    name: str
+    per_second: float
+    against: str
+    ratio: float
+
+
+def per_second(count: int, work: Callable[[], None]) -> float:
+    """How many of `count` things `work` does in a second of wall time."""
+    began = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - began)
+
+
+def compared(group: str, ours: tuple[str, float], naive: tuple[str, float]) -> list[Result]:
+    """Two rows of the table: the naive way as the measure, and ours against it."""
+    return [
+        Result(group, naive[0], naive[1], naive[0], 1.0),
+        Result(group, ours[0], ours[1], naive[0], ours[1] / naive[1]),
+    ]

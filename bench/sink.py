@@ -1,0 +1,106 @@
+"""An AWS-compatible endpoint that swallows everything: the client is what is measured, so the sink must be faster.
+
+It speaks just enough HTTP/1.1 to answer what the writers send: PutRecords (a fitting list of successes), BatchWriteItem
+(nothing left over), PutItem and UpdateItem (no old item), Scan (nothing there). Whatever else is asked, such as the
+shards of a stream, is answered by a real endpoint behind it. It is a process of its own, beside our interpreter.
+"""
+
+import asyncio
+import http.client
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
+_RECORD = b'{"ShardId":"shardId-000000000000","SequenceNumber":"1"}'
+
+
+_FIXED = {
+    b"BatchWriteItem": b'{"UnprocessedItems":{}}',
+    b"PutItem": b"{}",
+    b"UpdateItem": b"{}",
+    b"Scan": b'{"Items":[],"Count":0,"ScannedCount":0}',
+}
+
+
+def _answer(target: bytes, body: bytes) -> bytes | None:
+    """What a swallowed request is answered with; None for one that is not swallowed."""
+    if target == b"PutRecords":
+        records = b",".join([_RECORD] * body.count(b'"PartitionKey"'))
+        return b'{"FailedRecordCount":0,"Records":[' + records + b"]}"
+    if target == b"PutRecord":
+        return _RECORD
+    return _FIXED.get(target)
+
+
+class _Swallow(asyncio.Protocol):
+    """One connection: requests come one after the other, each with a Content-Length."""
+
+    def __init__(self, upstream: str) -> None:
+        self._held = bytearray()
+        self._upstream = upstream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        while (end := self._held.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._held[:end])
+            length = int(_header(head, b"content-length") or 0)
+            if len(self._held) < end + 4 + length:
+                if b"100-continue" in head:
+                    self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            body = bytes(self._held[end + 4 : end + 4 + length])
+            del self._held[: end + 4 + length]
+            answer = _answer(_header(head, b"x-amz-target").rpartition(b".")[2], body)
+            self._write(self._forward(head, body) if answer is None else _HEAD % len(answer) + answer)
+
+    def _forward(self, head: bytes, body: bytes) -> bytes:
+        """Ask the endpoint behind us. These calls are few, so that waiting for them holds nobody up."""
+        connection = http.client.HTTPConnection(self._upstream.removeprefix("http://"))
+        headers = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n")[1:])
+        connection.request("POST", "/", body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        status = b"HTTP/1.1 %d Answer\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n"
+        return status % (response.status, len(answer)) + answer
+
+    def _write(self, data: bytes) -> None:
+        assert isinstance(self._transport, asyncio.WriteTransport)
+        self._transport.write(data)
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == name:
+            return value.strip()
+    return b""
+
+
+async def _serve(port_out: Connection, upstream: str) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: _Swallow(upstream), "127.0.0.1", 0)
+    port_out.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+def _main(port_out: Connection, upstream: str) -> None:
+    asyncio.run(_serve(port_out, upstream))
+
+
+@contextmanager
+def sink(upstream: str = "") -> Iterator[str]:
+    """The URL of a running sink, before the endpoint at URL `upstream`."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_main, args=(sender, upstream), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{receiver.recv()}"
+    finally:
+        process.terminate()
+        process.join()

@@ -1,0 +1,82 @@
+"""A source database full of bench rows with a migration begun on it, for the groups that read from MySQL."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import shape
+from keymap.rules import Keymap, load_keymap
+from keyshift.aws.clients import Clients, make_clients
+from keyshift.cli.demo.commands import Commands, end
+from keyshift.cli.demo.database import Database
+from keyshift.cli.demo.endpoints import Endpoints
+from keyshift.control.store import Store
+from keyshift.process.settings import Settings, load_settings
+
+_SETTINGS = """\
+migration: bench
+keymap: keymap.yaml
+lanes: 64
+source: {{host: {host}, port: {port}, user: {user}, password: {password}, tls: {{mode: off}}}}
+bucket: {{name: bench-dump}}
+stream: {{retention_hours: 24}}
+capture: {{lease_seconds: 2}}
+aws: {{region: us-east-1, endpoints: {{dynamodb: "{url}", kinesis: "{url}", s3: "{url}"}}}}
+"""
+CAPTURE_SECONDS_MAX = 30.0  # until the daemon's first record is on the stream
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A migration whose capture has started; its daemon does not run now."""
+
+    database: Database
+    url: str
+    settings: Settings
+    keymap: Keymap
+    clients: Clients
+    store: Store
+
+
+@contextmanager
+def begun(rows: int) -> Iterator[Begun]:
+    """The bench table with `rows` rows, and a migration of it after init and the start of capture."""
+    with ExitStack() as stack:
+        database, endpoints = stack.enter_context(Database()), stack.enter_context(Endpoints())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyshift-bench-")))
+        _create(database, rows)
+        url = endpoints.url
+        text = _SETTINGS.format(
+            host=database.host, port=database.port, user=database.user, password=database.password, url=url
+        )
+        (folder / "keyshift.yaml").write_text(text, encoding="utf-8")
+        (folder / "keymap.yaml").write_text(shape.KEYMAP, encoding="utf-8")
+        _start_capture(Commands(folder, endpoints.environment()))
+        settings = load_settings(folder / "keyshift.yaml")
+        clients = make_clients("us-east-1", settings.aws.endpoints.urls)
+        stack.callback(clients.close)
+        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+        yield Begun(database, url, settings, load_keymap(settings.keymap), clients, store)
+
+
+def _create(database: Database, rows: int) -> None:
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {shape.SCHEMA}")
+        cursor.execute(f"USE {shape.SCHEMA}")
+        cursor.execute(shape.CREATE)
+        shape.fill(cursor, 1, rows, rows_per_transaction=1_000)
+
+
+def _start_capture(commands: Commands) -> None:
+    commands.run("init")
+    daemon = commands.start("cdc", "run")
+    deadline = time.monotonic() + CAPTURE_SECONDS_MAX
+    while not commands.json("status")["capture"]["started"]:
+        commands.require_running(daemon, "cdc", "run")
+        if time.monotonic() > deadline:
+            raise TimeoutError("capture has not started")
+        time.sleep(0.2)
+    end(daemon)

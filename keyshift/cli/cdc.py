@@ -1,0 +1,77 @@
+"""`keyshift cdc`: the daemon that captures changes, its preflight, and how it is doing."""
+
+import click
+
+from cdc import daemon
+from keymap.errors import KeyshiftError, Problems
+from keyshift.cli import show
+from keyshift.cli.checks import Checks
+from keyshift.cli.errors import EXIT_FOUND
+from keyshift.cli.status import capture_document, capture_line
+from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.control.checkpoint import read_capture
+from keyshift.cutover.liveness import captured_position, watch
+from keyshift.mysql.facts import read_facts, read_position
+from keyshift.process.clock import boottime, now_ms
+
+
+@click.group()
+def cdc() -> None:
+    """Capture every change of the source, from before the first row is read until after the switch."""
+
+
+@cdc.command()
+@pass_wiring
+def check(wiring: Wiring) -> None:
+    """Look at everything at the source that capture needs, and tell all that is wrong at once. Changes nothing."""
+    wiring.log()
+    findings = Checks(wiring).source()
+    Problems.raise_if_any(problem for finding in findings for problem in finding.problems)
+    show.lines(show.Line(show.OK, finding.name, finding.evidence) for finding in findings)
+    notes = [note for finding in findings for note in finding.notes]
+    show.lines(show.Line(show.NOTE, note.where, note.what, note.remedy) for note in notes)
+
+
+@cdc.command()
+@pass_wiring
+def run(wiring: Wiring) -> None:
+    """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone."""
+    wiring.log()
+    daemon.run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop)
+
+
+@cdc.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@pass_wiring
+@click.pass_context
+def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
+    """Watch the daemon for a moment: is it alive, and has it caught up? Exits with 1 unless it is alive."""
+    wiring.log()
+    wiring.migration  # noqa: B018 - whether there is one at all is told first
+    seen = watch(wiring.store, wiring.stop, boottime)
+    server, caught_up = _server(wiring)
+    answer = {
+        "alive": seen.alive,
+        **capture_document(read_capture(wiring.store), now_ms()),
+        "server_position": server,
+        "caught_up": caught_up,
+    }
+    if as_json:
+        show.as_json(answer)
+    else:
+        click.echo(f"{'alive' if seen.alive else 'not alive'}: {capture_line(answer)}")
+        click.echo(
+            f"the server is at {server}: {'caught up' if caught_up else 'behind'}" if server else "source not reached"
+        )
+    context.exit(0 if seen.alive else EXIT_FOUND)
+
+
+def _server(wiring: Wiring) -> tuple[str | None, bool | None]:
+    """The server's position, and whether the checkpoint, read after it, contains it; None where it cannot be asked."""
+    try:
+        with wiring.connection() as connection:
+            server = read_position(connection, read_facts(connection))
+    except KeyshiftError:
+        return None, None
+    captured = captured_position(read_capture(wiring.store))
+    return f"{server.file}:{server.offset}", captured is not None and captured.contains(server)

@@ -1,0 +1,87 @@
+"""The `keyshift` command: its groups, and the one place where errors become text and exit codes.
+
+Exit codes: 0 done; 1 done, and something was found (a difference, an unmet check, a problem); 2 refused, by us or by a
+service, with the reason; 130 interrupted.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from keymap.errors import KeyshiftError
+from keyshift.cli.apply import apply
+from keyshift.cli.bulkload import bulkload
+from keyshift.cli.cdc import cdc
+from keyshift.cli.cutover import cutover
+from keyshift.cli.demo.command import demo
+from keyshift.cli.destroy import destroy
+from keyshift.cli.doctor import doctor
+from keyshift.cli.errors import EXIT_INTERRUPTED, EXIT_REFUSED, SERVICE_ERRORS, show, told
+from keyshift.cli.init import init
+from keyshift.cli.keymap import keymap
+from keyshift.cli.status import status
+from keyshift.cli.verify import verify
+from keyshift.cli.wiring import CONFIG, Wiring
+from keyshift.process.stop import Stopped
+
+
+class InOrder(click.Group):
+    """A group that lists its commands in the order in which a migration needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands' names."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=CONFIG,
+    show_default=True,
+    envvar="KEYSHIFT_CONFIG",
+    show_envvar=True,
+    help="The migration's settings file.",
+)
+@click.version_option(package_name="keyshift")
+@click.pass_context
+def cli(context: click.Context, config: Path) -> None:
+    """Move a live MySQL database to Amazon DynamoDB with redesigned keys, and prove that nothing was lost.
+
+    The order of a migration: init, cdc run (goes on), bulkload run, apply run (or the Lambda function; goes on),
+    verify, stop the application's writes, cutover run, cutover sweep, switch the application, destroy.
+    """
+    context.obj = wiring = Wiring(config)
+    context.call_on_close(wiring.close)
+
+
+for command in (init, doctor, status, keymap, cdc, bulkload, apply, verify, cutover, destroy, demo):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code, with whatever went wrong printed to standard error."""
+    try:
+        code = cli.main(args=arguments, prog_name="keyshift", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt, Stopped):
+        click.echo("interrupted; the same command goes on where this one ended", err=True)
+        return EXIT_INTERRUPTED
+    except (KeyshiftError, *SERVICE_ERRORS) as error:
+        show(told(error))
+        return EXIT_REFUSED
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The entry point of the `keyshift` script."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""`keyshift status`: where the migration stands, as the control table knows it, and what comes next."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from keyshift.cli import show
+from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.control import shards
+from keyshift.control.checkpoint import CaptureStatus, read_capture
+from keyshift.control.migration import Migration
+from keyshift.control.phase import Phase, read_phase
+from keyshift.control.progress import Progress, progress
+from keyshift.control.store import Store
+from keyshift.cutover.conduct import SET_ASIDE_PREFIX
+from keyshift.process.clock import now_ms
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@pass_wiring
+def status(wiring: Wiring, *, as_json: bool) -> None:
+    """Show phase, capture, bulk load and replay, and what comes next."""
+    migration, store = wiring.migration, wiring.store
+    phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
+    answer = {
+        "migration": _migration(migration),
+        "phase": phase.value,
+        "capture": capture_document(capture, now_ms()),
+        "bulkload": load_document(load),
+        "apply": _apply(store, migration.stream),
+        "set_aside": sum(1 for _ in store.query(SET_ASIDE_PREFIX, names=("item",))),
+        "next": next_step(phase, capture, load),
+    }
+    if as_json:
+        show.as_json(answer)
+    else:
+        _tell(answer)
+
+
+def _migration(migration: Migration) -> dict[str, Any]:
+    fields = asdict(migration)
+    return fields | {"created": [f"{one.kind} {one.name}" for one in migration.created]}
+
+
+def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
+    """Capture as JSON; `now` is the wall clock in ms. Ages compare two hosts' clocks and are for people only."""
+    checkpoint = capture.checkpoint
+    place = checkpoint.position if checkpoint else None
+    return {
+        "started": capture.started,
+        "running": bool(capture.fence) and not capture.released,
+        "owner": capture.owner,
+        "seconds_since_update": round((now - capture.updated_at_ms) / 1000, 1) if capture.updated_at_ms else None,
+        "server": capture.server,
+        "position": f"{place.file}:{place.offset}" if place else None,
+        "gtid_set": place.gtid_set if place else "",
+        "changes": checkpoint.changes if checkpoint else 0,
+        "last_version": checkpoint.last_version if checkpoint else "",
+    }
+
+
+def load_document(load: Progress) -> dict[str, Any]:
+    """The bulk load as JSON."""
+    tables = [asdict(table) | {"complete": table.complete} for table in load.tables]
+    totals = {"total": load.total, "dumped": load.dumped, "loaded": load.loaded}
+    rows = {"rows_dumped": load.rows_dumped, "rows_loaded": load.rows_loaded}
+    return {"complete": load.complete, **totals, **rows, "tables": tables}
+
+
+def _apply(store: Store, stream: str) -> dict[str, Any]:
+    """What the local consumer has done. A Lambda function tells CloudWatch instead."""
+    places = shards.read(store, stream).values()
+    return {
+        "applied": sum(place.applied for place in places),
+        "stale": sum(place.stale for place in places),
+        "shards": {place.shard: {"sequence": place.sequence, "closed": place.closed} for place in places},
+    }
+
+
+def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
+    """What an operator does next."""
+    if not capture.started:
+        return "start `keyshift cdc run` and leave it running"
+    if capture.released:
+        return "`keyshift cdc run` has stopped: start it again"
+    if phase is Phase.LOAD:
+        return "run `keyshift bulkload run`" if not load.complete else "run `keyshift bulkload load`: it opens replay"
+    if phase is Phase.REPLAY:
+        return (
+            "start `keyshift apply run` or the Lambda function; `keyshift verify`; stop the application's writes; "
+            "`keyshift cutover run`"
+        )
+    return "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    migration, capture, load, applied = (answer[name] for name in ("migration", "capture", "bulkload", "apply"))
+    click.echo(f"migration  {migration['name']} ({migration['id']}), epoch {migration['epoch']}")
+    click.echo(f"phase      {answer['phase']}")
+    click.echo(f"capture    {capture_line(capture)}")
+    click.echo(f"bulk load  {load['loaded']:,} of {load['total']:,} chunks loaded, {load['rows_loaded']:,} rows")
+    click.echo(
+        f"replay     {applied['applied']:,} changes applied by the local consumer, {applied['stale']:,} slots stale"
+    )
+    if answer["set_aside"]:
+        click.echo(f"set aside  {answer['set_aside']:,} records")
+    click.echo(f"next       {answer['next']}")
+
+
+def capture_line(capture: dict[str, Any]) -> str:
+    """Capture in one line."""
+    if not capture["owner"]:
+        return "has not run yet"
+    state = "running" if capture["running"] else "stopped"
+    age = f", last heard of {capture['seconds_since_update']:.0f} s ago" if capture["seconds_since_update"] else ""
+    place = (
+        f"at {capture['position']}, {capture['changes']:,} changes" if capture["position"] else "nothing captured yet"
+    )
+    return f"{state} ({capture['owner']}{age}), {place}"

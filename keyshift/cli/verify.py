@@ -1,0 +1,157 @@
+"""`keyshift verify`: is everything in DynamoDB what the source says, and nothing else?"""
+
+from typing import Any
+
+import click
+
+from keymap.patch import Item
+from keyshift.cli import show
+from keyshift.cli.errors import EXIT_FOUND
+from keyshift.cli.progress import teller
+from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.control.phase import Phase, read_phase
+from keyshift.cutover.barriers import DRAIN_SECONDS_MAX
+from keyshift.cutover.compare import Difference, Kind
+from keyshift.cutover.liveness import watch
+from keyshift.cutover.setup import EXAMPLES_MAX, Parts, verifier
+from keyshift.cutover.tally import Report
+from keyshift.process.clock import boottime
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=EXAMPLES_MAX,
+    show_default=True,
+    help="Differences shown of each kind.",
+)
+@pass_wiring
+@click.pass_context
+def verify(context: click.Context, wiring: Wiring, *, as_json: bool, limit: int) -> None:
+    """Compare every source row with its items, and look for items without a row.
+
+    Exits with 1 when anything differs or is still changing. While the application writes and replay is open, changes on
+    their way are told apart from differences by barriers through the stream.
+    """
+    wiring.log()
+    report = compare(wiring, parts(wiring), live=is_live(wiring), examples_max=limit)
+    if as_json:
+        show.as_json(document(report))
+    else:
+        tell(report)
+    context.exit(0 if report.clean else EXIT_FOUND)
+
+
+def parts(wiring: Wiring, wait_seconds: float = DRAIN_SECONDS_MAX) -> Parts:
+    """What the cutover works on. Raises KeyshiftError where the migration is not this keymap's."""
+    return Parts(
+        wiring.store,
+        wiring.own_migration,
+        wiring.keymap,
+        wiring.clients.dynamodb,
+        wiring.connect,
+        wiring.stop,
+        wait_seconds,
+    )
+
+
+def compare(wiring: Wiring, made: Parts, start: str = "", *, live: bool, examples_max: int = EXAMPLES_MAX) -> Report:
+    """Verify, showing progress; `start` is the version of a barrier that has just passed, if one has."""
+    rounds = wiring.settings.verify.recheck_rounds
+    with (
+        teller() as progress,
+        verifier(
+            made,
+            wiring.schemas,
+            live=live,
+            rounds=rounds,
+            examples_max=examples_max,
+            progress=progress.more,
+        ) as ready,
+    ):
+        return ready.run(start)
+
+
+def is_live(wiring: Wiring) -> bool:
+    """Whether changes may be on their way, and barriers would be answered. Says so where the comparison will be odd."""
+    phase = read_phase(wiring.store)
+    if phase is Phase.LOAD:
+        click.echo(
+            "replay is not open yet: changes captured since the dump are not applied, and show as differences", err=True
+        )
+        return False
+    if phase is Phase.CLOSED:
+        return False
+    alive = watch(wiring.store, wiring.stop, boottime).alive
+    if not alive:
+        click.echo("the daemon does not run: changes since its last checkpoint show as differences", err=True)
+    return alive
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON."""
+    return {
+        "clean": report.clean,
+        "rows": report.rows,
+        "slots": report.slots,
+        "items": report.items,
+        "tombstones": report.tombstones,
+        "differences": report.total,
+        "by_kind": {kind.value: report.differences[kind] for kind in Kind},
+        "changing": report.changing,
+        "in_motion": report.in_motion,
+        "live": report.live,
+        "seconds": round(report.seconds, 3),
+        "examples": [
+            {
+                "kind": one.kind.value,
+                "table": one.table,
+                "key": list(one.key),
+                "slot": one.slot,
+                "source": one.expected,
+                "dynamodb": one.found,
+                "note": one.note,
+            }
+            for one in report.examples
+        ],
+    }
+
+
+def tell(report: Report) -> None:
+    """The report as text."""
+    for one in report.examples:
+        _tell_one(one)
+    for kind in Kind:
+        hidden = report.differences[kind] - sum(one.kind is kind for one in report.examples)
+        if hidden:
+            click.echo(f"… and {hidden:,} more {kind} (--limit shows more)")
+    counts = ", ".join(f"{report.differences[kind]:,} {kind}" for kind in Kind)
+    tombstones = f" ({report.tombstones:,} of them tombstones)" if report.tombstones else ""
+    verdict = (
+        click.style("equal", fg="green", bold=True) if report.clean else click.style("not equal", fg="red", bold=True)
+    )
+    click.echo(f"{report.rows:,} rows against {report.items:,} items{tombstones}: {counts}")
+    if report.changing:
+        click.echo(f"{report.changing:,} rows were still changing after all rounds: verify again, or stop the writes")
+    if report.in_motion:
+        click.echo(f"{report.in_motion:,} slots were written while they were looked at")
+    click.echo(f"{verdict}, after {report.seconds:.1f} seconds")
+
+
+def _tell_one(one: Difference) -> None:
+    slot = f" attribute {one.slot}" if one.slot else ""
+    note = f" ({one.note})" if one.note else ""
+    key = ", ".join(map(_key_text, one.key))
+    click.echo(f"{click.style(one.kind.value, bold=True)}: {one.table} ({key}){slot}{note}")
+    click.echo(f"    source    {_side(one.expected)}")
+    click.echo(f"    DynamoDB  {_side(one.found)}")
+
+
+def _key_text(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+
+
+def _side(item: Item | None) -> str:
+    return "nothing" if item is None else show.compact(item)

@@ -1,0 +1,50 @@
+"""doctor tells what is wrong on this host, and changes nothing."""
+
+import pytest
+
+from tests.cli.conftest import Project
+
+
+def test_before_init_all_is_in_order_and_missing_resources_are_no_fault(project: Project) -> None:
+    answer = project.keyshift("doctor")
+    assert answer.code == 0, answer.out
+    assert "not there yet" in answer.out
+    assert project.made() == []
+
+
+def test_after_init_every_kind_of_call_is_tried(project: Project) -> None:
+    project.keyshift("init")
+    before = project.aws("s3").list_objects_v2(Bucket=f"{project.name}-bucket").get("KeyCount")
+    answer = project.keyshift("doctor")
+    assert answer.code == 0, answer.out
+    for permitted in ("GetItem, Scan, PutItem", "GetRecords permitted", "PutObject, GetObject"):
+        assert permitted in answer.out
+    assert project.aws("s3").list_objects_v2(Bucket=f"{project.name}-bucket").get("KeyCount") == before
+    assert project.aws("dynamodb").scan(TableName=f"{project.name}-app")["Count"] == 0
+
+
+def test_a_resource_that_went_away_is_a_fault_with_its_remedy(project: Project) -> None:
+    project.keyshift("init")
+    project.aws("dynamodb").delete_table(TableName=f"{project.name}-app")
+    answer = project.keyshift("doctor")
+    assert answer.code == 1
+    assert f"table {project.name}-app" in answer.out
+    assert "not there any more" in answer.out
+    assert project.keyshift("init").code == 0
+    assert project.keyshift("doctor").code == 0
+
+
+def test_each_endpoint_is_judged_by_itself(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.keyshift("init")
+    monkeypatch.setenv("TEST_PASSWORD", "wrong")
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+        answer = project.keyshift("doctor")
+    assert answer.code == 1
+    lines = answer.out.splitlines()
+    failed = [line for line in lines if line.startswith("FAIL")]
+    assert len(failed) == 2
+    assert any("refuses the user" in line for line in failed)
+    assert any("127.0.0.1:1" in line for line in failed)
+    assert any(line.startswith("ok") and "stream" in line for line in lines)
+    monkeypatch.setenv("TEST_PASSWORD", project.database.password)

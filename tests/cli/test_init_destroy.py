@@ -1,0 +1,158 @@
+"""init creates what is missing and records it; destroy removes exactly that; both may be killed and repeated."""
+
+import pytest
+
+from keymap.errors import KeyshiftError
+from keyshift.aws import resources
+from tests.cli.conftest import Project, another
+
+
+def test_init_creates_everything_and_destroy_removes_all_of_it(project: Project) -> None:
+    answer = project.keyshift("init")
+    assert answer.code == 0, answer.err
+    name = project.name
+    assert project.made() == sorted(
+        [f"{name}-app", f"{name}-groups", f"{name}-control", f"keyshift-{name}", f"{name}-bucket"]
+    )
+    answer = project.keyshift("destroy", "--yes")
+    assert answer.code == 0, answer.err
+    assert project.made() == []
+    assert "binlog settings" in answer.out
+    assert "revoke" in answer.out
+
+
+def test_init_may_be_repeated(project: Project) -> None:
+    first, second = project.keyshift("init"), project.keyshift("init")
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.splitlines()[-1] == second.out.splitlines()[-1]  # the same run
+    assert second.out.count("created by this migration") == 5
+
+
+def test_destroy_may_be_repeated_and_says_when_there_is_nothing(project: Project) -> None:
+    project.keyshift("init")
+    project.keyshift("destroy", "--yes")
+    answer = project.keyshift("destroy", "--yes")
+    assert answer.code == 0
+    assert "nothing to destroy" in answer.out
+
+
+def test_destroy_asks_first_and_leaves_all_there_without_a_yes(project: Project) -> None:
+    project.keyshift("init")
+    before = project.made()
+    answer = project.keyshift("destroy")  # standard input is empty: no yes
+    assert answer.code != 0
+    assert "THE MIGRATED DATA" in answer.out
+    assert project.made() == before
+
+
+@pytest.mark.parametrize(
+    "call", ["ensure_control_table", "ensure_stream", "ensure_table", "ensure_bucket", "record_created"]
+)
+def test_init_killed_after_any_creation_is_repeated_and_destroy_still_removes_all(
+    project: Project, monkeypatch: pytest.MonkeyPatch, servers: str, call: str
+) -> None:
+    """Killed right after the call was done, before anything more is recorded of it."""
+    module = resources if call.startswith("ensure") else __import__("keyshift.control.migration").control.migration
+    real = getattr(module, call)
+
+    def dies(*arguments, **options):
+        real(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, call, dies)
+        assert project.keyshift("init").code == 130
+    assert project.keyshift("init").code == 0
+    assert project.keyshift("destroy", "--yes").code == 0
+    # Nothing can be recorded before the control table is there, and DynamoDB Local keeps no tags.
+    tagless = call == "ensure_control_table" and servers.endswith("+local")
+    assert project.made() == ([f"{project.name}-control"] if tagless else [])
+
+
+@pytest.mark.parametrize("call", ["delete_stream", "delete_table", "delete_bucket"])
+def test_destroy_killed_in_the_middle_is_repeated(project: Project, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    project.keyshift("init")
+    real = getattr(resources, call)
+
+    def dies(*arguments, **options):
+        real(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, call, dies)
+        assert project.keyshift("destroy", "--yes").code == 130
+    again = project.keyshift("init")
+    if call != "delete_table" or again.code:  # the control table goes last: with it, the migration is gone
+        assert again.code == 2
+        assert "keyshift destroy" in again.err
+    assert project.keyshift("destroy", "--yes").code == 0
+    assert project.made() == []
+
+
+def test_what_was_there_before_stays(project: Project) -> None:
+    dynamodb = project.aws("dynamodb")
+    table = f"{project.name}-app"
+    dynamodb.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    project.aws("s3").create_bucket(Bucket=f"{project.name}-bucket")
+    project.aws("s3").put_object(Bucket=f"{project.name}-bucket", Key="mine", Body=b"x")
+    answer = project.keyshift("init")
+    assert answer.code == 0, answer.err
+    assert answer.out.count("was there before") == 2
+    answer = project.keyshift("destroy", "--yes")
+    assert project.made() == [table, f"{project.name}-bucket"]
+    assert f"table {table}" in answer.out
+    dynamodb.delete_table(TableName=table)
+
+
+def test_what_somebody_else_creates_in_the_last_moment_is_not_ours(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = f"{project.name}-bucket"
+    real = resources.ensure_bucket
+
+    def late(*arguments):
+        project.aws("s3").create_bucket(Bucket=bucket)
+        return real(*arguments)
+
+    monkeypatch.setattr(resources, "ensure_bucket", late)
+    assert f"{bucket}: was there before" in project.keyshift("init").out
+    project.keyshift("destroy", "--yes")
+    assert project.made() == [bucket]
+
+
+def test_a_shared_control_table_goes_with_the_last_migration(project: Project) -> None:
+    other = another(project, "other")
+    other.edit("keyshift.yaml", f"{other.name}-control", f"{project.name}-control")
+    assert project.keyshift("init").code == 0
+    assert other.keyshift("init").code == 0
+    answer = project.keyshift("destroy", "--yes")
+    assert f"{project.name}-control stays: {other.name}" in answer.out
+    assert project.made() == [f"{project.name}-control"]
+    assert other.keyshift("destroy", "--yes").code == 0
+    assert project.made() == other.made() == []
+
+
+def test_a_second_run_after_destroy_is_another_migration(project: Project) -> None:
+    first = project.keyshift("init").out.splitlines()[-1]
+    project.keyshift("destroy", "--yes")
+    second = project.keyshift("init").out.splitlines()[-1]
+    assert first != second
+
+
+def test_status_of_a_fresh_migration_says_what_comes_next(project: Project) -> None:
+    project.keyshift("init")
+    answer = project.keyshift("status")
+    assert answer.code == 0
+    assert "start `keyshift cdc run`" in answer.out
+
+
+def test_a_keyshift_error_is_one_block(capsys: pytest.CaptureFixture[str]) -> None:
+    from keyshift.cli.errors import show
+
+    show(KeyshiftError("it does not work", "Mend it"))
+    assert capsys.readouterr().err == "error: it does not work\n  do: Mend it\n"

@@ -1,0 +1,282 @@
+"""The end of a migration as an operator lives it: daemon and consumer run, the application writes, one switches."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Self
+
+import pytest
+
+from keyshift.cli.demo.commands import Commands
+from keyshift.control.phase import Phase, read_phase
+from keyshift.cutover import conduct
+from tests.cli.conftest import Project, another
+from tests.cli.steps import answer_of, fill, store_of
+
+
+class Application:
+    """Writes to both tables all the time, within a few keys."""
+
+    def __init__(self, project: Project, seed: int) -> None:
+        self._project, self._random = project, random.Random(seed)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+        self.written = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        draw = self._random.randrange
+        with self._project.database.connect(self._project.schema) as connection, connection.cursor() as cursor:
+            while not self._done.wait(0.01):
+                order, customer = draw(400), draw(3)
+                statement = self._random.choice(
+                    (
+                        f"REPLACE INTO orders VALUES ({order}, {customer}, {draw(99)}, NULL)",
+                        f"UPDATE orders SET customer_id = {customer} WHERE id = {order}",
+                        f"DELETE FROM orders WHERE id = {order}",
+                        f"UPDATE IGNORE orders SET id = {draw(400)} WHERE id = {order}",
+                        f"REPLACE INTO purchase VALUES ({customer}, {draw(50)}, {draw(9)}, {draw(99)})",
+                        f"DELETE FROM purchase WHERE orderid = {draw(50)} AND productid = {draw(9)}",
+                    )
+                )
+                cursor.execute(statement)
+                self.written += 1
+
+
+class Migration:
+    """A project with its long-running commands as processes of their own."""
+
+    def __init__(self, project: Project, stack: ExitStack) -> None:
+        self.project, self._stack = project, stack
+        environment = {**project.endpoints.environment(), "TEST_PASSWORD": project.database.password}
+        self.commands = Commands(project.folder, environment)
+
+    def start(self, *arguments: str) -> None:
+        self._stack.enter_context(self.commands.background(*arguments))
+
+    def load(self) -> None:
+        assert self.project.keyshift("init").code == 0
+        self.start("cdc", "run")
+        until(lambda: answer_of(self.project, "status")["capture"]["started"])
+        answer = self.project.keyshift("bulkload", "run")
+        assert answer.code == 0, answer.err
+
+    def run(self) -> None:
+        self.load()
+        self.start("apply", "run")
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as found:
+        yield found
+
+
+@pytest.fixture
+def migration(project: Project, stack: ExitStack) -> Migration:
+    fill(project)
+    return Migration(project, stack)
+
+
+def test_from_the_rehearsal_to_the_switch(migration: Migration) -> None:
+    project = migration.project
+    with Application(project, 1) as application:
+        migration.run()
+        answer = project.keyshift("cutover", "checklist", "--rehearse")
+        assert answer.code == 0, answer.out
+        assert "note  writes stopped" in answer.out
+        answer = project.keyshift("cutover", "checklist")
+        assert answer.code == 1
+        assert "FAIL  writes stopped" in answer.out
+        application.stop()
+        assert application.written > 100
+    answer = project.keyshift("cutover", "run")
+    assert answer.code == 0, answer.out + answer.err
+    assert "may switch" in answer.out
+    before = answer_of(project, "verify")
+    assert before["clean"]
+    assert before["tombstones"] > 0
+    assert project.keyshift("cutover", "sweep").code == 0
+    after = answer_of(project, "verify")
+    assert after["clean"]
+    assert after["tombstones"] == 0
+    assert after["items"] == before["items"] - before["tombstones"]
+
+
+def test_a_difference_is_found_among_changes_in_flight(migration: Migration) -> None:
+    project = migration.project
+    project.execute("INSERT INTO orders VALUES (1000, 1, 1, NULL), (1001, 1, 1, NULL), (1002, 1, 1, NULL)")
+    with Application(project, 2):
+        migration.run()
+        dynamodb, table = project.aws("dynamodb"), f"{project.name}-app"
+        key = {"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#001000"}}
+        dynamodb.delete_item(TableName=table, Key=key)
+        item = dynamodb.get_item(TableName=table, Key=key | {"sk": {"S": "ORDER#001001"}})["Item"]
+        dynamodb.put_item(TableName=table, Item=item | {"total": {"N": "2"}})
+        dynamodb.put_item(TableName=table, Item=item | {"sk": {"S": "ORDER#999999"}})
+        report = answer_of(project, "verify")
+    assert report["live"]
+    found = sorted((one["kind"], one["key"][1]) for one in report["examples"])
+    assert found == [("different", "ORDER#001001"), ("extra", "ORDER#999999"), ("missing", "ORDER#001000")]
+    assert report["differences"] == 3
+
+
+def test_without_a_consumer_the_stream_does_not_drain(migration: Migration) -> None:
+    migration.load()
+    answer = migration.project.keyshift("cutover", "checklist", "--wait", "2")
+    assert answer.code == 1
+    assert "FAIL  stream drained" in answer.out
+    assert "by lanes 0, 1, 2" in answer.out
+    assert "keyshift apply run" in answer.out
+
+
+def test_changes_in_the_last_moment_keep_the_application_from_switching_and_are_not_lost(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, real = migration.project, conduct.close
+    migration.run()
+
+    def write_and_close(store):
+        project.execute("INSERT INTO orders VALUES (555, 2, 5, 'late')")
+        real(store)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conduct, "close", write_and_close)
+        answer = project.keyshift("cutover", "run")
+    assert answer.code == 2
+    assert "1 changes were captured after" in answer.err
+    assert "keyshift cutover abort" in answer.err
+    assert project.keyshift("cutover", "run").code == 2  # again: still not
+    assert project.keyshift("cutover", "abort").code == 0
+    answer = project.keyshift("cutover", "run")
+    assert answer.code == 0, answer.out + answer.err
+    key = {"pk": {"S": "CUSTOMER#2"}, "sk": {"S": "ORDER#000555"}}
+    assert "Item" in project.aws("dynamodb").get_item(TableName=f"{project.name}-app", Key=key)
+
+
+def test_a_cutover_killed_after_closing_goes_on(migration: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = migration.project
+    migration.run()
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conduct.Conductor, "finish", die)
+        assert project.keyshift("cutover", "run").code == 130
+    assert read_phase(store_of(project)) is Phase.CLOSED
+    answer = project.keyshift("cutover", "run")
+    assert answer.code == 0, answer.err
+    assert "may switch" in answer.out
+
+
+def test_after_an_abort_the_target_follows_the_source_again(migration: Migration) -> None:
+    project = migration.project
+    migration.run()
+    assert project.keyshift("cutover", "run").code == 0
+    assert project.keyshift("cutover", "sweep").code == 0
+    project.execute("INSERT INTO orders VALUES (556, 2, 5, 'after')", "DELETE FROM orders WHERE id = 3")
+    assert project.keyshift("cutover", "abort").code == 0
+    assert project.keyshift("cutover", "run").code == 0
+    assert answer_of(project, "verify")["clean"]
+
+
+@pytest.mark.timeout(600)
+def test_two_migrations_of_one_server_at_once(migration: Migration, stack: ExitStack) -> None:
+    other = Migration(another(migration.project, "other"), stack)
+    with Application(migration.project, 3):
+        migration.run()
+        other.run()
+    for one in (migration, other):
+        answer = one.project.keyshift("cutover", "run")
+        assert answer.code == 0, answer.out + answer.err
+        assert answer_of(one.project, "verify")["clean"]
+    assert other.project.keyshift("destroy", "--yes").code == 0
+    assert answer_of(migration.project, "verify")["clean"]
+    assert other.project.made() == []
+
+
+@pytest.mark.timeout(600)
+def test_a_second_run_of_one_migration_after_destroy(project: Project) -> None:
+    fill(project)
+    for seed in (4, 5):
+        with ExitStack() as stack:
+            one = Migration(project, stack)
+            with Application(project, seed):
+                one.run()
+            answer = project.keyshift("cutover", "run")
+            assert answer.code == 0, answer.out + answer.err
+            assert answer_of(project, "verify")["clean"]
+        assert project.keyshift("destroy", "--yes").code == 0
+        assert project.made() == []
+
+
+def test_cdc_status_tells_whether_the_daemon_lives(migration: Migration) -> None:
+    project = migration.project
+    project.keyshift("init")
+    answer = project.keyshift("cdc", "status")
+    assert answer.code == 1
+    assert "has not run yet" in answer.out
+    with migration.commands.background("cdc", "run"):
+        until(lambda: project.keyshift("cdc", "status").code == 0)
+        until(lambda: answer_of(project, "cdc", "status")["caught_up"])
+    answer = project.keyshift("cdc", "status")
+    assert answer.code == 1
+    assert "stopped" in answer.out
+
+
+def test_a_signal_ends_the_long_commands_in_good_order(migration: Migration) -> None:
+    """SIGTERM is how systemd and containers stop them: exit code 0, the lease given back."""
+    project = migration.project
+    project.keyshift("init")
+    daemon = migration.commands.start("cdc", "run")
+    until(lambda: answer_of(project, "status")["capture"]["started"])
+    consumer = migration.commands.start("apply", "run")
+    until(lambda: "waiting_for_replay" in (project.folder / "apply-run.log").read_text())
+    for process in (daemon, consumer):
+        process.terminate()
+    assert [process.wait(20) for process in (daemon, consumer)] == [0, 0]
+    assert answer_of(project, "status")["capture"]["running"] is False
+
+
+def test_cdc_check_passes_and_names_what_is_wrong(project: Project) -> None:
+    assert project.keyshift("cdc", "check").code == 0
+    project.execute("ALTER TABLE orders ENGINE = MyISAM")
+    answer = project.keyshift("cdc", "check")
+    assert answer.code == 2
+    assert "MyISAM" in answer.err
+
+
+def test_the_plan_shows_each_table_and_which_targets_are_written_slot_by_slot(project: Project) -> None:
+    answer = project.keyshift("bulkload", "plan")
+    assert answer.code == 0, answer.err
+    head, *lines = answer.out.splitlines()
+    assert head.split()[-4:] == ["written", "slot", "by", "slot"]
+    planned = {line.split()[0] for line in lines}
+    assert {f"{project.schema}.orders"} <= planned
+
+
+def test_the_plan_refuses_a_keymap_that_does_not_fit(project: Project) -> None:
+    project.execute("ALTER TABLE orders DROP PRIMARY KEY")
+    answer = project.keyshift("bulkload", "plan")
+    assert answer.code == 2
+    assert "no primary key" in answer.err
