@@ -18,12 +18,14 @@ help:
 	@echo "make check           lint and test"
 	@echo "make bench           rows per second beside what one would pick instead"
 
-# The virtual environment, exactly as uv.lock says. Made anew when the project's dependencies change.
-$(VENV)/.ready: pyproject.toml uv.lock
+# The virtual environment, exactly as uv.lock says. Made anew when the project's dependencies or its compiled parts
+# change; these are left out where there is no C compiler, and the last line says so.
+$(VENV)/.ready: pyproject.toml uv.lock $(wildcard keyshift/*/*.pyx)
 	@test -n "$(PYTHON)" || { echo "Keyshift needs Python >= 3.11 with venv: apt-get install python3 python3-venv" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.7"
-	@$(VENV)/bin/uv sync --quiet --frozen --inexact --all-extras --python $(VENV)/bin/python
+	@$(VENV)/bin/uv sync --quiet --frozen --inexact --all-extras --reinstall-package keyshift --python $(VENV)/bin/python
+	@$(VENV)/bin/python -m keyshift.native
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -44,4 +46,4 @@ bench: $(VENV)/.ready
 	$(VENV)/bin/python -m bench $(BENCH)
 
 clean:
-	rm -rf .venv .venv-* .cache build dist *.egg-info
+	rm -rf .venv .venv-* .cache build dist *.egg-info keyshift/*/_*.c keyshift/*/_*.so
