@@ -1,4 +1,4 @@
-"""The row decoder in C: the same rows, values and errors as `keyshift.binlog.rows.reference_rows`."""
+# The row decoder in C: the same rows, values and errors as keyshift.binlog.rows.reference_rows.
 
 from collections.abc import Sequence
 
@@ -6,8 +6,6 @@ from keymap.values import Row
 from keyshift.binlog.fields import Field
 
 class CompiledRows:
-    """A codec of rows of these columns (rows.RowCodec)."""
-
     names: tuple[str, ...]
     def __init__(self, fields: Sequence[Field]) -> None: ...
     def rows(self, data: bytes, at: int, end: int) -> list[Row]: ...
