@@ -4,17 +4,18 @@ Each chunk is one moment of the table, and different chunks are different moment
 Every comparison of keys is left to the server, since only it knows the collations.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keymap.values import Row
-from keyshift.mysql.connection import Connection, query
+from keyshift.mysql.connection import Connection
 from keyshift.mysql.keys import REMEDY, Key, canonical_key, key_select, literal, usable
-from keyshift.mysql.select import quote_name, quote_table, row_reader, select_list
+from keyshift.mysql.result import select_rows
+from keyshift.mysql.select import quote_name, quote_table, select_list
+from keyshift.mysql.text_rows import Extra, compile_text
 
 KEYS_PER_STATEMENT_MAX = 500  # keys found by one statement: far below MySQL's memory limit for range analysis
 
@@ -42,18 +43,17 @@ def read_chunk(
     """
     plan = _plan(schema)
     bound = plan.after(after) if after else "TRUE"
-    raw = query(connection, plan.statement(f"{bound} {plan.order} LIMIT {limit + 1}"))
-    if len(raw) <= limit:
-        return Chunk(plan.rows(raw), None)
-    raw.pop()
-    last = plan.key(raw[-1])
+    rows, extras = plan.select(connection, f"{bound} {plan.order} LIMIT {limit + 1}")
+    if len(rows) <= limit:
+        return Chunk(rows, None)
+    rows.pop()
+    last = plan.key(rows[-1], extras[limit - 1] if extras else ())
     if not uncut_columns:
-        return Chunk(plan.rows(raw), last)
+        return Chunk(rows, last)
     group = last[:uncut_columns]
     if uncut_columns < len(last):
-        rest = f"{plan.equal(group)} AND {plan.after(last)} {plan.order}"
-        raw += query(connection, plan.statement(rest))
-    return Chunk(plan.rows(raw), group)
+        rows += plan.select(connection, f"{plan.equal(group)} AND {plan.after(last)} {plan.order}")[0]
+    return Chunk(rows, group)
 
 
 def get_rows(connection: Connection, schema: TableSchema, keys: Iterable[Key]) -> dict[Key, Row]:
@@ -65,7 +65,7 @@ def get_rows(connection: Connection, schema: TableSchema, keys: Iterable[Key]) -
     rows: list[Row] = []
     for begin in range(0, len(wanted), KEYS_PER_STATEMENT_MAX):
         part = wanted[begin : begin + KEYS_PER_STATEMENT_MAX]
-        rows += plan.rows(query(connection, plan.statement(" OR ".join(f"({plan.equal(key)})" for key in part))))
+        rows += plan.select(connection, " OR ".join(f"({plan.equal(key)})" for key in part))[0]
     return {canonical_key(schema, row): row for row in rows}
 
 
@@ -81,25 +81,23 @@ class _Plan:
         self._names = [quote_name(column.name) for column in columns]
         extra = [(name, key_select(column)) for name, column in zip(schema.primary_key, columns, strict=True)]
         expressions = {name: expression for name, expression in extra if expression is not None}
-        self._extra = {name: len(schema.columns) + number for number, name in enumerate(expressions)}
+        self._extra = {name: int if schema.column(name).data_type == "enum" else bytes for name in expressions}
         self._list = ", ".join([select_list(schema), *expressions.values()])
-        self._read = row_reader(schema)
-        self._keep = [self._extra.get(name) for name in schema.primary_key]
+        self._reader = compile_text(schema.columns, len(expressions))
         self.order = "ORDER BY " + ", ".join(self._names)
 
-    def statement(self, where: str) -> str:
+    def select(self, connection: Connection, where: str) -> tuple[list[Row], list[Extra]]:
+        """The rows, and of each what `key` needs besides."""
         table = quote_table(self._schema.full_name)
-        return f"SELECT {self._list} FROM {table} FORCE INDEX (PRIMARY) WHERE {where}"  # noqa: S608 - quoted parts
+        statement = f"SELECT {self._list} FROM {table} FORCE INDEX (PRIMARY) WHERE {where}"  # noqa: S608 - quoted parts
+        return select_rows(connection, statement, self._reader)
 
-    def rows(self, raw: Sequence[tuple[Any, ...]]) -> list[Row]:
-        return [self._read(values) for values in raw]
-
-    def key(self, raw: tuple[Any, ...]) -> Key:
-        row = self._read(raw)
-        return tuple(
-            row[name] if place is None else raw[place]
-            for name, place in zip(self._schema.primary_key, self._keep, strict=True)
-        )
+    def key(self, row: Row, extra: Extra) -> Key:
+        """The row's key. An ENUM's number was selected as digits, and text of a charset as its stored bytes."""
+        found = dict(row)
+        for (name, read), value in zip(self._extra.items(), extra, strict=True):
+            found[name] = read(value or b"")
+        return canonical_key(self._schema, found)
 
     def equal(self, key: Key) -> str:
         return " AND ".join(f"{name} = {value}" for name, value in self._compared(key))
