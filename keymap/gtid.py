@@ -4,9 +4,13 @@ Text form ``uuid:1-5:7,uuid:tag:1-3``. Tags (MySQL 8.3+) are kept as part of the
 """
 
 import re
+import struct
 from bisect import bisect_right
 
 _TAG = re.compile(r"[a-z_][a-z0-9_]{0,31}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER_MAX = (1 << 63) - 2  # MySQL's
+_TAGGED = 1  # how a set is written that has tags; 0 without
 
 Interval = tuple[int, int]  # first and last transaction number, both contained
 
@@ -35,7 +39,7 @@ class GtidSet:
     def _parse(self, part: str) -> None:
         uuid, *rest = part.lower().split(":")
         source = uuid
-        if not rest or uuid.count("-") != 4:  # noqa: PLR2004 - a UUID has four dashes
+        if not rest or not _UUID.fullmatch(uuid):
             raise ValueError(f"not a GTID set: {part!r}")
         for piece in rest:
             if _TAG.fullmatch(piece):
@@ -44,11 +48,39 @@ class GtidSet:
             first, _, last = piece.partition("-")
             if not (first.isdecimal() and (last or first).isdecimal()):
                 raise ValueError(f"not a GTID set: {part!r}")
-            _add(self._sources.setdefault(source, []), int(first), int(last or first))
+            low, high = int(first), int(last or first)
+            if not 1 <= low <= high <= _NUMBER_MAX:
+                raise ValueError(f"not a GTID set: {part!r}")
+            _add(self._sources.setdefault(source, []), low, high)
 
     def add(self, gtid: str) -> None:
-        """Add one GTID, ``uuid:number`` or ``uuid:tag:number``."""
-        self._parse(gtid)
+        """Add one GTID, ``uuid:number`` or ``uuid:tag:number``. Raises ValueError."""
+        source, _, number = gtid.rpartition(":")
+        intervals = self._sources.get(source)
+        if intervals and number.isdecimal() and int(number) == intervals[-1][1] + 1 <= _NUMBER_MAX:
+            intervals[-1] = (intervals[-1][0], int(number))  # what nearly every transaction does
+        else:
+            self._parse(gtid)
+
+    def encoded(self) -> bytes:
+        """The binary form that COM_BINLOG_DUMP_GTID takes; without tags one that every MySQL with GTIDs knows.
+
+        Sources in order, each with its intervals, whose ends are not contained. With tags (MySQL 8.3+), the first and
+        the last of the eight bytes of their count say so, and after each UUID stands its tag, "" too, with its length
+        (Gtid_set::encode and Tag::encode_tag of MySQL).
+        """
+        sources = sorted(tuple(source.partition(":")) for source in self._sources)
+        tagged = any(tag for _, _, tag in sources)
+        count = _TAGGED << 56 | len(sources) << 8 | _TAGGED if tagged else len(sources)
+        found = [struct.pack("<Q", count)]
+        for uuid, colon, tag in sources:
+            found.append(bytes.fromhex(uuid.replace("-", "")))
+            if tagged:
+                found.append(bytes([len(tag) << 1]) + tag.encode())  # as a number of MySQL's serialization library
+            intervals = self._sources[uuid + colon + tag]
+            found.append(struct.pack("<Q", len(intervals)))
+            found += (struct.pack("<QQ", first, last + 1) for first, last in intervals)
+        return b"".join(found)
 
     def contains(self, other: "GtidSet") -> bool:
         """Whether every transaction of `other` is in this set."""
