@@ -7,29 +7,18 @@ of keymap.attributes.
 """
 
 import datetime as dt
-import json
 import re
 import struct
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from keymap.errors import KeyshiftError
+from keymap.jsons import Json as Json  # noqa: PLC0414 - one of the canonical values
+from keymap.jsons import json_document as json_document  # noqa: PLC0414
+from keymap.jsons import json_text as json_text  # noqa: PLC0414
 from keymap.schema import Column
-
-
-@dataclass(frozen=True, slots=True)
-class Json:
-    """A JSON document as canonical text: keys sorted, numbers by value. Built by `json_document` or `json_text`."""
-
-    text: str
-
-    def document(self) -> Any:  # noqa: ANN401 - a JSON document is any of its types
-        """The document, every number exact: int or Decimal."""
-        return json.loads(self.text, parse_float=Decimal)
-
 
 Canonical = None | int | Decimal | str | bytes | Json | tuple[str, ...]
 Row = dict[str, Canonical]
@@ -155,33 +144,3 @@ def _time_text(raw: str | dt.timedelta, digits: int) -> str:
     span = abs(raw)
     minutes, seconds = divmod(span.days * 86_400 + span.seconds, 60)
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{_fraction(span.microseconds, digits)}"
-
-
-def json_text(text: str | bytes) -> Json:
-    """The canonical form of a document given as JSON text. Raises ValueError where it is not JSON."""
-    return json_document(json.loads(text, parse_float=Decimal))
-
-
-def json_document(document: object) -> Json:
-    """The canonical form of a decoded document (dict, list, str, int, float, Decimal, bool, None).
-
-    Raises ValueError on any other type within: it has no JSON form that both paths share.
-    """
-    return Json(_json(document))
-
-
-def _json(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{_json(value[key])}" for key in sorted(value)) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_json, value)) + "]"
-    if isinstance(value, float | Decimal):
-        return _json_number(Decimal(repr(value)) if isinstance(value, float) else value)
-    if value is None or isinstance(value, bool | int | str):
-        return json.dumps(value)
-    raise ValueError(f"a JSON document holds a value of type {type(value).__name__}, which is not read yet")
-
-
-def _json_number(number: Decimal) -> str:
-    whole = number.to_integral_value()
-    return str(int(whole)) if number == whole and number.adjusted() < 38 else str(number.normalize())  # noqa: PLR2004 - DynamoDB's digits
