@@ -39,7 +39,7 @@ class GtidSet:
     def _parse(self, part: str) -> None:
         uuid, *rest = part.lower().split(":")
         source = uuid
-        if not rest or not _UUID.fullmatch(uuid):
+        if not rest or not _UUID.fullmatch(uuid) or _TAG.fullmatch(rest[-1]):
             raise ValueError(f"not a GTID set: {part!r}")
         for piece in rest:
             if _TAG.fullmatch(piece):

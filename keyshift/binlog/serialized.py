@@ -22,6 +22,8 @@ def unsigned(data: bytes, at: int) -> tuple[int, int]:
     if at >= len(data):
         raise Malformed("a message that ends within a field")
     first = data[at]
+    if not first & 1:  # most are below 128
+        return first >> 1, at + 1
     size = (~first & (first + 1)).bit_length()  # the lowest zero's place, from 1
     end = at + size
     if end > len(data):
@@ -48,13 +50,14 @@ def octets(count: int) -> Read[bytes]:
     """A reader of `count` bytes, each of which is written as a number."""
 
     def read(data: bytes, at: int) -> tuple[bytes, int]:
-        found = bytearray()
+        found = []
         for _ in range(count):
             octet, at = unsigned(data, at)
-            if octet > 0xFF:  # noqa: PLR2004 - a byte
-                raise Malformed(f"a byte that is {octet}")
             found.append(octet)
-        return bytes(found), at
+        try:
+            return bytes(found), at
+        except ValueError:
+            raise Malformed("a message with a byte above 255") from None
 
     return read
 
