@@ -10,11 +10,11 @@ from typing import Final
 from keyshift.binlog import lenenc, packets
 from keyshift.binlog.errors import Malformed
 
-_FIRST_V1, _FIRST_V2 = 166, 169
+_FIRST_V2: Final = 169
 _ORDINARY: Final = {166: 23, 167: 24, 168: 25, 169: 30, 170: 31, 171: 32}
 _ROWS_HEADER: Final = packets.TABLE_ID_BYTES + 2  # the table's id and flags
 _EXTRA_SIZE_MIN: Final = 2  # bytes that say how many there are, themselves included
-_COMPRESSED, _LENGTH_BYTES, _ALGORITHM = 0x80, 0x07, 0x70
+_COMPRESSED, _ALGORITHM, _LENGTH_BYTES = 0x80, 0x70, 0x07
 _ZLIB: Final = 0
 _LENGTH_BYTES_MAX: Final = 4
 _QUERY_FIXED: Final = 13
