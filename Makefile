@@ -20,7 +20,7 @@ help:
 
 # The virtual environment, exactly as uv.lock says. Made anew when the project's dependencies or its compiled parts
 # change; these are left out where there is no C compiler, and the last line says so.
-$(VENV)/.ready: pyproject.toml uv.lock $(wildcard keyshift/*/*.pyx)
+$(VENV)/.ready: pyproject.toml uv.lock $(wildcard keyshift/*/*.pyx keyshift/*/*.pxd)
 	@test -n "$(PYTHON)" || { echo "Keyshift needs Python >= 3.11 with venv: apt-get install python3 python3-venv" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.7"

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-COMPILED: Final = ("keyshift.binlog._core",)
+COMPILED: Final = ("keyshift.binlog._core", "keyshift.binlog._jsonb", "keyshift.mysql._text")
 SWITCH: Final = "KEYSHIFT_PURE"
 
 

@@ -10,21 +10,23 @@ from cpython.dict cimport PyDict_Copy, PyDict_SetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from decimal import Decimal
 from sys import intern
 
+from keyshift.binlog._jsonb import canonical
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Kind
+from keyshift.binlog.rows import BROKEN, malformed
+
+from keyshift.binlog._ascii cimport ascii, big, double_text, little, put, put_date, put_day, put_time
 
 cdef extern from "Python.h":
-    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
-    void* PyUnicode_DATA(object text)
     char* PyOS_double_to_string(double value, char form, int digits, int flags, int* kind) except NULL
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
-    int Py_DTSF_ADD_DOT_0
 
 cdef enum:
     OTHER, INT, UINT, FLOAT, DOUBLE, DECIMAL, DATE, YEAR, BIT, TIMESTAMP, DATETIME, TIME, ENUM, SET, TEXT, BYTES, BINARY, JSON
@@ -35,6 +37,7 @@ cdef enum:
     SETS_MAX = 4096  # combinations of a SET's labels that are kept
     DIGITS_MAX = 65  # of a DECIMAL
 
+NOT_FINITE = "a floating-point number is infinite or none"
 cdef uint64_t[10] POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
 
 
@@ -85,17 +88,23 @@ cdef class CompiledRows:
         """One image per row."""
         cdef Cursor cursor = self.begin(data, at, end)
         cdef list found = []
-        while cursor.at < cursor.end:
-            found.append(self.image(&cursor))
+        try:
+            while cursor.at < cursor.end:
+                found.append(self.image(&cursor))
+        except BROKEN as error:
+            raise malformed(error) from error
         return found
 
     def pairs(self, bytes data not None, Py_ssize_t at, Py_ssize_t end):
         """Two images per row: before and after."""
         cdef Cursor cursor = self.begin(data, at, end)
         cdef list found = []
-        while cursor.at < cursor.end:
-            before = self.image(&cursor)
-            found.append((before, self.image(&cursor)))
+        try:
+            while cursor.at < cursor.end:
+                before = self.image(&cursor)
+                found.append((before, self.image(&cursor)))
+        except BROKEN as error:
+            raise malformed(error) from error
         return found
 
     cdef Cursor begin(self, bytes data, Py_ssize_t at, Py_ssize_t end) except *:
@@ -139,59 +148,22 @@ def _is_known(field):
         return 0 < size <= DIGITS_MAX and 0 <= scale <= size
     if field.kind in (Kind.TIMESTAMP, Kind.DATETIME, Kind.TIME):
         return 0 <= scale <= 6
-    if field.kind in (Kind.TEXT, Kind.BYTES, Kind.BINARY):
+    if field.kind in (Kind.TEXT, Kind.BYTES, Kind.BINARY, Kind.JSON):
         return 1 <= size <= 4
     if field.kind == Kind.ENUM:
         return 1 <= size <= 2 and type(field.labels) is tuple
     if field.kind in (Kind.SET, Kind.BIT):
-        return 1 <= size <= 8 and type(field.labels) is tuple
+        return 1 <= size <= 8 and type(field.labels) is tuple and len(field.labels) <= 64
     return True
 
 
 cdef inline const uint8_t* take(Cursor* cursor, Py_ssize_t size) except NULL:
     """The next `size` bytes."""
     cdef const uint8_t* begin = cursor.at
-    if size > cursor.end - begin:
+    if size < 0 or size > cursor.end - begin:
         raise Malformed("a row ends within a value")
     cursor.at = begin + size
     return begin
-
-
-cdef inline uint64_t little(const uint8_t* at, int size) noexcept:
-    cdef uint64_t number = 0
-    while size:
-        size -= 1
-        number = number << 8 | at[size]
-    return number
-
-
-cdef inline uint64_t big(const uint8_t* at, int size) noexcept:
-    cdef uint64_t number = 0
-    cdef int index
-    for index in range(size):
-        number = number << 8 | at[index]
-    return number
-
-
-cdef inline char* put(char* to, uint64_t number, int width) noexcept:
-    """Write the number with at least `width` digits; gives where it ends."""
-    cdef char digits[20]
-    cdef int count = 0
-    while number or count < width:
-        digits[count] = <char> (48 + number % 10)
-        number //= 10
-        count += 1
-    while count:
-        count -= 1
-        to[0] = digits[count]
-        to += 1
-    return to
-
-
-cdef inline str ascii(const char* begin, const char* end):
-    cdef str text = PyUnicode_New(end - begin, 127)
-    memcpy(PyUnicode_DATA(text), begin, end - begin)
-    return text
 
 
 cdef object value(Cursor* cursor, Column* column):
@@ -230,6 +202,8 @@ cdef object value(Cursor* cursor, Column* column):
         return set_value(little(take(cursor, size), size), <tuple> column.labels, <dict> column.sets)
     if kind == BYTES or kind == BINARY:
         return bytes_value(cursor, column)
+    if kind == JSON:
+        return json_value(cursor, column)
     return other_value(cursor, column)
 
 
@@ -238,6 +212,17 @@ cdef object other_value(Cursor* cursor, Column* column):
     cdef Py_ssize_t after
     found, after = (<object> column.field).read(<object> cursor.data, cursor.at - cursor.base)
     take(cursor, after - (cursor.at - cursor.base))
+    return found
+
+
+cdef object json_value(Cursor* cursor, Column* column):
+    cdef const uint8_t* begin = cursor.at
+    cdef Py_ssize_t size = <Py_ssize_t> little(take(cursor, column.size), column.size)
+    take(cursor, size)
+    found = canonical(<object> cursor.data, cursor.at - size - cursor.base, cursor.at - cursor.base)
+    if found is None:
+        cursor.at = begin
+        return other_value(cursor, column)
     return found
 
 
@@ -275,15 +260,9 @@ cdef object set_value(uint64_t bits, tuple labels, dict known):
 
 
 cdef object double_value(const uint8_t* at):
-    """Decimal(repr(value))."""
-    cdef uint64_t bits = little(at, 8)
-    cdef double number
-    memcpy(&number, &bits, 8)
-    cdef char* digits = PyOS_double_to_string(number, b'r', 0, Py_DTSF_ADD_DOT_0, NULL)
-    try:
-        return Decimal(digits.decode("ascii"))
-    finally:
-        PyMem_Free(digits)
+    if at[7] & 0x7F == 0x7F and at[6] & 0xF0 == 0xF0:
+        raise Malformed(NOT_FINITE)
+    return Decimal(double_text(at).decode("ascii"))
 
 
 cdef object float_value(const uint8_t* at):
@@ -293,6 +272,8 @@ cdef object float_value(const uint8_t* at):
     cdef char* digits
     cdef int precision
     memcpy(&number, &bits, 4)
+    if not isfinite(number):
+        raise Malformed(NOT_FINITE)
     for precision in range(6, 10):
         digits = PyOS_double_to_string(number, b'g', precision, 0, NULL)
         try:
@@ -303,34 +284,29 @@ cdef object float_value(const uint8_t* at):
 
 
 cdef object decimal_value(Cursor* cursor, Column* column):
-    """Groups of nine digits; the highest bit is the sign, and all bits are inverted when it is negative."""
-    cdef int whole = column.size - column.scale, digits, size, index
+    """Groups of nine digits; the highest bit is set unless negative, and then all bits are inverted."""
+    cdef int whole = column.size - column.scale, index
     cdef int total = bytes_of(whole) + bytes_of(column.scale)
-    cdef char text[2 * DIGITS_MAX + 20]
+    cdef char text[2 * DIGITS_MAX]
     cdef uint8_t stored[DIGITS_MAX]
-    cdef const uint8_t* at = stored
-    cdef char* to = text
-    memcpy(stored, take(cursor, total), total)
-    if stored[0] & 0x80:
-        stored[0] ^= 0x80
-    else:
-        stored[0] ^= 0x80
-        for index in range(total):
-            stored[index] ^= 0xFF
-        to[0] = b'-'
-        to += 1
-    at = put_groups(&to, at, whole % 9, whole // 9, 0)
-    if whole == 0:
-        to[0] = b'0'
-        to += 1
-    if column.scale:
-        to[0] = b'.'
-        to += 1
-        put_groups(&to, at, 0, column.scale // 9, column.scale % 9)
+    cdef uint8_t inverted = 0, bits = 0
+    cdef const uint8_t* at = take(cursor, total)
+    cdef char* to = text + 1
+    if not at[0] & 0x80:
+        inverted = 0xFF
+    bits = stored[0] = at[0] ^ inverted ^ 0x80
+    for index in range(1, total):
+        stored[index] = at[index] ^ inverted
+        bits |= stored[index]
+    at = put_groups(&to, stored, whole % 9, whole // 9, 0)
+    to[0] = b'.'
+    to += 1
+    put_groups(&to, at, 0, column.scale // 9, column.scale % 9)
+    text[0] = b'-' if inverted and bits else b'0'
     return Decimal(ascii(text, to))
 
 
-cdef inline int bytes_of(int digits) noexcept:
+cdef inline int bytes_of(int digits) noexcept nogil:
     """How many bytes so many digits on one side of the point take."""
     return digits // 9 * 4 + (digits % 9 + 1) // 2
 
@@ -352,22 +328,6 @@ cdef inline const uint8_t* put_group(char** to, const uint8_t* at, int digits) e
         raise Malformed("a DECIMAL holds a group of too many digits")
     to[0] = put(to[0], number, digits)
     return at + size
-
-
-cdef inline char* put_date(char* to, int year, int month, int day) noexcept:
-    to = put(to, year, 4)
-    to[0] = b'-'
-    to = put(to + 1, month, 2)
-    to[0] = b'-'
-    return put(to + 1, day, 2)
-
-
-cdef inline char* put_time(char* to, int hour, int minute, int second) noexcept:
-    to = put(to, hour, 2)
-    to[0] = b':'
-    to = put(to + 1, minute, 2)
-    to[0] = b':'
-    return put(to + 1, second, 2)
 
 
 cdef inline char* put_fraction(char* to, uint64_t stored, int digits) except NULL:
@@ -409,18 +369,6 @@ cdef object timestamp_value(Cursor* cursor, Column* column):
     to = put_fraction(to, fraction, column.scale)
     to[0] = b'Z'
     return ascii(text, to + 1)
-
-
-cdef inline char* put_day(char* to, int days) noexcept:
-    """The date so many days after 1970-01-01, by eras of 400 years that begin on a first of March."""
-    cdef int shifted = days + 719468
-    cdef int era = shifted // 146097, day = shifted % 146097
-    cdef int year = (day - day // 1460 + day // 36524 - day // 146096) // 365
-    cdef int yearday = day - (365 * year + year // 4 - year // 100)
-    cdef int month = (5 * yearday + 2) // 153
-    return put_date(
-        to, year + era * 400 + (month >= 10), month + 3 if month < 10 else month - 9, yearday - (153 * month + 2) // 5 + 1
-    )
 
 
 cdef object time_value(Cursor* cursor, Column* column):
