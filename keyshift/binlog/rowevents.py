@@ -50,6 +50,7 @@ class Table:
 
     def __init__(self, table_map: TableMap, fields: Iterable[Field]) -> None:
         self.map = table_map
+        self.name = table_map.full_name
         self.fields = tuple(fields)
         if len(self.fields) != len(table_map.columns):
             raise Malformed(f"table {table_map.full_name} has another number of columns than its table map")
@@ -96,7 +97,11 @@ def images(kind: int, body: bytes, table: Table) -> Images:
     Columns that an image lacks are missing in its row: see RowsHeader.is_full. Raises Malformed, and never gives a
     part of the rows.
     """
-    header = rows_header(kind, body)
+    return images_of(rows_header(kind, body), kind, body, table)
+
+
+def images_of(header: RowsHeader, kind: int, body: bytes, table: Table) -> Images:
+    """The same, for who has looked at the header already."""
     if header.columns != len(table.fields):
         raise Malformed(f"a rows event has {header.columns} columns, its table {len(table.fields)}")
     if kind in UPDATES:

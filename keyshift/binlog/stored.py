@@ -13,9 +13,12 @@ from math import isfinite
 from typing import Final, Literal
 
 from keymap.values import Json, shortest_float32
+from keyshift.binlog import jsonb
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Read
 
+NOT_FINITE: Final = "a floating-point number is infinite or none"
+TOO_LARGE: Final = "a decimal has a group of digits that is too large"
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP is UTC, and travels naive
 _DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # bytes for so many decimal digits
 _DIGITS_PER_WORD: Final = 9
@@ -41,7 +44,7 @@ def _real(form: str, convert: Callable[[float], Decimal]) -> Read:
     def read(data: bytes, at: int) -> tuple[Decimal, int]:
         (value,) = unpack.unpack_from(data, at)
         if not isfinite(value):
-            raise Malformed("a floating-point number is infinite or none")
+            raise Malformed(NOT_FINITE)
         return convert(value), at + unpack.size
 
     return read
@@ -82,7 +85,7 @@ def _digits(plain: bytes, groups: Sequence[tuple[int, int]]) -> int:
     for digits, width in groups:
         group = int.from_bytes(plain[at : at + width], "big")
         if group >= 10**digits:
-            raise Malformed("a decimal has a group of digits that is too large")
+            raise Malformed(TOO_LARGE)
         number, at = number * 10**digits + group, at + width
     return number
 
@@ -221,7 +224,6 @@ def padded(size: int, width: int) -> Read:
 
 def json(size: int) -> Read:
     """A document in MySQL's binary form."""
-    from keyshift.binlog import jsonb  # noqa: PLC0415
 
     def read(data: bytes, at: int) -> tuple[Json, int]:
         found, end = content(data, at, size)
