@@ -9,7 +9,7 @@ so rows end with an EOF packet (five bytes, the first 0xFE) or with an error pac
 A result is read to its end or its connection is closed: the next use of that fails as on any lost one.
 """
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pymysql import err
 from pymysql.constants import CR, SERVER_STATUS
@@ -63,7 +63,7 @@ class _Stream:
     """The packets of one result behind its column definitions, in blocks: `data` from `at` on is not read yet."""
 
     def __init__(self, connection: Connection) -> None:
-        self._inner: Any = connection  # its internals are not typed
+        self._inner = cast("Any", connection)  # its internals are not typed
         result, self._inner._result = self._inner._result, None  # noqa: SLF001 - see the module's text
         result.unbuffered_active, result.connection = False, None  # else it would read on by itself
         self.columns: int = result.field_count

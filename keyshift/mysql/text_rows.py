@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from keymap.errors import KeyshiftError
 from keymap.schema import Column
-from keymap.values import Row, shortest_float32
+from keymap.values import Row, json_text, shortest_float32
 from keyshift import native
 from keyshift.mysql.text_values import Form, TextColumn, text_columns
 
@@ -56,12 +56,9 @@ def compile_text(columns: Sequence[Column], extra: int = 0) -> TextRows:
 
     Raises UnsupportedType, naming the column, where there is one that cannot be read exactly.
     """
-    fields = text_columns(columns)
+    known = text_columns(columns)
     core = native.load("keyshift.mysql._text")
-    if core is None:
-        return GeneratedRows(fields, extra)
-    reader: TextRows = core.CompiledRows(fields, extra)
-    return reader
+    return FastRows(known, extra, core.Scanner(known, extra).scan if core else generate(known, extra))
 
 
 class ReferenceRows:
@@ -131,14 +128,17 @@ def span(data: bytes, at: int) -> tuple[int, int]:
     return at + size, at + size + int.from_bytes(data[at : at + size], "little")
 
 
-class GeneratedRows:
-    """The pure reader: one loop in Python, written for these columns."""
+Scan = Callable[[bytes, int, int, list[Row], list[Extra]], tuple[int, int]]
 
-    def __init__(self, columns: Sequence[TextColumn], extra: int = 0) -> None:
+
+class FastRows:
+    """A reader by a fast `scan`, generated or compiled, which raises BAD_VALUE on bytes that are wrong."""
+
+    def __init__(self, columns: Sequence[TextColumn], extra: int, scan: Scan) -> None:
         self._reference = ReferenceRows(columns, extra)
-        self._scan = _generate(columns, extra)
+        self._scan = scan
         self.width = self._reference.width
-        self.row = self._reference.row
+        self.row = self._reference.row  # packets of 16 MiB are few
 
     def scan(self, data: bytes, at: int, sequence: int, rows: list[Row], extras: list[Extra]) -> tuple[int, int]:
         """See TextRows."""
@@ -146,11 +146,9 @@ class GeneratedRows:
             return self._scan(data, at, sequence, rows, extras)
         except BAD_VALUE:
             pass
-        self._reference.scan(data, at, sequence, [], [])
+        self._reference.scan(data, at, sequence, [], [])  # says which column it is
         raise UnreadableRow("a row cannot be read", REMEDY)
 
-
-_Scan = Callable[[bytes, int, int, list[Row], list[Extra]], tuple[int, int]]
 
 _HEAD = """\
 def scan(data, at, sequence, rows, extras):
@@ -191,13 +189,16 @@ _EXPRESSIONS = {
     Form.BYTES: "{data}",
     Form.DATETIME: "{data}.decode().replace(' ', 'T', 1)",
     Form.TIMESTAMP: "{data}.decode().replace(' ', 'T', 1) + 'Z'",
+    Form.JSON: "json_text({data}.decode())",
 }
 
 
-def _generate(columns: Sequence[TextColumn], extra: int) -> _Scan:
+def generate(columns: Sequence[TextColumn], extra: int = 0) -> Scan:
+    """A scan in Python: one loop, written for these columns."""
     known: dict[str, Any] = {
         "Decimal": Decimal,
         "header": Struct("<I").unpack_from,
+        "json_text": json_text,
         "shortest_float32": shortest_float32,
         "span": span,
     }
@@ -211,7 +212,7 @@ def _generate(columns: Sequence[TextColumn], extra: int) -> _Scan:
     items = ", ".join(f"{column.name!r}: v{number}" for number, column in enumerate(columns))
     lines.append(_TAIL.format(keep=keep, items=items))
     exec("".join(lines), known)  # noqa: S102 - names appear in it as constants only, by repr
-    scan: _Scan = known["scan"]
+    scan: Scan = known["scan"]
     return scan
 
 

@@ -27,6 +27,7 @@ class Form(IntEnum):
     BYTES = 6  # -> bytes as they are
     DATETIME = 7  # "YYYY-MM-DD HH:MM:SS[.f]" -> with a T
     TIMESTAMP = 8  # the same in UTC -> with a T and a Z
+    JSON = 9  # -> keymap.values.Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ _FORMS = {
     "time": Form.TEXT,
     "datetime": Form.DATETIME,
     "timestamp": Form.TIMESTAMP,
+    "json": Form.JSON,
 }
 _FORMS |= dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), Form.INT)
 _FORMS |= dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"), Form.TEXT)
