@@ -26,7 +26,10 @@ from keymap.wire import PACK_BYTES_MAX, encode_change
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A committed transaction with captured changes. `end` is the position behind it, `timestamp` in seconds.
+    """A committed transaction with captured changes. `end` is the position behind it.
+
+    `timestamp` is when it was committed at the source, in seconds since 1970: to the microsecond where the source says
+    that, else when its last statement began.
 
     `entries` are its changes in order; whoever has read them closes them.
     """
@@ -34,7 +37,7 @@ class Transaction:
     entries: Entries
     end: Position
     gtid: str
-    timestamp: int
+    timestamp: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class _Group:
     gtid: str
     entries: Entries
     begun: bool
-    timestamp: int = 0
+    committed_us: int | None = None
+    timestamp_us: int = 0
     savepoints: dict[str, Mark] = field(default_factory=dict)
 
 
@@ -133,7 +137,9 @@ class Assembler:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
             self._require(not self._group.entries.count, event.place, "a transaction has no end")
             self._finish(event.place, upto=event.place.offset)
-        self._group = _Group(event.gtid, self._entries(), begun=event.standalone is False)
+        self._group = _Group(
+            event.gtid, self._entries(), begun=event.standalone is False, committed_us=event.committed_us
+        )
 
     def _entries(self) -> Entries:
         return Entries(self._capture.memory_bytes_max, self._capture.spill_dir)
@@ -147,11 +153,11 @@ class Assembler:
     def _rows(self, event: Rows) -> None:
         group = self._open()
         group.begun = True
-        group.timestamp = event.place.timestamp
+        group.timestamp_us = group.committed_us or event.place.timestamp * 1_000_000
         if self._is_known(event.place):
             return
-        for ordinal, image in enumerate(event.images):
-            entry = self._entry(event, ordinal, image, group.gtid)
+        for ordinal, image in enumerate(event.images, event.first):
+            entry = self._entry(event, ordinal, image, group)
             if entry.lanes:
                 group.entries.append(entry)
 
@@ -159,7 +165,7 @@ class Assembler:
         """Whether `start` contains it: without GTIDs a file of over 4 GiB is read from its beginning again."""
         return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
 
-    def _entry(self, event: Rows, ordinal: int, image: Image, gtid: str) -> Entry:
+    def _entry(self, event: Rows, ordinal: int, image: Image, group: _Group) -> Entry:
         place, capture = event.place, self._capture
         before, after = image
         change = Change(
@@ -168,7 +174,7 @@ class Assembler:
             before=before,
             after=after,
             version=version(capture.epoch, file_number(place.file), place.offset, ordinal),
-            source=Source(place.file, place.offset, ordinal, gtid, capture.server, place.timestamp * 1000),
+            source=Source(place.file, place.offset, ordinal, group.gtid, capture.server, group.timestamp_us // 1000),
         )
         try:
             lanes = lanes_of(capture.keymap.patches(change), capture.lanes)
@@ -238,7 +244,7 @@ class Assembler:
             self._gtids.add(group.gtid)
             self._gtid_text = ""
         if group.entries.count:
-            return Transaction(group.entries, self.position, group.gtid, group.timestamp)
+            return Transaction(group.entries, self.position, group.gtid, group.timestamp_us / 1e6)
         group.entries.close()
         return None
 

@@ -16,7 +16,7 @@ from keymap.check import check
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
-from keymap.schema import TableSchema
+from keymap.schema import TableSchema, digest
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources
 from keyshift.aws import stream as kinesis
@@ -45,7 +45,7 @@ class Beginning:
     """Where to begin, and what is known of the source.
 
     `saved` is the checkpoint that this is, None at the very beginning; `started`: the first markers were accepted in an
-    earlier run.
+    earlier run; `described`: the binlog describes its rows (FULL metadata), else `schemas` do.
     """
 
     progress: Progress
@@ -54,11 +54,14 @@ class Beginning:
     gtids: bool
     schemas: Mapping[str, TableSchema]
     started: bool
+    described: bool
 
 
 def source_problems(connection: Connection, settings: Settings, keymap: Keymap) -> tuple[list[Problem], list[Problem]]:
     """What is wrong with the source or the keymap, and what somebody should know of: all of it at once."""
-    findings = preflight(connection, keymap.tables, retention_hours=settings.stream.retention_hours)
+    described = settings.capture.row_metadata == "full"
+    hours = settings.stream.retention_hours
+    findings = preflight(connection, keymap.tables, retention_hours=hours, described=described)
     schemas = read_schemas(connection, keymap.tables)
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
@@ -93,6 +96,8 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     finally:
         connection.close()
     status = read_capture(lease.store)
+    if status.start is not None:
+        require_same_tables(status, facts, schemas)
     if status.checkpoint is not None:
         return _resumed(status, status.checkpoint, facts, migration, schemas)
     start = status.start
@@ -100,11 +105,13 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
         require_own_stream(client, migration, stop)
         start = capture_start(connect, facts, keymap.tables)
         require_no_prepared_xa(connect)
-        record_start(lease, start, facts.identity)
+        record_start(lease, start, facts.identity, digest(schemas))
         _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
     else:
         require_server(status.server, facts)
-    return Beginning(Progress(start), None, facts.identity, facts.gtid, schemas, started=status.started)
+    begins = Progress(start)
+    described = describes_rows(facts)
+    return Beginning(begins, None, facts.identity, facts.gtid, schemas, started=status.started, described=described)
 
 
 def stream_problems(client: KinesisClient, settings: Settings, migration: Migration) -> list[Problem]:
@@ -132,7 +139,8 @@ def _resumed(
         position = Position(position.file, position.offset)
     progress = Progress(position, checkpoint.lanes, checkpoint.last_version, checkpoint.changes)
     _log.info("capture_goes_on", position=f"{position.file}:{position.offset}", gtid_set=position.gtid_set)
-    return Beginning(progress, progress, facts.identity, gtids, schemas, started=status.started)
+    described = describes_rows(facts)
+    return Beginning(progress, progress, facts.identity, gtids, schemas, started=status.started, described=described)
 
 
 def require_no_prepared_xa(connect: Callable[[], Connection]) -> None:
@@ -160,6 +168,23 @@ def require_server(expected: str, facts: ServerFacts) -> None:
     if facts.identity != expected:
         message = f"the source is server {facts.identity} now, and capture began on {expected}: their binlogs differ"
         raise KeyshiftError(message, f"Connect to the former server, or {AGAIN}")
+
+
+def describes_rows(facts: ServerFacts) -> bool:
+    """Whether the binlog's table maps are complete: names, labels, character sets, keys."""
+    return facts.variables.get("binlog_row_metadata", "").upper() == "FULL"
+
+
+def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapping[str, TableSchema]) -> None:
+    """Raise KeyshiftError where rows are read by information_schema (no FULL metadata), and that has changed.
+
+    What is in the binlog then was written with columns that nobody knows any more.
+    """
+    if not describes_rows(facts) and status.schemas != digest(schemas):
+        message = (
+            "a captured table was altered since capture began, and this source's binlog does not describe its rows"
+        )
+        raise KeyshiftError(message, f"Finish the change, and {AGAIN}")
 
 
 def require_own_stream(client: KinesisClient, migration: Migration, stop: Stop) -> None:

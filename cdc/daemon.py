@@ -162,6 +162,7 @@ class Parts:
             position,
             beginning.schemas,
             gtids=beginning.gtids,
+            described=beginning.described,
             server_id=server_id(self.settings, self.migration),
             heartbeat_seconds=self.settings.capture.heartbeat_seconds,
         )

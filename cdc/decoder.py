@@ -1,230 +1,268 @@
-"""From packets to events: what each kind means to us, which tables they are about, and what cannot be read.
+"""From the binlog's bytes to events: what each kind means to us, which tables they are about, what cannot be read.
 
-Rows of tables that are not captured are passed by their table's id. Nothing is skipped for want of understanding: an
-event of a kind that may hide a change is refused with its position and what to do (docs/design, "Nothing is lost
-silently").
+Rows are read by the table map that was logged with them; tables that are not captured are passed by their map's bytes.
+Nothing is skipped for want of understanding: an event of a kind that may hide a change is refused with its position
+and what to do (docs/design, "Nothing is lost silently").
 """
 
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
-from cdc import packets
-from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
-from cdc.rows import Altered, Reader, prepare
+from cdc.events import Begin, Commit, Event, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.fit import Altered, require_fit
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
+from keyshift.binlog import compressed, packets, payload, rowevents
+from keyshift.binlog.columns import field_of
+from keyshift.binlog.errors import Malformed
+from keyshift.binlog.offsets import Offsets
+from keyshift.binlog.tablemap import parse_table_map
 
-MAPS_MAX: Final = 2_000  # table maps remembered: each ALTER of a captured table makes another one
+MAPS_MAX: Final = 2_000  # table maps remembered, of all tables: each ALTER makes another one
 REPORT: Final = "Report it with the output of mysqlbinlog around this position"
 _AGAIN: Final = "and start the migration again (keyshift destroy, then init)"
-# What the library and we raise on bytes that are not what they should be.
-_BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError)
-
-
-class Parser(Protocol):
-    """What is left to the library: cdc.binlog.Library."""
-
-    def parsed(self) -> Any:  # noqa: ANN401 - the library's event
-        """What it makes of the packet that was read last."""
-
-    def know(self, table_id: int, definition: Any) -> None:  # noqa: ANN401 - the library's table
-        """From now on rows with this id are of this table."""
-
-    def forget(self) -> None:
-        """No id is known any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A captured table as one of its table maps describes it: its name, the library's object, how to read its rows."""
-
-    name: str
-    definition: Any
-    read: Reader
+_BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
+_PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
+Handler = Callable[[int, bytes, Place], Event | None]
 
 
 class Decoder:
-    """The events of one connection, in order. `schemas` are the captured tables by name."""
+    """The events of one connection, in order. `schemas` are the captured tables by name.
 
-    def __init__(self, parser: Parser, schemas: Mapping[str, TableSchema], offsets: packets.Offsets) -> None:
-        self._parser = parser
+    `described`: table maps must be complete (binlog_row_metadata=FULL); if not, `schemas` supply what they lack. Rows
+    up to `known`, a file and an offset in it, were read before and are passed, however their tables looked then.
+    """
+
+    def __init__(
+        self,
+        schemas: Mapping[str, TableSchema],
+        offsets: Offsets,
+        *,
+        described: bool = True,
+        known: tuple[str, int] = ("", 0),
+    ) -> None:
         self._schemas = schemas
         self._offsets = offsets
-        self._maps: dict[tuple[str, bytes], _Table] = {}
-        self._tables: dict[int, _Table | None] = {}  # by the id of the newest table map; None: not captured
-        self._special: dict[int, Callable[[bytes, packets.Header, Place], Event]] = {
+        self._described_only = described
+        self._known_file, self._known_end = known
+        self._checksums = False  # known once a file's format description has come
+        self._maps: dict[bytes, rowevents.Table | None] = {}  # by what a table map says but for its id
+        self._tables: dict[int, rowevents.Table | None] = {}  # by the id of the newest table map; None: not captured
+        self._handlers: dict[int, Handler] = {
             packets.TABLE_MAP: self._table_map,
-            packets.FORMAT: self._format,
-            packets.ROTATE: self._rotate,
-            packets.HEARTBEAT: self._heartbeat,
+            packets.QUERY: _query,
+            packets.EXECUTE_LOAD_QUERY: _load_query,
+            packets.XID: _commit,
+            packets.GTID: _gtid,
+            packets.ANONYMOUS_GTID: _anonymous,
+            packets.TAGGED_GTID: _tagged_gtid,
+            packets.XA_PREPARE: _prepare,
+            packets.INCIDENT: _incident,
+            packets.MARIADB_QUERY_COMPRESSED: self._compressed_query,
+            packets.PARTIAL_UPDATE: self._partial,
             **dict.fromkeys(packets.ROWS, self._rows),
-            **dict.fromkeys(packets.UNREADABLE_ROWS, self._unreadable_rows),
-            **dict.fromkeys(_REFUSED, self._refuse),
+            **dict.fromkeys(packets.ROWS_COMPRESSED, self._compressed_rows),
+            **dict.fromkeys(packets.SILENT, _passed),
         }
 
-    def event(self, packet: bytes) -> Event:
-        """The event in a packet. Raises KeyshiftError, with the position, where it must not be passed over."""
+    def events(self, found: Iterable[bytes]) -> Iterator[Event]:
+        """The events in these packets. Raises KeyshiftError, with the position, where one must not be passed over."""
+        for data in found:
+            if data[packets.KIND : packets.KIND + 1] == _PAYLOAD:
+                yield from self._payload(data)
+            elif (event := self.event(data)) is not None:
+                yield event
+
+    def event(self, data: bytes) -> Event | None:
+        """The event in these bytes; None where it only helps to read what follows. Raises like `events`."""
         try:
-            header = packets.header(packet)
-            if plain := _PLAIN.get(header.kind):
-                return plain(self._place(header), packets.body(packet), header)
-            special = self._special.get(header.kind, _passed)
-            return special(packet, header, self._place(header))
+            header = packets.header(data)
+            if header.kind in packets.CONTROL:
+                return self._control(header, data)
+            body = self._body(data)
+            offset = self._offsets.passed(header)
+            place = Place(self._offsets.file, offset, self._offsets.end, header.timestamp)
+            if header.kind == packets.MARIADB_GTID:
+                return _mariadb_gtid(place, body, header.server_id)
+            return self._handle(header, body, place)
         except _BROKEN as error:
-            message = f"the event before {self._offsets.file}:{self._offsets.end} cannot be read"
-            raise KeyshiftError(f"{message} ({type(error).__name__})", REPORT) from error
+            raise self._unreadable(error) from error
 
-    def _place(self, header: packets.Header) -> Place:
-        if header.kind == packets.HEARTBEAT:  # it lies nowhere: its position is the one that it tells
-            return Place(self._offsets.file, self._offsets.end, self._offsets.end, 0)
-        offset = self._offsets.passed(header)
-        return Place(self._offsets.file, offset, self._offsets.end, header.timestamp)
-
-    def _heartbeat(self, packet: bytes, header: packets.Header, _place: Place) -> Event:
-        self._offsets.reached(packets.heartbeat(packets.body(packet)), header.log_pos)
-        return Idle(Place(self._offsets.file, self._offsets.end, self._offsets.end, 0))
-
-    def _rotate(self, packet: bytes, _header: packets.Header, place: Place) -> Event:
-        self._offsets.rotated(*packets.rotate(packets.body(packet)))
-        self._tables.clear()  # after a restart of the server, ids stand for other tables
-        self._parser.forget()
-        return NewFile(Place(self._offsets.file, self._offsets.end, self._offsets.end, place.timestamp))
-
-    def _format(self, packet: bytes, _header: packets.Header, place: Place) -> Event:
-        if not packets.has_checksum(packet):
-            message = f"binlog file {place.file} was written with binlog_checksum=NONE, which is read wrongly"
-            raise KeyshiftError(message, f"Run: SET GLOBAL binlog_checksum = 'CRC32'; {_AGAIN}")
-        self._parser.parsed()
-        return Passed(place)
-
-    def _table_map(self, packet: bytes, _header: packets.Header, place: Place) -> Event:
-        found = packets.table_map(packets.body(packet))
-        schema = self._schemas.get(found.table)
-        if schema is None:
-            self._tables[found.table_id] = None
+    def _handle(self, header: packets.Header, body: bytes, place: Place) -> Event | None:
+        handler = self._handlers.get(header.kind)
+        if handler is not None:
+            return handler(header.kind, body, place)
+        if header.flags & packets.IGNORABLE:
             return Passed(place)
-        key = found.table, found.definition
+        message = f"an event of type {header.kind} at {place} is not known, so it may hide a change"
+        raise KeyshiftError(message, f"Use a version of Keyshift that knows this server's release, {_AGAIN}")
+
+    def _unreadable(self, error: Exception) -> KeyshiftError:
+        what = str(error) if isinstance(error, Malformed) else type(error).__name__
+        where = f"{self._offsets.file}:{self._offsets.end}"
+        return KeyshiftError(f"the event before {where} cannot be read ({what})", REPORT)
+
+    def _body(self, data: bytes) -> bytes:
+        if not self._checksums:
+            return data[packets.HEADER_BYTES :]
+        packets.verified(data)
+        return data[packets.HEADER_BYTES : -packets.CHECKSUM_BYTES]
+
+    def _control(self, header: packets.Header, data: bytes) -> Event | None:
+        """What the source says of files and itself; some of it lies in no file, with a checksum or without."""
+        if header.kind == packets.FORMAT:
+            self._checksums = packets.has_checksum(data)
+            body = self._body(data)
+        else:
+            body = packets.unsigned(data)
+        if header.kind == packets.ROTATE:
+            return self._rotate(header, body)
+        if header.kind == packets.HEARTBEAT:
+            self._offsets.reached(packets.heartbeat(body), header.log_pos)
+            return Idle(self._here(0))
+        if header.kind == packets.HEARTBEAT_V2:
+            self._offsets.reached(*packets.heartbeat_v2(body))
+            return Idle(self._here(0))
+        self._offsets.passed(header)
+        return Passed(self._here(header.timestamp))
+
+    def _here(self, timestamp: int) -> Place:
+        return Place(self._offsets.file, self._offsets.end, self._offsets.end, timestamp)
+
+    def _rotate(self, header: packets.Header, body: bytes) -> Event:
+        self._offsets.passed(header)
+        self._offsets.rotated(*packets.rotate(body))
+        self._tables.clear()  # after a restart of the server, ids stand for other tables
+        return NewFile(self._here(header.timestamp))
+
+    def _payload(self, data: bytes) -> Iterator[Event]:
+        """A compressed transaction: events within an event, all of which lie where it lies."""
+        try:
+            header, body = packets.header(data), self._body(data)
+            offset, rows = self._offsets.passed(header), 0
+            last: Event | None = None  # held back: it commits, and is true only once all that there is was read
+            for inner in payload.events(body):
+                if last is not None:
+                    yield last
+                head = packets.header(inner)
+                place = Place(self._offsets.file, offset, self._offsets.end, head.timestamp)
+                last = self._handle(head, inner[packets.HEADER_BYTES :], place)
+                if isinstance(last, Rows):
+                    last.first, rows = rows, rows + len(last.images)
+            if last is not None:
+                yield last
+        except _BROKEN as error:
+            raise self._unreadable(error) from error
+
+    def _table_map(self, _kind: int, body: bytes, place: Place) -> None:
+        key = body[packets.TABLE_ID_BYTES :]
+        if place.file == self._known_file and place.end <= self._known_end:
+            self._tables[packets.table_id(body)] = None
+            return
         if key not in self._maps:
             if len(self._maps) >= MAPS_MAX:
                 self._maps.clear()
-            self._maps[key] = self._described(schema, place)
-        self._tables[found.table_id] = self._maps[key]
-        self._parser.know(found.table_id, self._maps[key].definition)
-        return Passed(place)
+            self._maps[key] = self._described(body, place)
+        self._tables[packets.table_id(body)] = self._maps[key]
 
-    def _described(self, schema: TableSchema, place: Place) -> _Table:
-        definition = self._parser.parsed().get_table()
+    def _described(self, body: bytes, place: Place) -> rowevents.Table | None:
+        schema = self._schemas.get(packets.table_name(body))
+        if schema is None:
+            return None
+        table = parse_table_map(body)
         try:
-            return _Table(schema.full_name, definition, prepare(definition.columns, schema))
+            require_fit(table, schema, described=self._described_only)
         except Altered as difference:
             message = f"table {schema.full_name} was altered: the change at {place} does not fit it: {difference}"
             remedy = f"This version follows no ALTER of a captured table: finish it, {_AGAIN}"
             raise KeyshiftError(message, remedy) from None
+        fields = [
+            field_of(column, known, known.name) for column, known in zip(table.columns, schema.columns, strict=True)
+        ]
+        return rowevents.Table(table, tuple(fields))
 
-    def _captured(self, packet: bytes, place: Place) -> _Table | None:
-        table_id = packets.table_id(packets.body(packet))
+    def _captured(self, body: bytes, place: Place) -> rowevents.Table | None:
+        table_id = packets.table_id(body)
         if table_id == packets.NO_TABLE:
             return None
         if table_id not in self._tables:
             raise KeyshiftError(f"the change at {place} is of a table that the binlog did not announce", REPORT)
         return self._tables[table_id]
 
-    def _rows(self, packet: bytes, header: packets.Header, place: Place) -> Event:
-        table = self._captured(packet, place)
+    def _rows(self, kind: int, body: bytes, place: Place) -> Event:
+        table = self._captured(body, place)
         if table is None:
             return Passed(place)
-        event = self._parser.parsed()
-        if any(_has_gaps(bitmap, event.number_of_columns) for bitmap in _bitmaps(event)):
-            message = (
-                f"a change of table {table.name} at {place} lacks columns: its session did not log full row images"
-            )
-            raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {_AGAIN}")
-        image = _IMAGE_OF[header.kind]
-        rows = event.rows  # once: a second look after an error would give a part of them, and no error
-        return Rows(place, table.name, tuple(image(table.read, row) for row in rows))
+        header = rowevents.rows_header(kind, body)
+        _require_full(header, table, place)
+        return Rows(place, table.name, rowevents.images_of(header, kind, body, table))
 
-    def _unreadable_rows(self, packet: bytes, header: packets.Header, place: Place) -> Event:
-        table = self._captured(packet, place)
+    def _partial(self, kind: int, body: bytes, place: Place) -> Event:
+        table = self._captured(body, place)
         if table is None:
             return Passed(place)
-        what, remedy = _UNREADABLE.get(header.kind, _COMPRESSED)
-        message = f"a change of table {table.name} {what} (event type {header.kind} at {place})"
-        raise KeyshiftError(message, remedy)
+        from keyshift.binlog.partial import partial_images  # noqa: PLC0415
 
-    def _refuse(self, _packet: bytes, header: packets.Header, place: Place) -> Event:
-        what, remedy = _REFUSED[header.kind]
-        raise KeyshiftError(f"{what} (event type {header.kind} at {place})", remedy)
+        _require_full(rowevents.rows_header(kind, body), table, place)
+        return Rows(place, table.name, [(before, after) for before, after in partial_images(body, table)])
+
+    def _compressed_rows(self, kind: int, body: bytes, place: Place) -> Event:
+        if self._captured(body, place) is None:
+            return Passed(place)
+        return self._rows(*compressed.rows(kind, body), place)
+
+    @staticmethod
+    def _compressed_query(_kind: int, body: bytes, place: Place) -> Event:
+        return _query(packets.QUERY, compressed.query(body), place)
 
 
-def _passed(_packet: bytes, _header: packets.Header, place: Place) -> Event:
+def _require_full(header: rowevents.RowsHeader, table: rowevents.Table, place: Place) -> None:
+    if not header.is_full:
+        message = f"a change of table {table.name} at {place} lacks columns:"
+        message += " its session did not log full row images"
+        raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {_AGAIN}")
+
+
+def _passed(_kind: int, _body: bytes, place: Place) -> Event:
     return Passed(place)
 
 
-def _bitmaps(event: Any) -> list[bytes]:  # noqa: ANN401 - the library's event
-    """Which columns the images hold, a bit for each."""
-    return [event.columns_present_bitmap, *filter(None, [getattr(event, "columns_present_bitmap2", None)])]
+def _query(_kind: int, body: bytes, place: Place) -> Event:
+    return Query(place, *packets.query(body))
 
 
-def _has_gaps(bitmap: bytes, columns: int) -> bool:
-    return int.from_bytes(bitmap, "little") & (1 << columns) - 1 != (1 << columns) - 1
+def _load_query(_kind: int, body: bytes, place: Place) -> Event:
+    return Query(place, *packets.load_query(body))
 
 
-def _inserted(read: Reader, row: Mapping[str, Any]) -> Image:
-    return None, read(row["values"])
+def _commit(_kind: int, _body: bytes, place: Place) -> Event:
+    return Commit(place)
 
 
-def _deleted(read: Reader, row: Mapping[str, Any]) -> Image:
-    return read(row["values"]), None
+def _prepare(_kind: int, body: bytes, place: Place) -> Event:
+    return (Commit if packets.is_one_phase(body) else Prepare)(place)
 
 
-def _updated(read: Reader, row: Mapping[str, Any]) -> Image:
-    return read(row["before_values"]), read(row["after_values"])
+def _gtid(_kind: int, body: bytes, place: Place) -> Event:
+    found = packets.gtid(body)
+    return Begin(place, found.text, committed_us=found.committed_us)
 
 
-_IMAGE_OF: Final[dict[int, Callable[[Reader, Mapping[str, Any]], Image]]] = {
-    **dict.fromkeys(packets.INSERTS, _inserted),
-    **dict.fromkeys(packets.UPDATES, _updated),
-    **dict.fromkeys(packets.DELETES, _deleted),
-}
+def _anonymous(_kind: int, body: bytes, place: Place) -> Event:
+    return Begin(place, "", committed_us=packets.gtid(body).committed_us)
 
 
-def _mariadb_begin(place: Place, content: bytes, header: packets.Header) -> Event:
-    gtid, standalone = packets.mariadb_gtid(content, header.server_id)
+def _tagged_gtid(_kind: int, body: bytes, place: Place) -> Event:
+    found = packets.tagged_gtid(body)
+    return Begin(place, found.text, committed_us=found.committed_us)
+
+
+def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
+    gtid, standalone = packets.mariadb_gtid(body, server_id)
     return Begin(place, gtid, standalone)
 
 
-_PLAIN: Final[dict[int, Callable[[Place, bytes, packets.Header], Event]]] = {
-    packets.GTID: lambda place, content, _: Begin(place, packets.gtid(content)),
-    packets.ANONYMOUS_GTID: lambda place, _, __: Begin(place, ""),
-    packets.MARIADB_GTID: _mariadb_begin,
-    packets.QUERY: lambda place, content, _: Query(place, *packets.query(content)),
-    packets.EXECUTE_LOAD_QUERY: lambda place, content, _: Query(place, *packets.load_query(content)),
-    packets.XID: lambda place, _, __: Commit(place),
-    packets.XA_PREPARE: lambda place, content, _: (Commit if packets.is_one_phase(content) else Prepare)(place),
-}
-
-_NO_COMPRESSION = f"Run: SET GLOBAL log_bin_compress = OFF; let sessions reconnect, {_AGAIN}"
-_COMPRESSED = ("is compressed, which is not read yet", _NO_COMPRESSION)
-_UNREADABLE: Final = {
-    packets.PARTIAL_UPDATE: (
-        "holds parts of JSON documents only, which is not read yet",
-        f"Run: SET GLOBAL binlog_row_value_options = ''; let sessions reconnect, {_AGAIN}",
-    ),
-}
-_REFUSED: Final = {
-    packets.INCIDENT: (
-        "the source reports an incident: it lost changes before they were logged",
-        f"See the server's error log, {_AGAIN}",
-    ),
-    packets.TRANSACTION_PAYLOAD: (
-        "a transaction is compressed, which is not read yet",
-        f"Run: SET GLOBAL binlog_transaction_compression = OFF; let sessions reconnect, {_AGAIN}",
-    ),
-    packets.TAGGED_GTID: (
-        "a transaction has a tagged GTID, which is not read yet",
-        f"Stop using tags (gtid_next='AUTOMATIC:tag'), {_AGAIN}",
-    ),
-    packets.MARIADB_QUERY_COMPRESSED: ("a statement is compressed, which is not read yet", _NO_COMPRESSION),
-}
+def _incident(kind: int, _body: bytes, place: Place) -> Event:
+    message = f"the source reports an incident: it lost changes before they were logged (event type {kind} at {place})"
+    raise KeyshiftError(message, f"See the server's error log, {_AGAIN}")

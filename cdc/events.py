@@ -1,19 +1,21 @@
-"""What happens in a binlog, in our own few words; whatever library reads it stays behind cdc/binlog.py.
+"""What happens in a binlog, in our own few words; how it is written there stays behind keyshift/binlog.
 
 Every event has its place. An event that says nothing to us (`Passed`) still moves the position: an idle source, or one
-that writes only to other tables, must be seen to advance.
+that writes only to other tables, must be seen to advance. Events are made once per binlog event, so they are plain
+slotted objects: freezing them would double what they cost. Nobody changes one.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from keymap.values import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an event lies: from `offset` to `end` (bytes, beyond 32 bits) of `file`.
 
-    `timestamp` is in seconds since 1970, when its statement began at the source; 0 where the event has none.
+    `timestamp` is in seconds since 1970, when its statement began at the source; 0 where the event has none. What a
+    compressed transaction holds lies where the event lies that holds it all.
     """
 
     file: str
@@ -25,20 +27,22 @@ class Place:
         return f"{self.file}:{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begin:
     """The head of a group of events that commits or not as one.
 
     `gtid` is "" where the source gives none. `standalone` says whether the group is one statement and nothing closes
-    it; None where only what follows will tell (MySQL).
+    it; None where only what follows will tell (MySQL). `committed_us` is when it was committed at the source, in
+    microseconds since 1970; None where the source does not say (MariaDB, MySQL 5.7).
     """
 
     place: Place
     gtid: str
     standalone: bool | None = None
+    committed_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement."""
 
@@ -50,44 +54,49 @@ class Query:
 Image = tuple[Row | None, Row | None]  # before and after; one of them is None for an insert or a delete
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
-    """Changed rows of one captured table ('db.table'), in order."""
+    """Changed rows of one captured table ('db.table'), in order.
+
+    `first` is the ordinal of the first of them among the captured rows that lie at this place: above 0 only within a
+    compressed transaction, all of whose events lie at one place.
+    """
 
     place: Place
     table: str
-    images: tuple[Image, ...]
+    images: list[Image]
+    first: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commit:
     """The open transaction is committed."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepare:
     """The open XA transaction is prepared; whether it commits is logged later, in a group of its own."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Passed:
     """Nothing for us, up to `place.end`."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewFile:
     """Reading goes on in another file. A group still open was never finished: the server died while it wrote it."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Idle:
     """The source has nothing behind this place, for the moment."""
 

@@ -21,7 +21,7 @@ class Meter:
         self._rows = 0
         self._transactions = 0
         self._gtid = ""
-        self._timestamp = 0  # of the newest thing taken, seconds since 1970 at the source
+        self._timestamp = 0.0  # of the newest thing taken, seconds since 1970 at the source
         self._idle = False
 
     def took(self, item: Transaction | Point) -> None:

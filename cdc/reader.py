@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing
 from typing import Final
 
 from cdc.assemble import Assembler, Transaction
-from cdc.binlog import ConnectionEnded
+from cdc.connection import ConnectionEnded
 from cdc.events import Event, Idle
 from cdc.inbox import Failure, Inbox, Point
 from keymap.errors import KeyshiftError

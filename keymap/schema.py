@@ -1,7 +1,9 @@
 """The shape of a source table as the source itself describes it. Facts only; reading them is keyshift.mysql's job."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,8 @@ class TableSchema:
     def column(self, name: str) -> Column:
         """The column of that name. Raises KeyError when there is none."""
         return self.by_name[name]
+
+
+def digest(schemas: Mapping[str, TableSchema]) -> str:
+    """What these tables look like, as 64 hexadecimal digits: equal only where names, types and keys all are."""
+    return sha256("\n".join(repr(schemas[name]) for name in sorted(schemas)).encode()).hexdigest()

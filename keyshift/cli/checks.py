@@ -94,7 +94,12 @@ class Checks:
     def _preflight(self, connection: Connection, keymap: Keymap | None) -> Finding:
         settings = self._wiring.settings
         if keymap is None:  # the server alone can still be looked at
-            found = preflight(connection, (), retention_hours=settings.stream.retention_hours)
+            found = preflight(
+                connection,
+                (),
+                retention_hours=settings.stream.retention_hours,
+                described=settings.capture.row_metadata == "full",
+            )
             return Finding("source settings", "the server is as it must be", found.errors, found.warnings)
         errors, warnings = source_problems(connection, settings, keymap)
         evidence = f"row binlog, grants and {len(keymap.tables)} tables are as they must be"

@@ -56,6 +56,7 @@ class CaptureStatus:
     started: bool = False
     start: Position | None = None
     server: str = ""
+    schemas: str = ""  # digest of the captured tables' columns at the start (keymap.schema.digest)
     checkpoint: Checkpoint | None = None
 
 
@@ -74,6 +75,7 @@ def read_capture(store: Store) -> CaptureStatus:
         started=record.flag("started"),
         start=_position(record, "start_"),
         server=record.text("server"),
+        schemas=record.text("schemas"),
         checkpoint=_checkpoint(record),
     )
 
@@ -83,8 +85,10 @@ def read_checkpoint(store: Store) -> Checkpoint | None:
     return read_capture(store).checkpoint
 
 
-def record_start(lease: Lease, start: Position, server: str) -> None:
-    """Record where capture begins, before anything is sent; `server` is the source's identity.
+def record_start(lease: Lease, start: Position, server: str, schemas: str = "") -> None:
+    """Record where capture begins, before anything is sent.
+
+    `server` is the source's identity, `schemas` the digest of the captured tables (keymap.schema.digest).
 
     The first start stays: a daemon that finds one (read_capture) uses it. Raises LeaseLost, and KeyshiftError when
     another start is recorded.
@@ -97,7 +101,7 @@ def record_start(lease: Lease, start: Position, server: str) -> None:
             "Start the daemon again: it goes on from there",
         )
     if recorded is None:
-        lease.renew(**_flat("start_", start), server=server)
+        lease.renew(**_flat("start_", start), server=server, schemas=schemas)
 
 
 def mark_started(lease: Lease) -> None:

@@ -4,8 +4,7 @@ Each rule is one way in which a source hides changes from the binlog, shows them
 or purges them too early (docs/design, "Nothing is lost silently"). All problems come at once, each with what to do.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from keymap.errors import Problem
@@ -13,7 +12,7 @@ from keymap.schema import TableSchema
 from keymap.values import UnsupportedType, converter
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.evidence import Evidence, gather
-from keyshift.mysql.facts import ServerFacts
+from keyshift.mysql.facts import Flavour, ServerFacts
 from keyshift.mysql.grants import global_privileges, has
 from keyshift.mysql.keys import REMEDY as KEY_REMEDY
 from keyshift.mysql.keys import usable
@@ -21,7 +20,6 @@ from keyshift.mysql.select import quote_table
 
 SERVER = "server"
 RETENTION_HOURS_MIN = 24  # less does not survive one night of an outage
-_TAG = re.compile(r":[a-z_]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +30,38 @@ class Findings:
     warnings: tuple[Problem, ...]
 
 
-def preflight(connection: Connection, tables: Iterable[str], *, retention_hours: int) -> Findings:
-    """Ask the server and judge. `retention_hours` is the stream's retention: the binlog must last as long."""
-    return judge(gather(connection, tables), retention_hours=retention_hours)
+def preflight(
+    connection: Connection, tables: Iterable[str], *, retention_hours: int, described: bool = True
+) -> Findings:
+    """Ask the server and judge. `retention_hours` is the stream's retention: the binlog must last as long.
+
+    `described`: the binlog must describe its rows where the server can do that (capture.row_metadata is "full").
+    """
+    return judge(gather(connection, tables), retention_hours=retention_hours, described=described)
 
 
-def judge(evidence: Evidence, *, retention_hours: int) -> Findings:
+def judge(evidence: Evidence, *, retention_hours: int, described: bool = True) -> Findings:
     """All problems of this evidence."""
     if age := list(_too_old(evidence.facts)):
         return Findings(tuple(age), ())  # all else would be noise
     errors = [problem for rule in _SERVER_RULES for problem in rule(evidence)]
+    undescribed = list(_metadata(evidence)) if described else []
+    errors += undescribed
     errors += _retention(evidence, max(RETENTION_HOURS_MIN, retention_hours))
     errors += [problem for table in evidence.tables for problem in _table(evidence, table)]
-    return Findings(tuple(errors), tuple(_warnings(evidence)))
+    warnings = [*_warnings(evidence), *([] if undescribed else _undescribed(evidence))]
+    return Findings(tuple(errors), tuple(warnings))
+
+
+_OLDEST: Mapping[Flavour, tuple[int, ...]] = {"mysql": (5, 7), "mariadb": (10, 2)}
 
 
 def _too_old(facts: ServerFacts) -> Iterator[Problem]:
-    if "binlog_row_metadata" not in facts.variables:
-        needed = "MariaDB 10.5" if facts.flavour == "mariadb" else "MySQL 8.0"
-        what = f"{facts.name} is too old: its binlog does not describe its rows (no binlog_row_metadata)"
-        yield Problem(SERVER, what, f"Upgrade to {needed} or newer, or capture from a newer replica with a binlog")
+    oldest = _OLDEST[facts.flavour]
+    if facts.version < oldest:
+        needed = f"{'MariaDB' if facts.flavour == 'mariadb' else 'MySQL'} {'.'.join(map(str, oldest))}"
+        what = f"{facts.name} is too old: this version reads the binlog of {needed} and newer"
+        yield Problem(SERVER, what, "Upgrade it, or capture from a newer replica with a binlog")
 
 
 # Variable, the value it must have, what goes wrong otherwise, how to set it. A variable that a server does not have is
@@ -59,31 +69,6 @@ def _too_old(facts: ServerFacts) -> Iterator[Problem]:
 _VARIABLES = (
     ("binlog_format", "ROW", "changes are logged as statements, not as rows", "SET GLOBAL binlog_format = 'ROW'"),
     ("binlog_row_image", "FULL", "rows are logged without all their columns", "SET GLOBAL binlog_row_image = 'FULL'"),
-    (
-        "binlog_row_metadata",
-        "FULL",
-        "rows are logged without column names, signs and character sets",
-        "SET GLOBAL binlog_row_metadata = 'FULL'",
-    ),
-    (
-        "binlog_row_value_options",
-        "",
-        "changes of JSON columns are logged in part only",
-        "SET GLOBAL binlog_row_value_options = ''",
-    ),
-    (
-        "binlog_transaction_compression",
-        "OFF",
-        "compressed transactions are not read yet",
-        "SET GLOBAL binlog_transaction_compression = OFF",
-    ),
-    ("log_bin_compress", "OFF", "compressed events are not read yet", "SET GLOBAL log_bin_compress = OFF"),
-    (
-        "binlog_checksum",
-        "CRC32",
-        "without checksums the row metadata is read wrongly",
-        "SET GLOBAL binlog_checksum = 'CRC32'",
-    ),
 )
 _PERSIST = "and keep it in the server's configuration (RDS: parameter group). Sessions that are open keep the old value"
 
@@ -99,11 +84,24 @@ def _binlog(evidence: Evidence) -> Iterator[Problem]:
             yield Problem(SERVER, f"{what} ({name}={value})", f"Run: {command}; {_PERSIST}")
     if variables.get("server_id") == "0":
         yield Problem(SERVER, "server_id is 0, so no replica may connect", "Run: SET GLOBAL server_id = 1")
-    if _TAG.search(variables.get("gtid_executed", "")):
-        what = "it has transactions with tagged GTIDs, which are not read yet"
-        yield Problem(
-            SERVER, what, "Stop using tags (gtid_next='AUTOMATIC:tag') and capture from a server without them"
+
+
+def _metadata(evidence: Evidence) -> Iterator[Problem]:
+    """Where table maps can be complete, they must be, unless the settings say that nobody may change it."""
+    value = evidence.facts.variables.get("binlog_row_metadata", "FULL")
+    if value.upper() != "FULL":
+        what = f"rows are logged without column names, labels and keys (binlog_row_metadata={value})"
+        remedy = f"Run: SET GLOBAL binlog_row_metadata = 'FULL'; {_PERSIST}. Where that is not permitted, set"
+        yield Problem(SERVER, what, f"{remedy} capture.row_metadata to schema, and change no captured table meanwhile")
+
+
+def _undescribed(evidence: Evidence) -> Iterator[Problem]:
+    if evidence.facts.variables.get("binlog_row_metadata", "").upper() != "FULL":
+        what = (
+            f"the binlog of {evidence.facts.name} does not describe its rows: they are read by the tables' columns as"
         )
+        what += " they are when capture begins, so any DDL on a captured table ends the migration"
+        yield Problem(SERVER, what, "Change no captured table until the cutover")
 
 
 def _filters(evidence: Evidence) -> Iterator[Problem]:
@@ -238,6 +236,9 @@ def _cascades(evidence: Evidence, table: str) -> Iterator[Problem]:
 
 def _warnings(evidence: Evidence) -> Iterator[Problem]:
     variables = evidence.facts.variables
+    if variables.get("binlog_checksum", "CRC32").upper() != "CRC32":
+        what = "binlog_checksum=NONE: damage of the binlog on its way would not be noticed"
+        yield Problem(SERVER, what, "Run: SET GLOBAL binlog_checksum = 'CRC32'")
     for name in ("sync_binlog", "innodb_flush_log_at_trx_commit"):
         if variables.get(name, "1") != "1":
             what = f"{name}={variables[name]}: a crash may lose transactions that were captured already"

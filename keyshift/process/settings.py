@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -54,6 +54,10 @@ class CaptureSettings(Section):
         ge=1,
         le=2**32 - 1,
         description="replica id towards the source, unique there; default: from the migration",
+    )
+    row_metadata: Literal["full", "schema"] = Field(
+        default="full",
+        description="full: the binlog describes its rows; schema: it cannot (a server that lets nobody set FULL)",
     )
     lease_seconds: Amount = Field(
         default=10.0,

@@ -40,6 +40,7 @@ def open_binlog(
     *,
     gtids: bool | None = None,
     server_id: int = 90_001,
+    described: bool = True,
 ) -> Binlog:
     by_gtid = database.flavour == "mysql" if gtids is None else gtids
     return Binlog(
@@ -47,6 +48,7 @@ def open_binlog(
         position,
         schemas,
         gtids=by_gtid,
+        described=described,
         server_id=server_id,
         heartbeat_seconds=HEARTBEAT_SECONDS,
     )
@@ -66,11 +68,12 @@ def read_events(
     *,
     gtids: bool | None = None,
     server_id: int = 90_001,
+    described: bool = True,
 ) -> list[Event]:
     """All events from the position up to the present end of the binlog."""
     _, end = facts_and_end(database)
     events: list[Event] = []
-    with open_binlog(database, position, schemas, gtids=gtids, server_id=server_id) as binlog:
+    with open_binlog(database, position, schemas, gtids=gtids, server_id=server_id, described=described) as binlog:
         for event in binlog:
             events.append(event)
             if is_at(end)(event):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.assemble import Transaction
-from cdc.binlog import ConnectionEnded
+from cdc.connection import ConnectionEnded
 from cdc.events import Event, Idle, Place
 from cdc.inbox import Failure, Inbox, Item, Point
 from cdc.reader import Reader, refusal_of

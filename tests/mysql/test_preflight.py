@@ -39,8 +39,9 @@ GRANT, OTHER_GRANT = "GRANT REPLICATION SLAVE ON *.* TO x", "GRANT REPLICATION C
 GRANTS = ("GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `keyshift`@`%`",)
 
 
-def evidence(flavour: Flavour = "mysql", version: tuple[int, ...] = (8, 4, 3), **changed: Any) -> Evidence:
+def evidence(flavour: Flavour = "mysql", version: tuple[int, ...] | None = None, **changed: Any) -> Evidence:
     """A server as it should be, but for the variables and the evidence that are given."""
+    version = version or ((8, 4, 3) if flavour == "mysql" else (10, 11, 6))
     right = MYSQL if flavour == "mysql" else MARIADB
     variables = right | {name: changed.pop(name) for name in list(changed) if name in MYSQL or name in MARIADB}
     usual: dict[str, Any] = {
@@ -83,17 +84,7 @@ def test_a_server_as_it_should_be_has_no_problem(flavour: Flavour, version: tupl
             "SET GLOBAL binlog_row_metadata = 'FULL'",
         ),
         ("mariadb", {"binlog_row_metadata": "NO_LOG"}, "without column names", "SET GLOBAL binlog_row_metadata"),
-        ("mysql", {"binlog_row_value_options": "PARTIAL_JSON"}, "JSON", "SET GLOBAL binlog_row_value_options = ''"),
-        (
-            "mysql",
-            {"binlog_transaction_compression": "ON"},
-            "compressed",
-            "transaction_compression = OFF",
-        ),
-        ("mariadb", {"log_bin_compress": "ON"}, "compressed", "SET GLOBAL log_bin_compress = OFF"),
-        ("mysql", {"binlog_checksum": "NONE"}, "checksums", "SET GLOBAL binlog_checksum = 'CRC32'"),
         ("mysql", {"server_id": "0"}, "server_id is 0", "SET GLOBAL server_id"),
-        ("mysql", {"gtid_executed": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:app:1-2"}, "tagged GTIDs", "tags"),
         (
             "mysql",
             {"binlog_expire_logs_seconds": "3600"},
@@ -155,16 +146,50 @@ def test_all_problems_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flavour", "version", "needed"), [("mysql", (5, 7, 44), "MySQL 8.0"), ("mariadb", (10, 4), "MariaDB 10.5")]
+    ("flavour", "changed"),
+    [
+        ("mysql", {"binlog_row_value_options": "PARTIAL_JSON"}),
+        ("mysql", {"binlog_transaction_compression": "ON"}),
+        ("mysql", {"gtid_executed": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:app:1-2"}),
+        ("mariadb", {"log_bin_compress": "ON"}),
+    ],
+)
+def test_what_can_be_read_is_no_problem(flavour: Flavour, changed: dict[str, str]) -> None:
+    assert judge(evidence(flavour, **changed), retention_hours=168) == Findings((), ())
+
+
+def test_a_binlog_without_checksums_is_a_risk() -> None:
+    found = judge(evidence(binlog_checksum="NONE"), retention_hours=168)
+    assert found.errors == ()
+    assert ["damage" in problem.what for problem in found.warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "version", "needed"), [("mysql", (5, 6, 51), "MySQL 5.7"), ("mariadb", (10, 1), "MariaDB 10.2")]
 )
 def test_a_server_that_is_too_old_is_refused_for_that_alone(
     flavour: Flavour, version: tuple[int, ...], needed: str
 ) -> None:
-    old = evidence(flavour, version, binlog_format="STATEMENT")
-    variables = {name: value for name, value in old.facts.variables.items() if name != "binlog_row_metadata"}
-    problem = only_error(judge(replace(old, facts=replace(old.facts, variables=variables)), retention_hours=168))
+    problem = only_error(judge(evidence(flavour, version, binlog_format="STATEMENT"), retention_hours=168))
     assert "too old" in problem.what
-    assert needed in problem.remedy
+    assert needed in problem.what
+
+
+@pytest.mark.parametrize(("flavour", "version"), [("mysql", (5, 7, 44)), ("mariadb", (10, 4, 34))])
+def test_a_server_whose_binlog_cannot_describe_its_rows_is_read_by_its_tables(
+    flavour: Flavour, version: tuple[int, ...]
+) -> None:
+    older = evidence(flavour, version)
+    variables = {name: value for name, value in older.facts.variables.items() if name != "binlog_row_metadata"}
+    found = judge(replace(older, facts=replace(older.facts, variables=variables)), retention_hours=168)
+    assert found.errors == ()
+    assert ["any DDL on a captured table ends" in problem.what for problem in found.warnings] == [True]
+
+
+def test_a_server_that_lets_nobody_set_its_metadata_is_read_by_its_tables_when_the_settings_say_so() -> None:
+    found = judge(evidence(binlog_row_metadata="MINIMAL"), retention_hours=168, described=False)
+    assert found.errors == ()
+    assert ["any DDL on a captured table ends" in problem.what for problem in found.warnings] == [True]
 
 
 @pytest.mark.parametrize(
