@@ -50,14 +50,18 @@ def octets(count: int) -> Read[bytes]:
     """A reader of `count` bytes, each of which is written as a number."""
 
     def read(data: bytes, at: int) -> tuple[bytes, int]:
-        found = []
-        for _ in range(count):
-            octet, at = unsigned(data, at)
-            found.append(octet)
+        found = bytearray()
         try:
-            return bytes(found), at
-        except ValueError:
-            raise Malformed("a message with a byte above 255") from None
+            for _ in range(count):
+                octet = data[at]
+                if octet & 1:
+                    octet, at = unsigned(data, at)
+                else:  # as `unsigned` does, without a call
+                    octet, at = octet >> 1, at + 1
+                found.append(octet)
+        except (IndexError, ValueError):
+            raise Malformed("a message that ends within bytes, or has one above 255") from None
+        return bytes(found), at
 
     return read
 

@@ -225,6 +225,21 @@ def test_every_event_has_the_size_and_checksum_that_it_says(database: Database, 
     assert ends == listed
 
 
+def test_the_log_that_a_killed_server_left_open_is_whole(database: Database, schema: str) -> None:
+    """Its format description still says that it is being written."""
+    file, _, _ = end_of_binlog(database)
+    busy(database, schema)
+    database.kill()
+    database.start()
+    events = events_from(database, file, 4)
+    assert end_of_binlog(database)[0] > file, "the server began another file, which follows"
+    assert packets.rotate(packets.unsigned(events[0])) == (file, 4)
+    for each in events[1:]:
+        if packets.header(each).kind != packets.ROTATE:
+            assert packets.header(packets.verified(each)).size == len(each)
+    assert len(of_kind(events, packets.FORMAT)) > 1
+
+
 def test_events_of_a_source_without_checksums_are_whole(database: Database, schema: str) -> None:
     _globally(database, "binlog_checksum = NONE")
     try:
