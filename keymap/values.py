@@ -1,16 +1,13 @@
-"""One conversion: the same row, read by SELECT or from the binlog, gives the same canonical row.
+"""Canonical values: the same row, read by SELECT or from the binlog, gives the same canonical row.
 
-Two adapters feed it *raw* values of one agreed shape (keyshift/mysql/select.py and cdc/rows.py); `converter` turns
-the raw value of one column into its canonical value, of which there are few: None, int, Decimal, str, bytes, Json and,
-for a SET, a tuple of its members in the order of their definition. How these become DynamoDB attributes is the business
-of keymap.attributes.
+There are few kinds of them: None, int, Decimal, str, bytes, Json and, for a SET, a tuple of its members in the order of
+their definition. `converter` makes them of what SELECT gives; keyshift.binlog makes them of what is stored. How they
+become DynamoDB attributes is the business of keymap.attributes. docs/types.md has all types in one table.
 """
 
-import datetime as dt
 import re
 import struct
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
@@ -30,27 +27,27 @@ class UnsupportedType(KeyshiftError):
 
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"})
+_TEXTS = frozenset("char varchar tinytext text mediumtext longtext enum date time uuid inet4 inet6".split())
 _BYTES = frozenset(
-    "binary varbinary tinyblob blob mediumblob longblob geometry point linestring polygon multipoint multilinestring "
-    "multipolygon geometrycollection geomcollection".split()
+    "binary varbinary tinyblob blob mediumblob longblob vector geometry point linestring polygon multipoint "
+    "multilinestring multipolygon geometrycollection geomcollection".split()
 )
-# Charsets that both readers give as the same text. The others are decoded wrongly by the binlog library's row reader.
-_CHARSETS = frozenset(
-    "utf8mb4 utf8mb3 utf8 ascii latin1 latin2 latin5 latin7 cp1250 cp1251 cp1256 cp1257 koi8r koi8u gbk gb2312 gb18030 "
-    "big5 euckr ujis cp932 greek hebrew tis620 cp850 cp852 cp866 macroman".split()
+_TEMPORAL = frozenset({"time", "datetime", "timestamp"})
+# All of MySQL 5.7 to 9.7 and MariaDB 10 and 11. Which bytes are which character is told by keyshift.binlog.charsets.
+CHARSETS = frozenset(
+    "armscii8 ascii big5 binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 cp932 dec8 eucjpms euckr gb18030 gb2312 "
+    "gbk geostd8 greek hebrew hp8 keybcs2 koi8r koi8u latin1 latin2 latin5 latin7 macce macroman sjis swe7 tis620 ucs2 "
+    "ujis utf16 utf16le utf32 utf8 utf8mb3 utf8mb4".split()
 )
-# Of ENUM and SET the library reads the labels as UTF-8, whatever their charset, and gives '' where that fails.
-_LABEL_CHARSETS = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 
 
 def converter(column: Column) -> Converter:
-    """The function from a column's raw value to its canonical one. NULL is None throughout.
+    """The function from what SELECT gives of a column (keyshift.mysql.select) to the canonical value; NULL is None.
 
     Raw shapes: int for integers, YEAR and BIT · Decimal for DECIMAL · float for FLOAT (the float32's value) and DOUBLE
-    · MySQL's text or datetime.date / naive datetime for DATE, DATETIME and TIMESTAMP (in UTC) · MySQL's text or
-    timedelta for TIME · str for text and ENUM · bytes at true length for binary types · ``'a,b'`` or a set of str for
-    SET · MySQL's JSON as text or as `Json`. Raises UnsupportedType, naming the column, for anything else.
+    · MySQL's own text for DATE, TIME, DATETIME and TIMESTAMP (in UTC) · str for text, ENUM, UUID, INET4 and INET6 ·
+    bytes at true length for binary types, VECTOR and spatial types · for SET an int (or its digits), a bit for each
+    member · MySQL's JSON as text. Raises UnsupportedType, naming the column, for anything else.
     """
     convert = _converter(column)
     return lambda raw: None if raw is None else convert(raw)
@@ -69,31 +66,27 @@ def _converter(column: Column) -> Converter:
         "decimal": Decimal,
         "float": lambda raw: Decimal(shortest_float32(raw)),
         "double": lambda raw: Decimal(repr(float(raw))),
-        "date": str,
-        "time": lambda raw: _time_text(raw, fraction_digits(column)),
-        "datetime": lambda raw: _datetime_text(raw, fraction_digits(column)),
-        "timestamp": lambda raw: _datetime_text(raw, fraction_digits(column)) + "Z",
-        "json": lambda raw: raw if isinstance(raw, Json) else json_text(raw),
+        "datetime": lambda raw: raw.replace(" ", "T", 1),
+        "timestamp": lambda raw: raw.replace(" ", "T", 1) + "Z",
+        "json": json_text,
     }
     if kind == "set":
         return _set_converter(labels(column))
     if kind in fixed:
         return fixed[kind]
-    raise UnsupportedType(f"column {column.name} has type {column.column_type}, which is not read yet", _EXCLUDE)
+    raise UnsupportedType(f"column {column.name} has type {column.column_type}, which is not read", _EXCLUDE)
 
 
 _EXCLUDE = "Exclude the table from the keymap, or convert the column to a supported type first"
 
 
 def _require_readable(column: Column) -> None:
-    charset, labelled = column.charset, column.data_type in {"enum", "set"}
-    if charset is not None and column.data_type != "json" and charset not in _CHARSETS:
-        raise UnsupportedType(f"column {column.name} has character set {charset}, which is not read yet", _EXCLUDE)
-    if labelled and charset not in _LABEL_CHARSETS and not column.column_type.isascii():
-        what = f"column {column.name} has labels beyond ASCII in character set {charset}, which are not read yet"
-        raise UnsupportedType(what, _EXCLUDE)
-    if "COMPRESSED" in column.column_type.upper() and not labelled:
-        raise UnsupportedType(f"column {column.name} is COMPRESSED, which is not read yet", _EXCLUDE)
+    charset, kind = column.charset, column.data_type
+    if charset is not None and kind != "json" and charset not in CHARSETS:
+        raise UnsupportedType(f"column {column.name} has character set {charset}, which is not known", _EXCLUDE)
+    if kind in _TEMPORAL and "mariadb-5.3" in column.column_type and fraction_digits(column):
+        what = f"column {column.name} has type {column.column_type}: a format whose length the binlog does not tell"
+        raise UnsupportedType(what, "Run ALTER TABLE … FORCE with mysql56_temporal_format=ON, which converts it")
 
 
 def fraction_digits(column: Column) -> int:
@@ -102,9 +95,19 @@ def fraction_digits(column: Column) -> int:
     return int(found.group(1)) if found else 0
 
 
+_ESCAPES = {"''": "'", "\\0": "\0", "\\n": "\n", "\\r": "\r"}
+
+
 def labels(column: Column) -> tuple[str, ...]:
-    """The labels of an ENUM or SET in the order of their definition, unquoted."""
-    return tuple(label.replace("''", "'") for label in re.findall(r"'((?:[^']|'')*)'", column.column_type))
+    """The labels of an ENUM or SET in the order of their definition, unquoted.
+
+    In whatever SQL mode, both servers write four characters in two: a quote, NUL, line feed and carriage return; and
+    the backslash.
+    """
+    quoted = re.findall(r"'((?:[^'\\]|''|\\.)*)'", column.column_type, re.DOTALL)
+    return tuple(
+        re.sub(r"''|\\.", lambda found: _ESCAPES.get(found[0], found[0][1:]), text, flags=re.DOTALL) for text in quoted
+    )
 
 
 def shortest_float32(value: float) -> str:
@@ -118,29 +121,8 @@ def shortest_float32(value: float) -> str:
 
 
 def _set_converter(members: tuple[str, ...]) -> Converter:
-    def convert(raw: str | AbstractSet[str]) -> Canonical:
-        held = frozenset(filter(None, raw.split(","))) if isinstance(raw, str) else raw
-        return tuple(member for member in members if member in held)
+    def convert(raw: int | str) -> Canonical:
+        bits = int(raw)
+        return tuple(member for index, member in enumerate(members) if bits >> index & 1)
 
     return convert
-
-
-def _fraction(microsecond: int, digits: int) -> str:
-    return f".{microsecond:06d}"[: digits + 1] if digits else ""
-
-
-def _datetime_text(raw: str | dt.datetime, digits: int) -> str:
-    """ISO 8601. Text comes from the server and keeps what datetime cannot hold (zero and partial dates)."""
-    if isinstance(raw, str):
-        return raw.replace(" ", "T", 1)
-    return raw.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0") + _fraction(raw.microsecond, digits)
-
-
-def _time_text(raw: str | dt.timedelta, digits: int) -> str:
-    """``[-]HH:MM:SS[.ffffff]``, up to 838 hours, as MySQL prints it."""
-    if isinstance(raw, str):
-        return raw
-    sign = "-" if raw < dt.timedelta(0) else ""
-    span = abs(raw)
-    minutes, seconds = divmod(span.days * 86_400 + span.seconds, 60)
-    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{_fraction(span.microseconds, digits)}"

@@ -1,16 +1,23 @@
 """The SELECT adapter: a SELECT list shaped so that what comes back equals what the binlog holds.
 
-The server prints FLOAT with six digits and BIT as bytes; and `*` leaves out invisible columns, which the binlog has. So
-every column is named, and these two are selected as numbers. All other types come right as they are on connections of
-keyshift.mysql.connection: text in utf8mb4, TIMESTAMP in UTC, dates and times as MySQL's text, BINARY at its full
-length, GEOMETRY as SRID and WKB, and JSON as text. The rest is keymap.values' one conversion for both paths.
+`*` leaves out invisible columns, which the binlog has, so every column is named. Some are selected in another form:
+
+* FLOAT, which the server prints with six digits, and DOUBLE(m,d), which it rounds, as a double with all its digits;
+* BIT and SET as whole numbers (a SET's text does not tell an empty one from one with an empty member);
+* text of a character set that has codes without a character as its bytes: the server would print '?' for all of them;
+* VECTOR as bytes, for PyMySQL does not know the type.
+
+All other types come right as they are on connections of keyshift.mysql.connection: text in utf8mb4, TIMESTAMP in UTC,
+dates and times as MySQL's text, BINARY at its full length, GEOMETRY as SRID and WKB, and JSON as text. The rest is
+keymap.values' conversion.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from keymap.schema import Column, TableSchema
-from keymap.values import Row, converter
+from keymap.values import Converter, Row, converter
+from keyshift.binlog.charsets import decoder
 
 
 def quote_name(name: str) -> str:
@@ -29,13 +36,36 @@ def quote_text(text: str) -> str:
     return f"_utf8mb4 x'{text.encode().hex()}'" if text else "''"
 
 
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+# Every byte sequence that they can store is text, so the server converts it without loss.
+_WHOLE = frozenset(
+    "utf8mb4 utf8mb3 utf8 latin1 latin2 latin5 latin7 cp850 cp852 cp866 koi8r koi8u macce macroman keybcs2 "
+    "armscii8".split()
+)
+
+
+def selected_charset(column: Column) -> str | None:
+    """The character set in which the column's text is selected, as bytes; None where it comes as text (or is none)."""
+    return column.charset if column.data_type in _TEXTS and column.charset not in _WHOLE else None
+
+
 def select_expression(column: Column) -> str:
-    """The SQL expression that gives the column's raw value, as keymap.values.converter takes it."""
+    """The SQL expression that gives the column's raw value, as keymap.values.converter takes it.
+
+    Text with a `selected_charset` comes as bytes, and is to be decoded first.
+    """
     name = quote_name(column.name)
-    if column.data_type == "float" or (column.data_type == "double" and "(" in column.column_type):
+    kind = column.data_type
+    if kind == "float" or (kind == "double" and "(" in column.column_type):
         return f"{name} * 1e0"  # exact: a double, printed with all its digits; keeps the sign of -0
-    if column.data_type == "bit":
+    if kind == "bit":
         return f"{name} + 0"
+    if kind == "set":
+        return f"CAST({name} AS UNSIGNED)"  # adding 0 would make a double of it
+    if kind == "vector" or selected_charset(column):
+        return f"CAST({name} AS BINARY)"
+    if kind == "enum" and column.charset in {None, "binary"}:
+        return f"CONVERT({name} USING utf8mb4)"
     return name
 
 
@@ -49,5 +79,13 @@ def row_reader(schema: TableSchema) -> Callable[[tuple[Any, ...]], Row]:
 
     Raises UnsupportedType, naming the column, where the table has one that cannot be read exactly.
     """
-    columns = [(column.name, converter(column)) for column in schema.columns]
-    return lambda values: {name: convert(value) for (name, convert), value in zip(columns, values, strict=False)}
+    columns = [(column.name, _reader(column)) for column in schema.columns]
+    return lambda values: {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
+
+
+def _reader(column: Column) -> Converter:
+    convert, charset = converter(column), selected_charset(column)
+    if charset is None:
+        return convert
+    decode = decoder(charset)
+    return lambda stored: None if stored is None else convert(decode(stored))

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from keymap.schema import Column
 from keymap.values import Canonical, converter
+from keyshift.binlog.charsets import decoder
+from keyshift.mysql.select import selected_charset
 
 
 class Form(IntEnum):
@@ -39,21 +42,20 @@ class TextColumn:
     read: Callable[[bytes], Canonical]
 
 
-_FORMS = {
-    "decimal": Form.DECIMAL,
-    "double": Form.DOUBLE,
-    "float": Form.FLOAT,
-    "date": Form.TEXT,
-    "time": Form.TEXT,
-    "datetime": Form.DATETIME,
-    "timestamp": Form.TIMESTAMP,
-    "json": Form.JSON,
+_KINDS = {
+    Form.INT: "tinyint smallint mediumint int bigint year bit",
+    Form.DECIMAL: "decimal",
+    Form.DOUBLE: "double",
+    Form.FLOAT: "float",
+    Form.TEXT: "char varchar tinytext text mediumtext longtext enum date time uuid inet4 inet6",
+    Form.BYTES: "binary varbinary tinyblob blob mediumblob longblob vector geometry point linestring polygon "
+    "multipoint multilinestring multipolygon geometrycollection geomcollection",
+    Form.DATETIME: "datetime",
+    Form.TIMESTAMP: "timestamp",
+    Form.JSON: "json",
 }
-_FORMS |= dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), Form.INT)
-_FORMS |= dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"), Form.TEXT)
-_FORMS |= dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), Form.BYTES)
-_SPATIAL = "geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection geomcollection"
-_FORMS |= dict.fromkeys(_SPATIAL.split(), Form.BYTES)
+_FORMS = {kind: form for form, kinds in _KINDS.items() for kind in kinds.split()}
+_SETS_MAX = 4096  # combinations of one SET that are kept
 
 
 def text_columns(columns: Iterable[Column]) -> tuple[TextColumn, ...]:
@@ -62,10 +64,18 @@ def text_columns(columns: Iterable[Column]) -> tuple[TextColumn, ...]:
 
 
 def _text_column(column: Column) -> TextColumn:
-    convert = converter(column)
+    convert, charset = converter(column), selected_charset(column)
+    if charset is not None:
+        return TextColumn(column.name, Form.OTHER, decoder(charset))
     form = _FORMS.get(column.data_type, Form.OTHER)
     shape = _SHAPES.get(form, _text)
-    return TextColumn(column.name, form, lambda data: convert(shape(data)))
+
+    def read(data: bytes) -> Canonical:
+        return convert(shape(data))
+
+    if column.data_type == "set":
+        read = lru_cache(_SETS_MAX)(read)
+    return TextColumn(column.name, form, read)
 
 
 def _text(data: bytes) -> str:
