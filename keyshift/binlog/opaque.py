@@ -13,7 +13,7 @@ from keyshift.binlog.errors import Malformed
 
 _DECIMALS: Final = frozenset({0, 246})
 _DATE, _TIMES, _DATETIMES = 10, frozenset({11, 19}), frozenset({7, 12, 14, 17, 18})
-_DIGITS_MAX: Final = 65  # of a DECIMAL
+_DIGITS_MAX: Final = 81  # nine words of nine: the server logs 72 for some decimals of 65
 _WORD_DIGITS, _WORD_BYTES = 9, 4
 _ODD_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # bytes for so many digits that do not fill a word
 _MICROSECONDS: Final = 1_000_000
