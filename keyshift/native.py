@@ -42,9 +42,7 @@ def summary() -> str:
     if len(found) == len(COMPILED):
         return "Rows are read by the compiled core"
     missing = ", ".join(name for name in COMPILED if name not in found)
-    return (
-        f"Rows are read by pure Python, exact but slower: {missing} was not built (it takes a C compiler and Python.h)"
-    )
+    return f"Rows are read by pure Python, exact but slower: not built, for want of a C compiler or Python.h: {missing}"
 
 
 if __name__ == "__main__":

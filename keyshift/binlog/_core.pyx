@@ -20,7 +20,7 @@ from sys import intern
 from keyshift.binlog._jsonb import canonical
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Kind
-from keyshift.binlog.rows import BROKEN, malformed
+from keyshift.binlog.reference import BROKEN, malformed
 
 from keyshift.binlog._ascii cimport ascii, big, double_text, little, put, put_date, put_day, put_time
 

@@ -23,7 +23,7 @@ cdef enum:
     SMALL_OBJECT, LARGE_OBJECT, SMALL_ARRAY, LARGE_ARRAY, LITERAL, INT16, UINT16, INT32, UINT32, INT64, UINT64, DOUBLE, STRING
     DEPTH_MAX = 100  # as the server's
     FEW = 16  # members of an object that are sorted without another allocation
-    NUMBER_MAX = 32  # characters of an integer or a double
+    NUMBER_MAX = 48  # characters of an integer or a double
     GROWTH_MAX = 8  # characters of text per byte of a document: more is the same bytes read over and over
 
 

@@ -12,7 +12,7 @@ from keymap.values import Row
 from keyshift.binlog import stored
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind, Read
-from keyshift.binlog.rows import RowCodec, reference_rows
+from keyshift.binlog.reference import RowCodec, reference_rows
 from tests.binlog import encode_json
 from tests.binlog.encode import image
 from tests.binlog.encode_values import prefixed
