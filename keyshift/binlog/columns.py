@@ -9,9 +9,9 @@ from typing import Final
 
 from keymap.schema import Column
 from keymap.values import UnsupportedType, fraction_digits, labels
-from keyshift.binlog import stored
+from keyshift.binlog import special, stored
 from keyshift.binlog import tablemap as types
-from keyshift.binlog.charsets import decoder
+from keyshift.binlog.charsets import UnknownCharset, decoder
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind, Read
 from keyshift.binlog.tables import LoggedColumn
@@ -37,7 +37,10 @@ def field_of(column: LoggedColumn, known: Column | None, name: str) -> Field:
     build = _BUILDERS.get(column.type)
     if build is None:
         raise _unsupported(column, known, name, "which is not read")
-    return build(column, known, name)
+    try:
+        return build(column, known, name)
+    except UnknownCharset as error:
+        raise _unsupported(column, known, name, f"and {error}") from None
 
 
 def _unsupported(column: LoggedColumn, known: Column | None, name: str, why: str) -> UnsupportedType:
@@ -146,6 +149,25 @@ def _blob_width(column: LoggedColumn) -> int:
     return width
 
 
+def _compressed_varchar(column: LoggedColumn, known: Column | None, name: str) -> Field:
+    return _compressed(column, known, name, _length_bytes(column.meta))
+
+
+def _compressed_blob(column: LoggedColumn, known: Column | None, name: str) -> Field:
+    return _compressed(column, known, name, _blob_width(column))
+
+
+def _compressed(column: LoggedColumn, known: Column | None, name: str, size: int) -> Field:
+    charset = _charset(column, known, name)
+    if charset == _BINARY:
+        return Field(name, Kind.OTHER, special.compressed(size, bytes))
+    return Field(name, Kind.OTHER, special.compressed(size, _decode(charset) or bytes.decode))
+
+
+def _vector(column: LoggedColumn, _known: Column | None, name: str) -> Field:
+    return Field(name, Kind.OTHER, special.vector(_blob_width(column)))
+
+
 def _bytes(column: LoggedColumn, _known: Column | None, name: str) -> Field:
     width = _blob_width(column)
     return Field(name, Kind.BYTES, stored.byte_string(width), width)
@@ -178,11 +200,18 @@ def _labels(column: LoggedColumn, known: Column | None, name: str) -> tuple[str,
             raise _unsupported(column, known, name, "and the binlog does not tell its values")
         return labels(known)
     charset = _charset(column, known, name)
-    decode = bytes.decode if charset in _UTF8 | {_BINARY} else decoder(charset)
-    return tuple(map(decode, column.labels))
+    decode = bytes.decode if charset == _BINARY else decoder(charset)
+    try:
+        return tuple(map(decode, column.labels))
+    except UnicodeDecodeError:
+        raise _unsupported(column, known, name, f"with values that are not in its character set {charset}") from None
 
 
-_IN_BINARY: Final[Mapping[str, Callable[[int], Read]]] = {}  # MariaDB's UUID, INET4 and INET6
+_IN_BINARY: Final[Mapping[str, Callable[[int], Read]]] = {  # what only MariaDB has, and logs as BINARY
+    "uuid": special.uuid,
+    "inet4": special.inet4,
+    "inet6": special.inet6,
+}
 
 _BUILDERS: Final[Mapping[int, _Builder]] = {
     **{kind: _integer(size) for kind, size in types.INTEGERS.items()},
@@ -193,6 +222,9 @@ _BUILDERS: Final[Mapping[int, _Builder]] = {
     types.YEAR: _fixed(Kind.YEAR, stored.year),
     _DATE: _fixed(Kind.DATE, stored.date),
     _NEW_DATE: _fixed(Kind.DATE, stored.date),
+    _TIMESTAMP: _old(special.old_timestamp),
+    _DATETIME: _old(special.old_datetime),
+    _TIME: _old(special.old_time),
     types.TIMESTAMP2: _fractional(Kind.TIMESTAMP, stored.timestamp),
     types.DATETIME2: _fractional(Kind.DATETIME, stored.datetime),
     types.TIME2: _fractional(Kind.TIME, stored.time),
@@ -200,7 +232,10 @@ _BUILDERS: Final[Mapping[int, _Builder]] = {
     types.VAR_STRING: _varchar,
     types.STRING: _char,
     **dict.fromkeys(types.BLOBS, _blob),
+    types.COMPRESSED_VARCHAR: _compressed_varchar,
+    types.COMPRESSED_BLOB: _compressed_blob,
     types.GEOMETRY: _bytes,
+    types.VECTOR: _vector,
     types.JSON: _json,
     types.ENUM: _enum,
     types.SET: _set,

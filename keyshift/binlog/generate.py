@@ -1,295 +1,75 @@
-"""Writes the decoder of one table as Python source: a function without a loop for each pattern of NULLs.
+"""Rows decoded by Python code that is written for their columns: the fastest that Python alone can do."""
 
-What is fixed in width is unpacked by one Struct up to the next string, with that string's length; texts of dates come
-from tables. Every kind of column is one function here, which says what to unpack and what to make of it. Names of
-columns get into the source as repr() only, and everything else that varies as a global of the function.
-"""
-
-import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
 
 from keymap.values import Row
-from keyshift.binlog import jsonb, stored, texts
 from keyshift.binlog.errors import Malformed
-from keyshift.binlog.fields import Field, Kind
-from keyshift.binlog.stored import decimal_groups
-
-Shape = Callable[[bytes, int], tuple[Row, int]]
-_DISPLAY_MAX: Final = 15  # pairs that CPython builds a dict of at once; beyond, it merges dicts
-
-
-@dataclass(slots=True)
-class _Source:
-    """A function being written: its lines, the globals that they use, and what is to be unpacked next."""
-
-    lines: list[str] = field(default_factory=list)
-    names: dict[str, Any] = field(default_factory=dict)
-    _form: str = "<"
-    _targets: list[str] = field(default_factory=list)
-    _after: list[str] = field(default_factory=list)
-
-    def skip(self, size: int) -> None:
-        """Pass over bytes."""
-        self._form += f"{size}x"
-
-    def unpack(self, form: str, *targets: str) -> None:
-        """Read variables by the codes of `struct`, the lowest byte first."""
-        self._form += form
-        self._targets += targets
-
-    def then(self, *lines: str) -> None:
-        """Statements to follow the unpacking."""
-        self._after += lines
-
-    def name(self, prefix: str, value: object) -> str:
-        """A global with this value."""
-        name = f"{prefix}{len(self.names)}"
-        self.names[name] = value
-        return name
-
-    def flush(self, behind: str = "at") -> None:
-        """Write what has been gathered. From here on the variable `behind` is where it ends."""
-        reader = struct.Struct(self._form)
-        if self._targets:
-            name = self.name("unpack", reader.unpack_from)
-            self.lines.append(f"{', '.join(self._targets)}, = {name}(data, at)")
-        if reader.size or behind != "at":
-            self.lines.append(f"{behind} = at + {reader.size}")
-        self.lines += self._after
-        self._form, self._targets, self._after = "<", [], []
-
-
-def shape(fields: Sequence[Field], bitmap_bytes: int, nulls: int) -> Shape:
-    """A function from `data` and where a row's bitmap begins to the row and where it ends.
-
-    Only for rows whose NULLs are `nulls`. It does not look whether the row ends within `data`: the end tells. On bytes
-    that are no row it raises what rows.BROKEN lists.
-    """
-    source = _Source()
-    source.skip(bitmap_bytes)
-    values = []
-    for index, column in enumerate(fields):
-        if nulls >> index & 1:
-            values.append("None")
-        else:
-            values.append(f"v{index}")
-            _READ[column.kind](source, column, f"v{index}")
-    source.flush()
-    _write_row(source, [repr(column.name) for column in fields], values)
-    return _compiled(source)
-
-
-def _write_row(source: _Source, names: Sequence[str], values: Sequence[str]) -> None:
-    pairs = list(zip(names, values, strict=True))
-    first, rest = pairs[:_DISPLAY_MAX], pairs[_DISPLAY_MAX:]
-    source.lines.append(f"row = {{{', '.join(f'{name}: {value}' for name, value in first)}}}")
-    source.lines += [f"row[{name}] = {value}" for name, value in rest]
-    source.lines.append("return row, at")
-
-
-def _compiled(source: _Source) -> Shape:
-    text = "def shape(data, at):\n" + "".join(f"    {line}\n" for line in source.lines)
-    scope: dict[str, Any] = {**_SHARED, **source.names}
-    exec(compile(text, "<a table's rows>", "exec"), scope)  # noqa: S102 - names are in it as repr() only
-    found: Shape = scope["shape"]
-    return found
-
-
-def _other(source: _Source, column: Field, value: str) -> None:
-    source.flush()
-    source.lines.append(f"{value}, at = {source.name('read', column.read)}(data, at)")
-
-
-_INTEGER_FORMS: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
-_THREE_BYTES: Final = 3
-
-
-def _integer(source: _Source, column: Field, value: str) -> None:
-    if column.size in _INTEGER_FORMS:
-        source.unpack(_INTEGER_FORMS[column.size], value)
-    else:
-        source.unpack("Hb", value, f"{value}_high")
-        source.then(f"{value} |= {value}_high << 16")
-
-
-def _unsigned(source: _Source, column: Field, value: str) -> None:
-    _number(source, column.size, value)
-
-
-def _number(source: _Source, size: int, value: str) -> None:
-    """An unsigned number, lowest byte first."""
-    if size in _INTEGER_FORMS:
-        source.unpack(_INTEGER_FORMS[size].upper(), value)
-    elif size == _THREE_BYTES:
-        source.unpack("HB", value, f"{value}_high")
-        source.then(f"{value} |= {value}_high << 16")
-    else:
-        source.unpack(f"{size}s", value)
-        source.then(f"{value} = from_bytes({value}, 'little')")
-
-
-def _big_number(source: _Source, size: int, value: str) -> None:
-    """An unsigned number, highest byte first."""
-    source.unpack(f"{size}s" if size > 1 else "B", value)
-    if size > 1:
-        source.then(f"{value} = from_bytes({value}, 'big')")
-
-
-def _float(source: _Source, _column: Field, value: str) -> None:
-    source.unpack("4s", value)
-    source.then(f"{value} = FLOATS[{value}]")
-
-
-def _double(source: _Source, _column: Field, value: str) -> None:
-    source.unpack("d", value)
-    source.then(f"if {value} - {value}: raise Malformed(NOT_FINITE)", f"{value} = Decimal(repr({value}))")
-
-
-def _decimal(source: _Source, column: Field, value: str) -> None:
-    """All groups as one number of units of the last digit, times the unit in a context that never rounds."""
-    groups = decimal_groups(column.size, column.scale)
-    size = sum(width for _, width in groups)
-    sign = 1 << 8 * size - 1
-    _big_number(source, size, value)
-    source.then(f"plus = {value} >= {sign}", f"{value} ^= {sign} if plus else {sign - 1}")
-    limits, terms = [], []
-    shift, power = 8 * size, column.size
-    for index, (digits, width) in enumerate(groups):
-        shift, power = shift - 8 * width, power - digits
-        source.then(f"part{index} = {value} >> {shift} & {(1 << 8 * width) - 1}")
-        limits.append(f"part{index} >= {10**digits}")
-        terms.append(f"part{index} * {10**power}")
-    total = " + ".join(terms)
-    source.then(f"if {' or '.join(limits)}: raise Malformed(TOO_LARGE)")
-    unit = source.name("unit", texts.unit(column.scale))
-    source.then(f"{value} = multiply({total} if plus else -({total}), {unit})")
-
-
-def _date(source: _Source, _column: Field, value: str) -> None:
-    source.unpack("3s", value)
-    source.then(f"{value} = DATES[{value}]")
-
-
-def _year(source: _Source, _column: Field, value: str) -> None:
-    source.unpack("B", value)
-    source.then(f"{value} = YEARS[{value}]")
-
-
-def _bit(source: _Source, column: Field, value: str) -> None:
-    _big_number(source, column.size, value)
-
-
-def _fraction(source: _Source, column: Field, value: str) -> tuple[str, str]:
-    """How to get at the whole part of a time, and the fraction's parts of an f-string."""
-    bits = (column.scale + 1) // 2 * 8
-    if not bits:
-        return value, ""
-    source.then(f"fraction = {value} & {(1 << bits) - 1}")
-    half, *tables = texts.fraction_tables(column.scale)
-    names = [source.name("fractions", table) for table in tables]
-    where = ("fraction",) if len(names) == 1 else (f"fraction // {half}", f"fraction % {half}")
-    return f"{value} >> {bits}", "".join(f"{{{name}[{index}]}}" for name, index in zip(names, where, strict=True))
-
-
-def _times_bytes(whole: int, column: Field) -> int:
-    return whole + (column.scale + 1) // 2
-
-
-def _timestamp(source: _Source, column: Field, value: str) -> None:
-    _big_number(source, _times_bytes(4, column), value)
-    whole, fraction = _fraction(source, column, value)
-    source.then(f"second = {whole}")
-    text = "{DAYS_SINCE_1970[second // 86400]}{MINUTES_OF_DAY[second % 86400 // 60]}{SECONDS[second % 60]}"
-    zero = f"0000-00-00T00:00:00{'.' if column.scale else ''}{'0' * column.scale}Z"
-    source.then(f"{value} = f'{text}{fraction}Z' if {value} else {zero!r}")
-
-
-def _datetime(source: _Source, column: Field, value: str) -> None:
-    _big_number(source, _times_bytes(5, column), value)
-    whole, fraction = _fraction(source, column, value)
-    source.then(f"second = {whole}")
-    text = "{DAYS_OF_DATETIME[second >> 17]}{CLOCK[second >> 6 & 2047]}{SECONDS[second & 63]}"
-    source.then(f"{value} = f'{text}{fraction}'")
-
-
-def _time(source: _Source, column: Field, value: str) -> None:
-    size = _times_bytes(3, column)
-    zero = 1 << 8 * size - 1
-    _big_number(source, size, value)
-    source.then(f"minus = {value} < {zero}", f"{value} = {zero} - {value} if minus else {value} - {zero}")
-    whole, fraction = _fraction(source, column, value)
-    source.then(f"second = {whole}")
-    text = "{SIGNS[minus]}{HOURS[second >> 12 & 1023]}{MINUTES[second >> 6 & 63]}{SECONDS[second & 63]}"
-    source.then(f"{value} = f'{text}{fraction}'")
-
-
-def _enum(source: _Source, column: Field, value: str) -> None:
-    _number(source, column.size, value)
-    source.then(f"{value} = {source.name('labels', column.labels)}[{value}]")
-
-
-def _set(source: _Source, column: Field, value: str) -> None:
-    _number(source, column.size, value)
-    made = texts.Remembered(lambda number: column.read(number.to_bytes(column.size, "little"), 0)[0])
-    source.then(f"{value} = {source.name('sets', made)}[{value}]")
-
-
-def _content(source: _Source, column: Field, value: str, made: str) -> None:
-    """Something behind its length; `made` is an expression with {} for its bytes."""
-    _number(source, column.size, value)
-    source.flush(behind="begin")
-    source.lines += [f"at = begin + {value}", f"{value} = {made.format('data[begin:at]')}"]
-
-
-def _text(source: _Source, column: Field, value: str) -> None:
-    made = "{}.decode()" if column.decode is None else f"{source.name('decode', column.decode)}({{}})"
-    _content(source, column, value, made)
-
-
-def _byte_string(source: _Source, column: Field, value: str) -> None:
-    _content(source, column, value, "{}")
-
-
-def _binary(source: _Source, column: Field, value: str) -> None:
-    _content(source, column, value, f"{{}}.ljust({column.scale}, ZERO)")
-
-
-def _json(source: _Source, column: Field, value: str) -> None:
-    _content(source, column, value, "canonical({})")
-
-
-_READ: Final[dict[Kind, Callable[[_Source, Field, str], None]]] = {
-    Kind.OTHER: _other,
-    Kind.INT: _integer,
-    Kind.UINT: _unsigned,
-    Kind.FLOAT: _float,
-    Kind.DOUBLE: _double,
-    Kind.DECIMAL: _decimal,
-    Kind.DATE: _date,
-    Kind.YEAR: _year,
-    Kind.BIT: _bit,
-    Kind.TIMESTAMP: _timestamp,
-    Kind.DATETIME: _datetime,
-    Kind.TIME: _time,
-    Kind.ENUM: _enum,
-    Kind.SET: _set,
-    Kind.TEXT: _text,
-    Kind.BYTES: _byte_string,
-    Kind.BINARY: _binary,
-    Kind.JSON: _json,
-}
-_SHARED: Final[dict[str, Any]] = {
-    "Decimal": Decimal,
-    "from_bytes": int.from_bytes,
-    "multiply": texts.EXACT.multiply,
-    "canonical": jsonb.canonical,
-    "Malformed": Malformed,
-    "NOT_FINITE": stored.NOT_FINITE,
-    "TOO_LARGE": stored.TOO_LARGE,
-    "ZERO": b"\0",
-    "SIGNS": ("", "-"),
-    **{name: table for name, table in vars(texts).items() if name.isupper()},
-}
+from keyshift.binlog.fields import Field
+from keyshift.binlog.reference import BEYOND, BROKEN, ReferenceRows, malformed, require_within
+from keyshift.binlog.shapes import Shape, shape
+
+_OFTEN: Final = 20  # rows with the same NULLs, from which on writing a function for them pays
+_SHAPES_MAX: Final = 256  # functions of some ten kilobytes each
+_PATTERNS_MAX: Final = 4096
+
+
+class _Shapes(dict[int, Shape]):
+    """The generated function for each pattern of NULLs; for one that is rare, the plain loop."""
+
+    def __init__(self, fields: Sequence[Field], bitmap_bytes: int) -> None:
+        self._fields, self._bitmap = fields, bitmap_bytes
+        self._plain = ReferenceRows(fields).read
+        self._seen: Counter[int] = Counter()
+
+    def __missing__(self, nulls: int) -> Shape:
+        self._seen[nulls] += 1
+        if self._seen[nulls] < _OFTEN:
+            if len(self._seen) > _PATTERNS_MAX:
+                self._seen.clear()
+            return self._plain
+        if len(self) >= _SHAPES_MAX:
+            self.clear()
+        self[nulls] = found = shape(self._fields, self._bitmap, nulls)
+        return found
+
+
+class GeneratedRows:
+    """A RowCodec: one function for each pattern of NULLs that is seen often."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.names = tuple(field.name for field in fields)
+        self._bitmap = (len(fields) + 7) // 8
+        self._columns = (1 << len(fields)) - 1  # the bits behind the last column may be set
+        self._shapes = _Shapes(tuple(fields), self._bitmap)
+        self._no_nulls = shape(fields, self._bitmap, 0)
+
+    def rows(self, data: bytes, at: int, end: int) -> list[Row]:
+        """One image for each row."""
+        require_within(data, at, end)
+        found: list[Row] = []
+        bitmap, columns = self._bitmap, self._columns
+        shapes, no_nulls = self._shapes, self._no_nulls
+        try:
+            while at < end:
+                nulls = int.from_bytes(data[at : at + bitmap], "little") & columns
+                row, at = shapes[nulls](data, at) if nulls else no_nulls(data, at)
+                found.append(row)
+        except BROKEN as error:
+            raise malformed(error) from error
+        if at != end:
+            raise Malformed(BEYOND)
+        return found
+
+    def pairs(self, data: bytes, at: int, end: int) -> list[tuple[Row, Row]]:
+        """Two images for each row."""
+        images = self.rows(data, at, end)
+        if len(images) % 2:
+            raise Malformed("an update lacks its last image")
+        return list(zip(images[::2], images[1::2], strict=True))
+
+
+def generate_rows(fields: Sequence[Field]) -> GeneratedRows:
+    """The generated decoder, also where a compiled one is there."""
+    return GeneratedRows(fields)

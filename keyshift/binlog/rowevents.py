@@ -11,7 +11,8 @@ from keymap.values import Row
 from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field
-from keyshift.binlog.rows import ReferenceRows, RowCodec, compile_rows
+from keyshift.binlog.reference import ReferenceRows, RowCodec
+from keyshift.binlog.rows import compile_rows
 from keyshift.binlog.tables import TableMap
 
 INSERTS: Final = frozenset({23, 30})
@@ -20,6 +21,7 @@ DELETES: Final = frozenset({25, 32})
 PARTIAL_UPDATE: Final = 39
 _VERSION_1: Final = frozenset({23, 24, 25})
 _TWO_IMAGES: Final = UPDATES | {PARTIAL_UPDATE}
+_HEAD: Final = 8  # table id and flags
 _CODECS_MAX: Final = 16  # presence bitmaps of one table map: one, unless sessions differ in binlog_row_image
 
 Images = list[tuple[Row | None, Row | None]]
@@ -32,8 +34,6 @@ class RowsHeader(NamedTuple):
     where a row has one image. Rows begin at `begin` of the body.
     """
 
-    table_id: int
-    flags: int
     columns: int
     before: int
     after: int
@@ -55,6 +55,16 @@ class Table:
         if len(self.fields) != len(table_map.columns):
             raise Malformed(f"table {table_map.full_name} has another number of columns than its table map")
         self._codecs: dict[int, RowCodec] = {}
+        self._heads: dict[int, tuple[bytes, RowsHeader]] = {}
+
+    def header(self, kind: int, body: bytes) -> RowsHeader:
+        """What precedes the rows of an event. Most events of a table have the same bytes there. Raises Malformed."""
+        known = self._heads.get(kind)
+        if known is not None and body.startswith(known[0], _HEAD):
+            return known[1]
+        header = rows_header(kind, body)
+        self._heads[kind] = body[_HEAD : header.begin], header
+        return header
 
     def present(self, bitmap: int) -> tuple[Field, ...]:
         """The columns that the bitmap has."""
@@ -73,14 +83,14 @@ class Table:
 def rows_header(kind: int, body: bytes) -> RowsHeader:
     """What precedes the rows of an event of type `kind` (23, 24, 25, 30, 31, 32 or 39). Raises Malformed."""
     cursor = Cursor(body)
-    table_id, flags = cursor.number(6), cursor.number(2)
+    cursor.take(_HEAD)
     if kind not in _VERSION_1:
         _skip_extra(cursor)
     count = cursor.lenenc()
     size, every = (count + 7) // 8, (1 << count) - 1  # MySQL sets the bits behind the last column
     before = cursor.number(size)
     after = cursor.number(size) if kind in _TWO_IMAGES else before
-    return RowsHeader(table_id, flags, count, before & every, after & every, cursor.at)
+    return RowsHeader(count, before & every, after & every, cursor.at)
 
 
 def _skip_extra(cursor: Cursor) -> None:

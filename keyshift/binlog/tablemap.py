@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from keyshift.binlog.charsets import charset_of
+from keyshift.binlog.charsets import UnknownCharset, charset_of
 from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.tables import KeyColumn, LoggedColumn, TableMap
@@ -48,6 +48,8 @@ def parse_table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
         return _parse(Cursor(body, 8), _GEOMETRIES_HAVE_CHARSETS if mariadb else _LISTS)  # behind the id and the flags
     except UnicodeDecodeError as error:
         raise Malformed("a table map holds a name that is not UTF-8") from error
+    except UnknownCharset as error:
+        raise Malformed(f"a table map: {error}") from error
 
 
 def _parse(cursor: Cursor, lists: _Lists) -> TableMap:
