@@ -2,18 +2,18 @@
 
 The library does the handshake, and nothing else (docs/decisions/0008): no event of its own is made, it never reconnects
 by itself, and where to begin is said in our own command, because it knows no tagged GTIDs and no offset of today's
-size. Packets are read from the connection's socket through a buffer of a size that suits a stream.
+size. Packets are cut from what the socket gives, many at once.
 """
 
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, Final
 
 import pymysql
 from pymysqlreplication import BinLogStreamReader
 
-_BUFFER_BYTES: Final = 1 << 18
-_PACKET: Final = struct.Struct("<HBBB")  # length in three bytes, sequence number, the packet's first byte
+_RECEIVE_BYTES: Final = 1 << 18  # at once
+_HEAD: Final = struct.Struct("<HBB")  # a packet's length in three bytes, and its sequence number
 _FULL: Final = 0xFFFFFF  # a packet of this length goes on in the next one
 _OK, _ERROR, _END = 0x00, 0xFF, 0xFE
 _DUMP: Final = frozenset({0x12, 0x1E})  # COM_BINLOG_DUMP and COM_BINLOG_DUMP_GTID
@@ -41,7 +41,6 @@ class ReplicaConnection:
     def __init__(self, settings: dict[str, Any], command: bytes, *, server_id: int, heartbeat_seconds: float) -> None:
         self._command = command
         self._connection: Any = None
-        self._stream: BinaryIO | None = None
         reader = BinLogStreamReader(
             settings,
             server_id=server_id,
@@ -59,25 +58,30 @@ class ReplicaConnection:
 
     def packets(self) -> Iterator[bytes]:
         """The events' bytes, without end. Raises MySQLError, OSError and ConnectionEnded where the stream ends."""
-        stream, sequence = self._opened(), 1
+        self._connection._sock.settimeout(self._connection._read_timeout)  # noqa: SLF001 - as PyMySQL before it reads
+        received, at, sequence = b"", 0, 1
+        parts: list[bytes] = []  # of an event that is larger than a packet
         while True:
-            length, high, number, first = _PACKET.unpack(_exactly(stream, _PACKET.size))
-            length |= high << 16
+            while len(received) - at < _HEAD.size:
+                received, at = received[at:] + self._receive(), 0
+            low, high, number = _HEAD.unpack_from(received, at)
             if number != sequence:
                 raise ConnectionEnded("a packet of the connection was lost")
             sequence = (sequence + 1) & 0xFF
-            data = _exactly(stream, length - 1)
-            if first != _OK:
-                _ended(first, data)
-            if length == _FULL:
-                rest, sequence = _continued(stream, sequence)
-                data += rest
-            yield data
+            begin = at + _HEAD.size
+            at = begin + (low | high << 16)
+            if at > len(received):
+                received, begin, at = self._rest(received[begin:], at - begin), 0, at - begin
+            if parts or at - begin == _FULL:
+                parts.append(received[begin:at])
+                if at - begin < _FULL:
+                    whole, parts = b"".join(parts), []
+                    yield _event(whole, 0, len(whole))
+            else:
+                yield _event(received, begin, at)
 
     def close(self) -> None:
         """End the connection. Safe to repeat."""
-        if self._stream is not None:
-            self._stream.close()
         if self._connection is not None and self._connection.open:
             self._connection.close()
 
@@ -95,37 +99,29 @@ class ReplicaConnection:
             data = struct.pack("<I", len(self._command)) + self._command
         self._write(data)
 
-    def _opened(self) -> BinaryIO:
-        socket = self._connection._sock  # noqa: SLF001 - what PyMySQL reads from; nothing is in its own buffer now
-        socket.settimeout(self._connection._read_timeout)  # noqa: SLF001
-        self._stream = socket.makefile("rb", buffering=_BUFFER_BYTES)
-        return self._stream
+    def _receive(self) -> bytes:
+        """What has come, at least a byte."""
+        data: bytes = self._connection._sock.recv(_RECEIVE_BYTES)  # noqa: SLF001 - PyMySQL reads nothing from here on
+        if not data:
+            raise ConnectionEnded("the connection to the source was lost")
+        return data
+
+    def _rest(self, begun: bytes, size: int) -> bytes:
+        """At least `size` bytes, of which these are the first."""
+        pieces, count = [begun], len(begun)
+        while count < size:
+            pieces.append(self._receive())
+            count += len(pieces[-1])
+        return b"".join(pieces)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) != size:
-        raise ConnectionEnded("the connection to the source was lost")
-    return data
-
-
-def _continued(stream: BinaryIO, sequence: int) -> tuple[bytes, int]:
-    """The rest of an event that is larger than a packet, and the number of the packet behind it."""
-    parts = []
-    while True:
-        length, high, number = struct.unpack("<HBB", _exactly(stream, 4))
-        length |= high << 16
-        if number != sequence:
-            raise ConnectionEnded("a packet of the connection was lost")
-        sequence = (sequence + 1) & 0xFF
-        parts.append(_exactly(stream, length))
-        if length != _FULL:
-            return b"".join(parts), sequence
-
-
-def _ended(first: int, data: bytes) -> NoReturn:
+def _event(data: bytes, begin: int, end: int) -> bytes:
+    """The event in a packet that lies at data[begin:end]. Raises what the packet says if there is none."""
+    first = data[begin] if end > begin else -1
+    if first == _OK:
+        return data[begin + 1 : end]
     if first == _ERROR:
-        pymysql.err.raise_mysql_exception(bytes([first]) + data)
+        pymysql.err.raise_mysql_exception(data[begin:end])
     if first == _END:
         raise ConnectionEnded("the source ended the stream, as it does when it shuts down")
     raise ConnectionEnded(f"the source sent a packet of an unknown kind ({first})")

@@ -1,6 +1,5 @@
-"""From the binlog's bytes to events: what each kind means to us, which tables they are about, what cannot be read.
+"""From the binlog's bytes to events: what each kind means to us, where it lies, and what cannot be read.
 
-Rows are read by the table map that was logged with them; tables that are not captured are passed by their map's bytes.
 Nothing is skipped for want of understanding: an event of a kind that may hide a change is refused with its position
 and what to do (docs/design, "Nothing is lost silently").
 """
@@ -9,30 +8,22 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from cdc.captured import AGAIN, REPORT, CapturedTables
 from cdc.events import Begin, Commit, Event, Idle, NewFile, Passed, Place, Prepare, Query, Rows
-from cdc.fit import Altered, require_fit
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
-from keyshift.binlog import compressed, packets, payload, rowevents
-from keyshift.binlog.columns import field_of
+from keyshift.binlog import compressed, packets, payload
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.offsets import Offsets
-from keyshift.binlog.tablemap import parse_table_map
 
-MAPS_MAX: Final = 2_000  # table maps remembered, of all tables: each ALTER makes another one
-REPORT: Final = "Report it with the output of mysqlbinlog around this position"
-_AGAIN: Final = "and start the migration again (keyshift destroy, then init)"
 _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
+_new_place: Final = tuple.__new__  # past the NamedTuple's own constructor, which costs as much as all else here
 Handler = Callable[[int, bytes, Place], Event | None]
 
 
 class Decoder:
-    """The events of one connection, in order. `schemas` are the captured tables by name.
-
-    `described`: table maps must be complete (binlog_row_metadata=FULL); if not, `schemas` supply what they lack. Rows
-    up to `known`, a file and an offset in it, were read before and are passed, however their tables looked then.
-    """
+    """The events of one connection, in order. `schemas`, `described` and `known` are as in CapturedTables."""
 
     def __init__(
         self,
@@ -42,15 +33,11 @@ class Decoder:
         described: bool = True,
         known: tuple[str, int] = ("", 0),
     ) -> None:
-        self._schemas = schemas
+        self._tables = CapturedTables(schemas, described=described, known=known)
         self._offsets = offsets
-        self._described_only = described
-        self._known_file, self._known_end = known
         self._checksums = False  # known once a file's format description has come
-        self._maps: dict[bytes, rowevents.Table | None] = {}  # by what a table map says but for its id
-        self._tables: dict[int, rowevents.Table | None] = {}  # by the id of the newest table map; None: not captured
         self._handlers: dict[int, Handler] = {
-            packets.TABLE_MAP: self._table_map,
+            packets.TABLE_MAP: self._tables.announced,
             packets.QUERY: _query,
             packets.EXECUTE_LOAD_QUERY: _load_query,
             packets.XID: _commit,
@@ -59,10 +46,8 @@ class Decoder:
             packets.TAGGED_GTID: _tagged_gtid,
             packets.XA_PREPARE: _prepare,
             packets.INCIDENT: _incident,
-            packets.MARIADB_QUERY_COMPRESSED: self._compressed_query,
-            packets.PARTIAL_UPDATE: self._partial,
-            **dict.fromkeys(packets.ROWS, self._rows),
-            **dict.fromkeys(packets.ROWS_COMPRESSED, self._compressed_rows),
+            packets.MARIADB_QUERY_COMPRESSED: _compressed_query,
+            **dict.fromkeys(packets.ROWS | packets.ROWS_COMPRESSED | {packets.PARTIAL_UPDATE}, self._tables.changed),
             **dict.fromkeys(packets.SILENT, _passed),
         }
 
@@ -77,26 +62,27 @@ class Decoder:
     def event(self, data: bytes) -> Event | None:
         """The event in these bytes; None where it only helps to read what follows. Raises like `events`."""
         try:
-            header = packets.header(data)
-            if header.kind in packets.CONTROL:
-                return self._control(header, data)
+            timestamp, kind, server_id, size, log_pos, flags = packets.HEADER.unpack_from(data)
+            if kind in packets.CONTROL or size != len(data):
+                return self._control(packets.header(data), data)
             body = self._body(data)
-            offset = self._offsets.passed(header)
-            place = Place(self._offsets.file, offset, self._offsets.end, header.timestamp)
-            if header.kind == packets.MARIADB_GTID:
-                return _mariadb_gtid(place, body, header.server_id)
-            return self._handle(header, body, place)
+            offsets = self._offsets
+            begin = offsets.moved(size, log_pos)
+            place: Place = _new_place(Place, (offsets.file, begin, offsets.end, timestamp))
+            if kind == packets.MARIADB_GTID:
+                return _mariadb_gtid(place, body, server_id)
+            return self._handle(kind, flags, body, place)
         except _BROKEN as error:
             raise self._unreadable(error) from error
 
-    def _handle(self, header: packets.Header, body: bytes, place: Place) -> Event | None:
-        handler = self._handlers.get(header.kind)
+    def _handle(self, kind: int, flags: int, body: bytes, place: Place) -> Event | None:
+        handler = self._handlers.get(kind)
         if handler is not None:
-            return handler(header.kind, body, place)
-        if header.flags & packets.IGNORABLE:
+            return handler(kind, body, place)
+        if flags & packets.IGNORABLE:
             return Passed(place)
-        message = f"an event of type {header.kind} at {place} is not known, so it may hide a change"
-        raise KeyshiftError(message, f"Use a version of Keyshift that knows this server's release, {_AGAIN}")
+        message = f"an event of type {kind} at {place} is not known, so it may hide a change"
+        raise KeyshiftError(message, f"Use a version of Keyshift that knows this server's release, {AGAIN}")
 
     def _unreadable(self, error: Exception) -> KeyshiftError:
         what = str(error) if isinstance(error, Malformed) else type(error).__name__
@@ -133,7 +119,7 @@ class Decoder:
     def _rotate(self, header: packets.Header, body: bytes) -> Event:
         self._offsets.passed(header)
         self._offsets.rotated(*packets.rotate(body))
-        self._tables.clear()  # after a restart of the server, ids stand for other tables
+        self._tables.forget_ids()
         return NewFile(self._here(header.timestamp))
 
     def _payload(self, data: bytes) -> Iterator[Event]:
@@ -147,81 +133,13 @@ class Decoder:
                     yield last
                 head = packets.header(inner)
                 place = Place(self._offsets.file, offset, self._offsets.end, head.timestamp)
-                last = self._handle(head, inner[packets.HEADER_BYTES :], place)
+                last = self._handle(head.kind, head.flags, inner[packets.HEADER_BYTES :], place)
                 if isinstance(last, Rows):
                     last.first, rows = rows, rows + len(last.images)
             if last is not None:
                 yield last
         except _BROKEN as error:
             raise self._unreadable(error) from error
-
-    def _table_map(self, _kind: int, body: bytes, place: Place) -> None:
-        key = body[packets.TABLE_ID_BYTES :]
-        if place.file == self._known_file and place.end <= self._known_end:
-            self._tables[packets.table_id(body)] = None
-            return
-        if key not in self._maps:
-            if len(self._maps) >= MAPS_MAX:
-                self._maps.clear()
-            self._maps[key] = self._described(body, place)
-        self._tables[packets.table_id(body)] = self._maps[key]
-
-    def _described(self, body: bytes, place: Place) -> rowevents.Table | None:
-        schema = self._schemas.get(packets.table_name(body))
-        if schema is None:
-            return None
-        table = parse_table_map(body)
-        try:
-            require_fit(table, schema, described=self._described_only)
-        except Altered as difference:
-            message = f"table {schema.full_name} was altered: the change at {place} does not fit it: {difference}"
-            remedy = f"This version follows no ALTER of a captured table: finish it, {_AGAIN}"
-            raise KeyshiftError(message, remedy) from None
-        fields = [
-            field_of(column, known, known.name) for column, known in zip(table.columns, schema.columns, strict=True)
-        ]
-        return rowevents.Table(table, tuple(fields))
-
-    def _captured(self, body: bytes, place: Place) -> rowevents.Table | None:
-        table_id = packets.table_id(body)
-        if table_id == packets.NO_TABLE:
-            return None
-        if table_id not in self._tables:
-            raise KeyshiftError(f"the change at {place} is of a table that the binlog did not announce", REPORT)
-        return self._tables[table_id]
-
-    def _rows(self, kind: int, body: bytes, place: Place) -> Event:
-        table = self._captured(body, place)
-        if table is None:
-            return Passed(place)
-        header = rowevents.rows_header(kind, body)
-        _require_full(header, table, place)
-        return Rows(place, table.name, rowevents.images_of(header, kind, body, table))
-
-    def _partial(self, kind: int, body: bytes, place: Place) -> Event:
-        table = self._captured(body, place)
-        if table is None:
-            return Passed(place)
-        from keyshift.binlog.partial import partial_images  # noqa: PLC0415
-
-        _require_full(rowevents.rows_header(kind, body), table, place)
-        return Rows(place, table.name, [(before, after) for before, after in partial_images(body, table)])
-
-    def _compressed_rows(self, kind: int, body: bytes, place: Place) -> Event:
-        if self._captured(body, place) is None:
-            return Passed(place)
-        return self._rows(*compressed.rows(kind, body), place)
-
-    @staticmethod
-    def _compressed_query(_kind: int, body: bytes, place: Place) -> Event:
-        return _query(packets.QUERY, compressed.query(body), place)
-
-
-def _require_full(header: rowevents.RowsHeader, table: rowevents.Table, place: Place) -> None:
-    if not header.is_full:
-        message = f"a change of table {table.name} at {place} lacks columns:"
-        message += " its session did not log full row images"
-        raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {_AGAIN}")
 
 
 def _passed(_kind: int, _body: bytes, place: Place) -> Event:
@@ -230,6 +148,10 @@ def _passed(_kind: int, _body: bytes, place: Place) -> Event:
 
 def _query(_kind: int, body: bytes, place: Place) -> Event:
     return Query(place, *packets.query(body))
+
+
+def _compressed_query(_kind: int, body: bytes, place: Place) -> Event:
+    return Query(place, *packets.query(compressed.query(body)))
 
 
 def _load_query(_kind: int, body: bytes, place: Place) -> Event:
@@ -265,4 +187,4 @@ def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
 
 def _incident(kind: int, _body: bytes, place: Place) -> Event:
     message = f"the source reports an incident: it lost changes before they were logged (event type {kind} at {place})"
-    raise KeyshiftError(message, f"See the server's error log, {_AGAIN}")
+    raise KeyshiftError(message, f"See the server's error log, {AGAIN}")

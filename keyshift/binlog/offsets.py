@@ -27,10 +27,14 @@ class Offsets:
 
     def passed(self, event: Header) -> int:
         """Move behind an event; gives the offset at which it began. An event that lies in no file moves nothing."""
-        if event.log_pos == 0:
+        return self.moved(event.size, event.log_pos)
+
+    def moved(self, size: int, log_pos: int) -> int:
+        """The same, of two numbers of its header."""
+        if log_pos == 0:
             return self.end
-        self.end += (event.log_pos - self.end) % _WRAP
-        return self.end - event.size
+        self.end += (log_pos - self.end) % _WRAP
+        return self.end - size
 
     def reached(self, file: str, log_pos: int) -> None:
         """The source waits at this position: what lies before it and was not sent, will not come.

@@ -39,13 +39,14 @@ SILENT: Final = frozenset(
 )
 IGNORABLE: Final = 0x80  # the flag of an event that a reader may pass over if it does not know it
 
-_HEADER: Final = struct.Struct("<IBIIIH")
-HEADER_BYTES: Final = _HEADER.size
+HEADER: Final = struct.Struct("<IBIIIH")
+HEADER_BYTES: Final = HEADER.size
 KIND: Final = 4  # which of an event's bytes says its kind
 CHECKSUM_BYTES: Final = 4
 TABLE_ID_BYTES: Final = 6
 NO_TABLE: Final = 0xFFFFFF  # the table id of an event without rows that only ends a statement
 _NO_CHECKSUM, _CRC32 = 0, 1
+_RESIDUE: Final = 0x2144DF1C  # the CRC32 of anything that is followed by its own CRC32
 _CRC32_RESIDUE: Final = 0x2144DF1C  # the CRC32 of whatever ends with its own CRC32, lowest byte first
 
 _QUERY: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
@@ -93,7 +94,7 @@ _make_header: Final = tuple.__new__  # of what is known to be right: half the ti
 def header(event: bytes) -> Header:
     """The header of an event. Raises Malformed when the event has not the size that its header says."""
     try:
-        found = _make_header(Header, _HEADER.unpack_from(event))
+        found = _make_header(Header, HEADER.unpack_from(event))
     except struct.error:
         raise Malformed(f"an event of {len(event)} bytes is shorter than its header") from None
     if found.size != len(event):

@@ -1,0 +1,92 @@
+"""The captured tables as the binlog announces them, and the rows that follow: table maps and rows events.
+
+Tables are told by the bytes of their maps, each of which is parsed once. What is not captured costs a lookup, however
+its columns look, and whether or not anybody could read it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from cdc.events import Event, Image, Passed, Place, Rows
+from cdc.fit import Altered, require_fit
+from keymap.errors import KeyshiftError
+from keymap.schema import TableSchema
+from keyshift.binlog import compressed, packets, rowevents
+from keyshift.binlog.columns import field_of
+from keyshift.binlog.partial import partial_images_of
+from keyshift.binlog.tablemap import parse_table_map
+
+MAPS_MAX: Final = 2_000  # table maps remembered, of all tables: each ALTER makes another one
+REPORT: Final = "Report it with the output of mysqlbinlog around this position"
+AGAIN: Final = "and start the migration again (keyshift destroy, then init)"
+_ID: Final = packets.TABLE_ID_BYTES
+_NO_TABLE: Final = packets.NO_TABLE.to_bytes(_ID, "little")
+_NOT_ANNOUNCED: Final = object()
+
+
+class CapturedTables:
+    """Of one connection. `schemas` are the captured tables by name.
+
+    `described`: table maps must be complete (binlog_row_metadata=FULL); if not, `schemas` supply what they lack. Rows
+    up to `known`, a file and an offset in it, were read before and are passed, however their tables looked then.
+    """
+
+    def __init__(self, schemas: Mapping[str, TableSchema], *, described: bool, known: tuple[str, int]) -> None:
+        self._schemas = schemas
+        self._described_only = described
+        self._known_file, self._known_end = known
+        self._maps: dict[bytes, rowevents.Table | None] = {}  # by what a table map says but for its id
+        self._tables: dict[bytes, rowevents.Table | None] = {_NO_TABLE: None}  # by the id of the newest map
+
+    def forget_ids(self) -> None:
+        """After a restart of the server, ids stand for other tables."""
+        self._tables = {_NO_TABLE: None}
+
+    def announced(self, _kind: int, body: bytes, place: Place) -> None:
+        """A table map. Raises KeyshiftError where it does not fit the captured table of that name."""
+        if place.file == self._known_file and place.end <= self._known_end:
+            self._tables[body[:_ID]] = None
+            return
+        definition = body[_ID:]
+        if definition not in self._maps:
+            if len(self._maps) >= MAPS_MAX:
+                self._maps.clear()
+            self._maps[definition] = self._described(body, place)
+        self._tables[body[:_ID]] = self._maps[definition]
+
+    def _described(self, body: bytes, place: Place) -> rowevents.Table | None:
+        schema = self._schemas.get(packets.table_name(body))
+        if schema is None:
+            return None
+        table = parse_table_map(body)
+        try:
+            require_fit(table, schema, described=self._described_only)
+        except Altered as difference:
+            message = f"table {schema.full_name} was altered: the change at {place} does not fit it: {difference}"
+            remedy = f"This version follows no ALTER of a captured table: finish it, {AGAIN}"
+            raise KeyshiftError(message, remedy) from None
+        both = zip(table.columns, schema.columns, strict=True)
+        return rowevents.Table(table, [field_of(logged, known, known.name) for logged, known in both])
+
+    def changed(self, kind: int, body: bytes, place: Place) -> Event:
+        """A rows event: Rows, or Passed where its table is not captured."""
+        table = self._tables.get(body[:_ID], _NOT_ANNOUNCED)
+        if table is None:
+            return Passed(place)
+        if not isinstance(table, rowevents.Table):
+            raise KeyshiftError(f"the change at {place} is of a table that the binlog did not announce", REPORT)
+        if kind in packets.ROWS_COMPRESSED:
+            kind, body = compressed.rows(kind, body)
+        header = table.header(kind, body)
+        if not header.is_full:
+            message = (
+                f"a change of table {table.name} at {place} lacks columns: its session did not log full row images"
+            )
+            raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {AGAIN}")
+        return Rows(place, table.name, _images(header, kind, body, table))
+
+
+def _images(header: rowevents.RowsHeader, kind: int, body: bytes, table: rowevents.Table) -> list[Image]:
+    if kind == packets.PARTIAL_UPDATE:
+        return list(partial_images_of(header, body, table))
+    return rowevents.images_of(header, kind, body, table)
