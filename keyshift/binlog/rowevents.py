@@ -87,9 +87,10 @@ def rows_header(kind: int, body: bytes) -> RowsHeader:
     if kind not in _VERSION_1:
         _skip_extra(cursor)
     count = cursor.lenenc()
-    size, every = (count + 7) // 8, (1 << count) - 1  # MySQL sets the bits behind the last column
-    before = cursor.number(size)
+    size = (count + 7) // 8
+    before = cursor.number(size)  # a count that no bytes stand behind ends here, before a number is made of its size
     after = cursor.number(size) if kind in _TWO_IMAGES else before
+    every = (1 << count) - 1  # MySQL sets the bits behind the last column
     return RowsHeader(count, before & every, after & every, cursor.at)
 
 
