@@ -21,6 +21,8 @@ _INT_TEXT_MAX: Final = (
     4000  # digits: longer ones are not for int(), whose time is quadratic and which refuses over 4300
 )
 _WHOLE_END: Final = 10**_WHOLE_DIGITS_MAX
+_EXPONENT_MAX: Final = 999_999  # what arithmetic on decimals takes without asking; no database computes with more
+_TOO_FAR: Final = "a JSON document holds a number beyond all ranges"
 _TOO_DEEP: Final = "a JSON document is nested too deep"
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CANONICAL_FRACTION: Final = re.compile(r"(?!-?0\.00000)-?\d{1,30}\.\d*[1-9]").fullmatch
@@ -100,9 +102,12 @@ def _fragment(value: object) -> orjson.Fragment:
 
 def _decimal(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
-        raise ValueError("a JSON document holds a number beyond all ranges") from None
+        raise ValueError(_TOO_FAR) from None
+    if number and abs(number.adjusted()) > _EXPONENT_MAX:
+        raise ValueError(_TOO_FAR)
+    return number
 
 
 def _written(text: str) -> orjson.Fragment:

@@ -10,6 +10,7 @@ import pytest
 from keymap.values import Row
 from keyshift.binlog import packets
 from keyshift.binlog.columns import field_of
+from keyshift.binlog.errors import Malformed
 from keyshift.binlog.partial import partial_images
 from keyshift.binlog.rowevents import PARTIAL_UPDATE, UPDATES, Table, images
 from keyshift.binlog.tablemap import parse_table_map
@@ -173,6 +174,16 @@ def test_one_event_has_many_rows_with_changes_of_their_own(mysql: Database, sche
             state[before["id"]] = after
     assert (PARTIAL_UPDATE, True) in kinds
     assert list(state.values()) == selected(mysql, f"{schema}.t")
+
+
+def test_changes_of_a_document_that_was_not_logged_are_refused(mysql: Database, schema: str) -> None:
+    document = as_json({"a": 1, "pad": "x" * 100})
+    table = "CREATE TABLE t (id INT PRIMARY KEY, i JSON, j JSON)"
+    execute(mysql, table, f"INSERT INTO t VALUES (1, {document}, {document})", schema=schema)
+    minimal = "SET SESSION binlog_row_image = 'MINIMAL'"
+    events = logfile.logged(mysql, schema, SESSION, minimal, "UPDATE t SET j = JSON_SET(j, '$.a', 2)")
+    with pytest.raises(Malformed, match="no document"):
+        list(updates(events))
 
 
 class Walk:

@@ -67,6 +67,16 @@ def test_a_partial_column_without_changes_keeps_its_document() -> None:
     assert after == before | {"n": 6}
 
 
+def test_every_json_column_of_the_table_has_a_bit_even_one_that_is_not_in_the_images() -> None:
+    columns = tuple(LoggedColumn(245, 4, nullable=True, name=f"j{number}") for number in range(10))
+    table = Table(TableMap("d", "t", columns), [field_of(one, None, one.name or "") for one in columns])
+    only_last = (1 << 9).to_bytes(2, "little")
+    head = (1).to_bytes(6, "little") + b"\1\0\2\0" + bytes([10]) + only_last * 2
+    before = b"\0" + stored(encode_json.document({}))
+    after = b"\1" + only_last + b"\0" + stored(diff(1, "$.a", 1))
+    assert partial_images(head + before + after, table) == [({"j9": Json("{}")}, {"j9": Json('{"a":1}')})]
+
+
 def test_columns_may_be_whole_or_null_in_a_partial_event() -> None:
     whole = stored(encode_json.document([1]))
     for after, expected in [
