@@ -8,6 +8,7 @@ jsonb.py: `canonical` gives None then. So this module decides nothing by itself,
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject_GenericSetAttr
+from cpython.type cimport PyType_GenericAlloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport qsort
@@ -65,7 +66,7 @@ def canonical(bytes data not None, Py_ssize_t at, Py_ssize_t end):
 
 cdef object document_of(str text):
     """Json(text), past the frozen dataclass's slow way to set its one attribute."""
-    found = Json.__new__(Json)
+    found = PyType_GenericAlloc(Json, 0)
     PyObject_GenericSetAttr(found, "text", text)
     return found
 
@@ -277,11 +278,25 @@ cdef bint sorted_members(Member* found, const uint8_t* at, const uint8_t* stop, 
         found[index].key = at + offset
         found[index].entry = 2 * width + count * (width + 2) + index * (width + 1)
         where += width + 2
-    qsort(found, count, sizeof(Member), &by_key)
+    if count > FEW:
+        qsort(found, count, sizeof(Member), &by_key)
+    else:
+        insertion_sort(found, count)
     for index in range(1, count):
         if by_key(&found[index - 1], &found[index]) == 0:
             return False
     return True
+
+
+cdef inline void insertion_sort(Member* found, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t index, to
+    cdef Member moved
+    for index in range(1, count):
+        moved, to = found[index], index
+        while to > 0 and by_key(&found[to - 1], &moved) > 0:
+            found[to] = found[to - 1]
+            to -= 1
+        found[to] = moved
 
 
 cdef int by_key(const void* one, const void* other) noexcept nogil:
