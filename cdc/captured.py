@@ -35,6 +35,7 @@ class CapturedTables:
         self._schemas = schemas
         self._described_only = described
         self._known_file, self._known_end = known
+        self.mariadb = False  # which family writes the table maps: the format description tells
         self._maps: dict[bytes, rowevents.Table | None] = {}  # by what a table map says but for its id
         self._tables: dict[bytes, rowevents.Table | None] = {_NO_TABLE: None}  # by the id of the newest map
 
@@ -58,7 +59,7 @@ class CapturedTables:
         schema = self._schemas.get(packets.table_name(body))
         if schema is None:
             return None
-        table = parse_table_map(body)
+        table = parse_table_map(body, mariadb=self.mariadb)
         try:
             require_fit(table, schema, described=self._described_only)
         except Altered as difference:

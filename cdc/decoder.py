@@ -18,6 +18,7 @@ from keyshift.binlog.offsets import Offsets
 
 _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
+_HEADER: Final = packets.HEADER.unpack_from
 _new_place: Final = tuple.__new__  # past the NamedTuple's own constructor, which costs as much as all else here
 Handler = Callable[[int, bytes, Place], Event | None]
 
@@ -62,27 +63,21 @@ class Decoder:
     def event(self, data: bytes) -> Event | None:
         """The event in these bytes; None where it only helps to read what follows. Raises like `events`."""
         try:
-            timestamp, kind, server_id, size, log_pos, flags = packets.HEADER.unpack_from(data)
+            timestamp, kind, server_id, size, log_pos, flags = _HEADER(data)
             if kind in packets.CONTROL or size != len(data):
                 return self._control(packets.header(data), data)
             body = self._body(data)
             offsets = self._offsets
             begin = offsets.moved(size, log_pos)
             place: Place = _new_place(Place, (offsets.file, begin, offsets.end, timestamp))
+            handler = self._handlers.get(kind)
+            if handler is not None:
+                return handler(kind, body, place)
             if kind == packets.MARIADB_GTID:
                 return _mariadb_gtid(place, body, server_id)
-            return self._handle(kind, flags, body, place)
+            return _unknown(kind, flags, place)
         except _BROKEN as error:
             raise self._unreadable(error) from error
-
-    def _handle(self, kind: int, flags: int, body: bytes, place: Place) -> Event | None:
-        handler = self._handlers.get(kind)
-        if handler is not None:
-            return handler(kind, body, place)
-        if flags & packets.IGNORABLE:
-            return Passed(place)
-        message = f"an event of type {kind} at {place} is not known, so it may hide a change"
-        raise KeyshiftError(message, f"Use a version of Keyshift that knows this server's release, {AGAIN}")
 
     def _unreadable(self, error: Exception) -> KeyshiftError:
         what = str(error) if isinstance(error, Malformed) else type(error).__name__
@@ -100,6 +95,7 @@ class Decoder:
         if header.kind == packets.FORMAT:
             self._checksums = packets.has_checksum(data)
             body = self._body(data)
+            self._tables.mariadb = packets.is_mariadb(body)
         else:
             body = packets.unsigned(data)
         if header.kind == packets.ROTATE:
@@ -125,21 +121,30 @@ class Decoder:
     def _payload(self, data: bytes) -> Iterator[Event]:
         """A compressed transaction: events within an event, all of which lie where it lies."""
         try:
-            header, body = packets.header(data), self._body(data)
+            header, whole = packets.header(data), self._body(data)
             offset, rows = self._offsets.passed(header), 0
             last: Event | None = None  # held back: it commits, and is true only once all that there is was read
-            for inner in payload.events(body):
+            for inner in payload.events(whole):
                 if last is not None:
                     yield last
                 head = packets.header(inner)
                 place = Place(self._offsets.file, offset, self._offsets.end, head.timestamp)
-                last = self._handle(head.kind, head.flags, inner[packets.HEADER_BYTES :], place)
+                handler = self._handlers.get(head.kind)
+                body = inner[packets.HEADER_BYTES :]
+                last = handler(head.kind, body, place) if handler else _unknown(head.kind, head.flags, place)
                 if isinstance(last, Rows):
                     last.first, rows = rows, rows + len(last.images)
             if last is not None:
                 yield last
         except _BROKEN as error:
             raise self._unreadable(error) from error
+
+
+def _unknown(kind: int, flags: int, place: Place) -> Event:
+    if flags & packets.IGNORABLE:
+        return Passed(place)
+    message = f"an event of type {kind} at {place} is not known, so it may hide a change"
+    raise KeyshiftError(message, f"Use a version of Keyshift that knows this server's release, {AGAIN}")
 
 
 def _passed(_kind: int, _body: bytes, place: Place) -> Event:

@@ -110,6 +110,11 @@ def body(event: bytes, checksum: bool) -> bytes:  # noqa: FBT001 - a property of
     return event[HEADER_BYTES:end]
 
 
+def is_mariadb(body: bytes) -> bool:
+    """Whether a format description is of a MariaDB: the server's version is 50 bytes of it, behind two."""
+    return b"MariaDB" in body[2:52]
+
+
 def has_checksum(format_event: bytes) -> bool:
     """Whether the events from this format description on, it included, end with a CRC32. Raises Malformed.
 
