@@ -189,6 +189,7 @@ _MULTI_BYTE: Final[dict[str, Callable[[], Decode]]] = {
     "utf8mb4": lambda: _codec("utf-8"),
     "utf8mb3": lambda: _codec("utf-8"),
     "utf8": lambda: _codec("utf-8"),
+    "binary": lambda: _codec("utf-8"),  # of an ENUM or SET alone: the servers print such labels as if they were UTF-8
     "utf16": lambda: _codec("utf-16-be"),
     "utf16le": lambda: _codec("utf-16-le"),
     "utf32": lambda: _codec("utf-32-be"),
@@ -209,8 +210,7 @@ _MULTI_BYTE: Final[dict[str, Callable[[], Decode]]] = {
 def decoder(charset: str) -> Decode:
     """The function from text as it is stored in this character set to str.
 
-    It raises UnicodeDecodeError for bytes that stand for no character. Raises UnknownCharset, naming it; "binary" is
-    none: bytes are no text.
+    It raises UnicodeDecodeError for bytes that stand for no character. Raises UnknownCharset, naming it.
     """
     if charset in _MULTI_BYTE:
         return _MULTI_BYTE[charset]()
