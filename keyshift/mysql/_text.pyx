@@ -17,9 +17,8 @@ from libc.string cimport memcpy
 from decimal import Decimal
 from sys import intern
 
-import orjson
-
 from keymap.values import Json
+from keyshift.mysql._json cimport Copy, copy_document
 from keyshift.mysql.text_values import Form
 
 cdef extern from "Python.h":
@@ -84,11 +83,11 @@ cdef enum:
     REPR_BYTES_MAX = 20  # a point and at most 19 digits, which fit 64 bits
     DOUBLE_BYTES_MAX = 40  # a server writes 24 at most
     DATETIME_BYTES_MAX = 26
+    JSON_BYTES_FEW = 2048  # for which there is room on the stack
 
 
 cdef uint64_t EXACT_END = 1_000_000_000_000_000  # 15 digits are always the shortest of their double
 cdef uint64_t SHORTEST_END = 100_000_000_000_000_000  # 17 are the most that are needed
-cdef int SORT_KEYS = orjson.OPT_SORT_KEYS
 
 
 cdef struct Column:
@@ -363,34 +362,19 @@ cdef object datetime_value(const uint8_t* at, Py_ssize_t size, bint utc):
 
 
 cdef object json_value(const uint8_t* at, Py_ssize_t size):
-    """The document with its keys sorted, if that is all that its canonical text takes (see keymap.jsons)."""
-    if not is_plain(at, at + size):
-        return None
+    """By _json.pxd, if it is one of its documents."""
+    cdef char[2 * JSON_BYTES_FEW] few
+    cdef char* room = few
+    cdef Copy copy
+    if size > JSON_BYTES_FEW:
+        room = <char*> PyMem_Malloc(2 * size)
+        if room is NULL:
+            raise MemoryError
+    copy.at, copy.end, copy.to, copy.spare = at, at + size, room, room + size
     try:
-        document = orjson.loads(PyBytes_FromStringAndSize(<char*> at, size))
-        return Json((<bytes> orjson.dumps(document, None, SORT_KEYS)).decode("utf-8"))
-    except (ValueError, TypeError):
-        return None  # what orjson cannot read or write, keymap.jsons may
-
-
-cdef bint is_plain(const uint8_t* at, const uint8_t* end) noexcept:
-    """Whether all numbers are integers within 64 bits, none of them -0. Does not look for other mistakes."""
-    cdef int digits = 0
-    while at < end:
-        if at[0] == b'"':
-            at += 1
-            while at < end and at[0] != b'"':
-                at += 2 if at[0] == b'\\' else 1
-            digits = 0
-        elif is_digit(at[0]):
-            digits += 1
-            if digits > INT_DIGITS_MAX:
-                return False
-        elif digits and (at[0] == b'.' or at[0] == b'e' or at[0] == b'E'):
-            return False
-        elif at[0] == b'-' and end - at > 1 and at[1] == b'0':
-            return False
-        else:
-            digits = 0
-        at += 1
-    return True
+        if not copy_document(&copy):
+            return None
+        return Json(PyUnicode_DecodeUTF8(room, copy.to - room, NULL))
+    finally:
+        if room != few:
+            PyMem_Free(room)

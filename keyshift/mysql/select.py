@@ -12,12 +12,7 @@ dates and times as MySQL's text, BINARY at its full length, GEOMETRY as SRID and
 keymap.values' conversion.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from keymap.schema import Column, TableSchema
-from keymap.values import Converter, Row, converter
-from keyshift.binlog.charsets import decoder
 
 
 def quote_name(name: str) -> str:
@@ -70,22 +65,5 @@ def select_expression(column: Column) -> str:
 
 
 def select_list(schema: TableSchema) -> str:
-    """All columns of the table, in its order, each in the form that `row_reader` takes."""
+    """All columns of the table, in its order, each in the form that keyshift.mysql.text_values reads."""
     return ", ".join(map(select_expression, schema.columns))
-
-
-def row_reader(schema: TableSchema) -> Callable[[tuple[Any, ...]], Row]:
-    """The function from a row selected by `select_list` to the canonical row; values beyond its columns are ignored.
-
-    Raises UnsupportedType, naming the column, where the table has one that cannot be read exactly.
-    """
-    columns = [(column.name, _reader(column)) for column in schema.columns]
-    return lambda values: {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
-
-
-def _reader(column: Column) -> Converter:
-    convert, charset = converter(column), selected_charset(column)
-    if charset is None:
-        return convert
-    decode = decoder(charset)
-    return lambda stored: None if stored is None else convert(decode(stored))

@@ -88,6 +88,8 @@ class ReferenceRows:
         for column, value in zip(self._columns, values, strict=False):
             try:
                 row[column.name] = None if value is None else column.read(value)
+            except UnicodeDecodeError:
+                raise UnreadableRow(f"column {column.name} holds bytes that are no text", REMEDY_TEXT) from None
             except BAD_VALUE as error:
                 kind = type(error).__name__
                 raise UnreadableRow(f"column {column.name} came in a form it cannot have ({kind})", REMEDY) from None
@@ -97,6 +99,7 @@ class ReferenceRows:
 
 
 REMEDY = "Check that the table was not altered meanwhile, and that no proxy changes what the server sends"
+REMEDY_TEXT = "Correct the rows whose text is not in the column's character set, or make the column a binary type"
 
 
 def split(packet: bytes, width: int) -> Extra:

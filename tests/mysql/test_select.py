@@ -9,7 +9,7 @@ from keymap.values import Canonical, Json, Row
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import Connection, query
 from keyshift.mysql.schema import read_schemas
-from keyshift.mysql.select import quote_table, row_reader, select_list
+from tests.mysql.readers import rows_of
 from tests.mysql.sources import execute
 
 F32 = Decimal(16777216)  # the nearest float32 of 16777217
@@ -100,9 +100,7 @@ MYSQL_JSON: list[tuple[str, Canonical]] = [
 
 
 def read(connection: Connection, table: str) -> list[Row]:
-    schema = read_schemas(connection, [table])[table]
-    reader = row_reader(schema)
-    return [reader(row) for row in query(connection, f"SELECT {select_list(schema)} FROM {quote_table(table)}")]
+    return rows_of(connection, read_schemas(connection, [table])[table])
 
 
 def test_every_type_reads_as_its_canonical_value(database: Database, connection: Connection, schema: str) -> None:

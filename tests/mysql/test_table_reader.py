@@ -13,8 +13,8 @@ from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import Connection, query
 from keyshift.mysql.keys import Key, canonical_key
 from keyshift.mysql.schema import read_schemas
-from keyshift.mysql.select import quote_name, quote_table, row_reader, select_list
 from keyshift.mysql.table_reader import Chunk, get_rows, read_chunk
+from tests.mysql.readers import rows_of
 from tests.mysql.sources import execute
 
 
@@ -114,13 +114,6 @@ def table(request: pytest.FixtureRequest, database: Database, schema: str) -> st
     return f"{schema}.t"
 
 
-def plain(connection: Connection, schema: TableSchema) -> list[Row]:
-    order = ", ".join(map(quote_name, schema.primary_key))
-    reader = row_reader(schema)
-    statement = f"SELECT {select_list(schema)} FROM {quote_table(schema.full_name)} ORDER BY {order}"
-    return [reader(row) for row in query(connection, statement)]
-
-
 def chunks(connection: Connection, schema: TableSchema, limit: int, uncut: int) -> list[Chunk]:
     found, after = [], None
     while True:
@@ -136,7 +129,7 @@ def groups(rows: list[Row], schema: TableSchema, uncut: int) -> set[Key]:
 
 def test_chunks_put_together_are_the_table(table: str, connection: Connection) -> None:
     schema = read_schemas(connection, [table])[table]
-    whole = plain(connection, schema)
+    whole = rows_of(connection, schema)
     assert whole
     # Where two characters have one Unicode form, no order of the server keeps what we see as a group together.
     uncut_max = len(schema.primary_key) if len(groups(whole, schema, 9)) == len(whole) else 0
@@ -162,7 +155,7 @@ def test_chunks_put_together_are_the_table(table: str, connection: Connection) -
 
 def test_rows_are_found_by_their_own_keys(table: str, connection: Connection) -> None:
     schema = read_schemas(connection, [table])[table]
-    rows = plain(connection, schema)
+    rows = rows_of(connection, schema)
     expected = {canonical_key(schema, row): row for row in rows}
     if len(expected) < len(rows):
         return  # two rows of one canonical key: nobody can ask for one of them
