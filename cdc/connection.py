@@ -7,7 +7,7 @@ size. Packets are cut from what the socket gives, many at once.
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pymysql
 from pymysqlreplication import BinLogStreamReader
@@ -76,9 +76,11 @@ class ReplicaConnection:
                 parts.append(received[begin:at])
                 if at - begin < _FULL:
                     whole, parts = b"".join(parts), []
-                    yield _event(whole, 0, len(whole))
+                    yield whole[1:] if whole[0] == _OK else _ended(whole)
+            elif at > begin and received[begin] == _OK:
+                yield received[begin + 1 : at]
             else:
-                yield _event(received, begin, at)
+                _ended(received[begin:at])
 
     def close(self) -> None:
         """End the connection. Safe to repeat."""
@@ -115,13 +117,11 @@ class ReplicaConnection:
         return b"".join(pieces)
 
 
-def _event(data: bytes, begin: int, end: int) -> bytes:
-    """The event in a packet that lies at data[begin:end]. Raises what the packet says if there is none."""
-    first = data[begin] if end > begin else -1
-    if first == _OK:
-        return data[begin + 1 : end]
+def _ended(data: bytes) -> NoReturn:
+    """Raise what a packet says that holds no event."""
+    first = data[0] if data else -1
     if first == _ERROR:
-        pymysql.err.raise_mysql_exception(data[begin:end])
+        pymysql.err.raise_mysql_exception(data)
     if first == _END:
         raise ConnectionEnded("the source ended the stream, as it does when it shuts down")
     raise ConnectionEnded(f"the source sent a packet of an unknown kind ({first})")
