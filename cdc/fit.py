@@ -53,6 +53,7 @@ _KINDS: Final[dict[str, frozenset[int]]] = (
         "vector": _STRINGS | {_VECTOR},
     }
 )
+_BEYOND_UTF8MB3: Final = re.compile("[\U00010000-\U0010ffff]")
 _ONE_CHARSET: Final = {"utf8": "utf8mb3"}
 
 
@@ -108,7 +109,9 @@ def _charset(name: str | None) -> str:
 
 
 def _labels(logged: LoggedColumn) -> tuple[str, ...]:
-    return tuple(map(decoder(logged.charset or "utf8mb4"), logged.labels))
+    """As information_schema shows them, which prints a question mark for what utf8mb3 has not."""
+    decode = decoder(logged.charset or "utf8mb4")
+    return tuple(_BEYOND_UTF8MB3.sub("?", decode(label)) for label in logged.labels)
 
 
 def _numbers(column_type: str) -> tuple[int, ...]:

@@ -46,8 +46,9 @@ def converter(column: Column) -> Converter:
 
     Raw shapes: int for integers, YEAR and BIT · Decimal for DECIMAL · float for FLOAT (the float32's value) and DOUBLE
     · MySQL's own text for DATE, TIME, DATETIME and TIMESTAMP (in UTC) · str for text, ENUM, UUID, INET4 and INET6 ·
-    bytes at true length for binary types, VECTOR and spatial types · for SET an int (or its digits), a bit for each
-    member · MySQL's JSON as text. Raises UnsupportedType, naming the column, for anything else.
+    bytes at true length for binary types, VECTOR and spatial types · ``a,b`` for SET, and for one with an empty member
+    an int (or its digits), a bit for each member · MySQL's JSON as text. Raises UnsupportedType, naming the column, for
+    anything else.
     """
     convert = _converter(column)
     return lambda raw: None if raw is None else convert(raw)
@@ -71,7 +72,7 @@ def _converter(column: Column) -> Converter:
         "json": json_text,
     }
     if kind == "set":
-        return _set_converter(labels(column))
+        return _set_converter(column)
     if kind in fixed:
         return fixed[kind]
     raise UnsupportedType(f"column {column.name} has type {column.column_type}, which is not read", _EXCLUDE)
@@ -120,9 +121,19 @@ def shortest_float32(value: float) -> str:
     return f"{value:.9g}"  # nine digits always suffice for a float32
 
 
-def _set_converter(members: tuple[str, ...]) -> Converter:
-    def convert(raw: int | str) -> Canonical:
+def has_empty_member(column: Column) -> bool:
+    """Whether a SET has an empty member, so that text does not tell it from the empty set."""
+    return "" in labels(column)
+
+
+def _set_converter(column: Column) -> Converter:
+    members = labels(column)
+
+    def of_text(raw: str) -> Canonical:
+        return tuple(raw.split(",")) if raw else ()
+
+    def of_bits(raw: int | str) -> Canonical:
         bits = int(raw)
         return tuple(member for index, member in enumerate(members) if bits >> index & 1)
 
-    return convert
+    return of_bits if has_empty_member(column) else of_text

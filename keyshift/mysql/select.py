@@ -3,7 +3,8 @@
 `*` leaves out invisible columns, which the binlog has, so every column is named. Some are selected in another form:
 
 * FLOAT, which the server prints with six digits, and DOUBLE(m,d), which it rounds, as a double with all its digits;
-* BIT and SET as whole numbers (a SET's text does not tell an empty one from one with an empty member);
+* BIT as a whole number; a SET with an empty member too, since its text does not tell that from the empty set (any
+  other comes as text: information_schema prints '?' for a label's characters beyond the basic plane, SELECT does not);
 * text of a character set that has codes without a character as its bytes: the server would print '?' for all of them;
 * VECTOR as bytes, for PyMySQL does not know the type.
 
@@ -13,6 +14,7 @@ keymap.values' conversion.
 """
 
 from keymap.schema import Column, TableSchema
+from keymap.values import has_empty_member
 
 
 def quote_name(name: str) -> str:
@@ -55,7 +57,7 @@ def select_expression(column: Column) -> str:
         return f"{name} * 1e0"  # exact: a double, printed with all its digits; keeps the sign of -0
     if kind == "bit":
         return f"{name} + 0"
-    if kind == "set":
+    if kind == "set" and has_empty_member(column):
         return f"CAST({name} AS UNSIGNED)"  # adding 0 would make a double of it
     if kind == "vector" or selected_charset(column):
         return f"CAST({name} AS BINARY)"
