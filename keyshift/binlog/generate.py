@@ -7,7 +7,7 @@ from typing import Final
 from keymap.values import Row
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field
-from keyshift.binlog.reference import BEYOND, BROKEN, ReferenceRows, malformed, require_within
+from keyshift.binlog.reference import BEYOND, BROKEN, NO_COLUMNS, ReferenceRows, malformed, require_within
 from keyshift.binlog.shapes import Shape, shape
 
 _OFTEN: Final = 20  # rows with the same NULLs, from which on writing a function for them pays
@@ -48,6 +48,8 @@ class GeneratedRows:
     def rows(self, data: bytes, at: int, end: int) -> list[Row]:
         """One image for each row."""
         require_within(data, at, end)
+        if at < end and not self.names:
+            raise Malformed(NO_COLUMNS)
         found: list[Row] = []
         bitmap, columns = self._bitmap, self._columns
         shapes, no_nulls = self._shapes, self._no_nulls

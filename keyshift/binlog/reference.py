@@ -14,6 +14,7 @@ from keyshift.binlog.fields import Field
 # What reading raises on bytes that are not what they should be.
 BROKEN: Final = (struct.error, ValueError, LookupError, ArithmeticError, RecursionError)
 BEYOND: Final = "a row reaches beyond the end of its event"
+NO_COLUMNS: Final = "rows without columns have contents"
 
 
 class RowCodec(Protocol):
@@ -67,7 +68,7 @@ class ReferenceRows:
 
     def _moved(self, data: bytes, at: int, end: int) -> tuple[Row, int]:
         if not self._fields:
-            raise Malformed("rows without columns have contents")
+            raise Malformed(NO_COLUMNS)
         return self.row(data, at, end)
 
     def read(self, data: bytes, at: int) -> tuple[Row, int]:

@@ -11,7 +11,7 @@ from keymap.values import Row
 from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field
-from keyshift.binlog.reference import ReferenceRows, RowCodec
+from keyshift.binlog.reference import NO_COLUMNS, ReferenceRows, RowCodec
 from keyshift.binlog.rows import compile_rows
 from keyshift.binlog.tables import TableMap
 
@@ -136,6 +136,6 @@ def _updates(header: RowsHeader, body: bytes, table: Table) -> Images:
         before, at = first.row(body, at, end)
         after, at = second.row(body, at, end)
         if at == begin:
-            raise Malformed("rows without columns have contents")
+            raise Malformed(NO_COLUMNS)
         found.append((before, after))
     return found
