@@ -18,12 +18,19 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> None:
     """Run the groups that were asked for, print the table and write results.json."""
-    from bench import apply, capture, dump, load  # noqa: PLC0415 - after the environment is set
+    from bench import apply, capture, decode, dump, load, table  # noqa: PLC0415 - after the environment is set
 
-    groups = {"capture": capture.measure, "dump": dump.measure, "load": load.measure, "apply": apply.measure}
+    groups = {
+        "table": table.measure,
+        "decode": decode.measure,
+        "capture": capture.measure,
+        "dump": dump.measure,
+        "load": load.measure,
+        "apply": apply.measure,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the table in each group")
-    parser.add_argument("groups", nargs="*", choices=[*groups, []], help="capture, dump, load, apply; default: all")
+    parser.add_argument("groups", nargs="*", choices=[*groups, []], help=f"{', '.join(groups)}; default: all")
     options = parser.parse_args()
     results = [result for name in options.groups or groups for result in groups[name](options.rows)]
     show(results)
