@@ -22,7 +22,9 @@ from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Kind
 from keyshift.binlog.reference import BROKEN, malformed
 
-from keyshift.binlog._ascii cimport ascii, big, double_text, little, put, put_date, put_day, put_time
+from keyshift.binlog._ascii cimport (
+    ascii, big, digit_bytes, double_text, little, put_datetime, put_decimal, put_span, put_stored_date, put_timestamp
+)
 
 cdef extern from "Python.h":
     char* PyOS_double_to_string(double value, char form, int digits, int flags, int* kind) except NULL
@@ -38,14 +40,13 @@ cdef enum:
     DIGITS_MAX = 65  # of a DECIMAL
 
 NOT_FINITE = "a floating-point number is infinite or none"
-cdef uint64_t[10] POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000]
 
 
 cdef struct Column:
     int kind
     int size
     int scale
-    PyObject* name  # borrowed, as are the others: the codec holds the fields and the names
+    PyObject* name  # borrowed, as are the others, from CompiledRows.kept
     PyObject* field
     PyObject* labels
     PyObject* decode
@@ -63,23 +64,22 @@ cdef class CompiledRows:
     """A codec of rows of these columns (rows.RowCodec)."""
 
     cdef readonly tuple names
-    cdef tuple fields
-    cdef list sets
+    cdef list kept  # what the columns point to
     cdef dict empty
     cdef Column* columns
     cdef Py_ssize_t count
 
     def __cinit__(self, fields):
-        self.fields = tuple(fields)
-        self.names = tuple([intern(field.name) for field in self.fields])
+        fields = tuple(fields)
+        self.names = tuple([intern(field.name) for field in fields])
         self.empty = dict.fromkeys(self.names)
-        self.sets = [{} for _ in self.fields]
-        self.count = len(self.fields)
+        self.kept = [(name, field, field.labels, field.decode, {}) for name, field in zip(self.names, fields)]
+        self.count = len(fields)
         self.columns = <Column*> PyMem_Malloc(max(1, self.count) * sizeof(Column))
         if self.columns is NULL:
             raise MemoryError
-        for index, field in enumerate(self.fields):
-            _prepare(&self.columns[index], self.names[index], field, self.sets[index])
+        for index, kept in enumerate(self.kept):
+            _prepare(&self.columns[index], kept)
 
     def __dealloc__(self):
         PyMem_Free(self.columns)
@@ -129,13 +129,12 @@ cdef class CompiledRows:
         return row
 
 
-cdef int _prepare(Column* column, str name, object field, dict sets) except -1:
+cdef int _prepare(Column* column, tuple kept) except -1:
+    name, field, labels, decode, sets = kept
     column.name, column.field, column.sets = <PyObject*> name, <PyObject*> field, <PyObject*> sets
-    labels, decode = field.labels, field.decode  # the field holds both
     column.labels, column.decode = <PyObject*> labels, NULL if decode is None else <PyObject*> decode
-    column.kind, column.size, column.scale = field.kind, field.size, field.scale
-    if not _is_known(field):
-        column.kind = OTHER
+    column.size, column.scale = field.size, field.scale
+    column.kind = field.kind if _is_known(field) else OTHER
     return 0
 
 
@@ -183,14 +182,8 @@ cdef object value(Cursor* cursor, Column* column):
         return double_value(take(cursor, 8))
     if kind == FLOAT:
         return float_value(take(cursor, 4))
-    if kind == DATETIME:
-        return datetime_value(cursor, column)
-    if kind == TIMESTAMP:
-        return timestamp_value(cursor, column)
-    if kind == TIME:
-        return time_value(cursor, column)
-    if kind == DATE:
-        return date_value(little(take(cursor, 3), 3))
+    if kind == DATETIME or kind == TIMESTAMP or kind == TIME or kind == DATE:
+        return moment_value(cursor, column)
     if kind == YEAR:
         number = take(cursor, 1)[0]
         return number + 1900 if number else 0
@@ -284,102 +277,26 @@ cdef object float_value(const uint8_t* at):
 
 
 cdef object decimal_value(Cursor* cursor, Column* column):
-    """Groups of nine digits; the highest bit is set unless negative, and then all bits are inverted."""
-    cdef int whole = column.size - column.scale, index
-    cdef int total = bytes_of(whole) + bytes_of(column.scale)
+    cdef int whole = column.size - column.scale
     cdef char text[2 * DIGITS_MAX]
-    cdef uint8_t stored[DIGITS_MAX]
-    cdef uint8_t inverted = 0, bits = 0
-    cdef const uint8_t* at = take(cursor, total)
-    cdef char* to = text + 1
-    if not at[0] & 0x80:
-        inverted = 0xFF
-    bits = stored[0] = at[0] ^ inverted ^ 0x80
-    for index in range(1, total):
-        stored[index] = at[index] ^ inverted
-        bits |= stored[index]
-    at = put_groups(&to, stored, whole % 9, whole // 9, 0)
-    to[0] = b'.'
-    to += 1
-    put_groups(&to, at, 0, column.scale // 9, column.scale % 9)
-    text[0] = b'-' if inverted and bits else b'0'
-    return Decimal(ascii(text, to))
+    cdef char* end = put_decimal(text, take(cursor, digit_bytes(whole) + digit_bytes(column.scale)), whole, column.scale)
+    if end is NULL:
+        raise Malformed("a decimal has a group of digits that is too large")
+    return Decimal(ascii(text, end))
 
 
-cdef inline int bytes_of(int digits) noexcept nogil:
-    """How many bytes so many digits on one side of the point take."""
-    return digits // 9 * 4 + (digits % 9 + 1) // 2
-
-
-cdef const uint8_t* put_groups(char** to, const uint8_t* at, int first, int nines, int last) except NULL:
-    """Write the digits of one side of the point; gives where its bytes end."""
-    if first:
-        at = put_group(to, at, first)
-    while nines:
-        at = put_group(to, at, 9)
-        nines -= 1
-    return put_group(to, at, last) if last else at
-
-
-cdef inline const uint8_t* put_group(char** to, const uint8_t* at, int digits) except NULL:
-    cdef int size = 4 if digits == 9 else (digits + 1) // 2
-    cdef uint64_t number = big(at, size)
-    if number >= POWERS[digits]:
-        raise Malformed("a DECIMAL holds a group of too many digits")
-    to[0] = put(to[0], number, digits)
-    return at + size
-
-
-cdef inline char* put_fraction(char* to, uint64_t stored, int digits) except NULL:
-    """`.ffffff`, of which `digits` are kept; two digits are stored per byte."""
-    cdef int even = digits + 1 & ~1
-    if digits == 0:
-        return to
-    if stored >= POWERS[even]:
-        raise Malformed("a fraction of a second is more than a second")
-    to[0] = b'.'
-    return put(to + 1, stored, even) - (even - digits)
-
-
-cdef object date_value(uint64_t packed):
-    cdef char text[32]
-    return ascii(text, put_date(text, packed >> 9, packed >> 5 & 15, packed & 31))
-
-
-cdef object datetime_value(Cursor* cursor, Column* column):
-    cdef int extra = (column.scale + 1) // 2
-    cdef const uint8_t* at = take(cursor, 5 + extra)
-    cdef uint64_t packed = big(at, 5), months = packed >> 22 & 0x1FFFF
+cdef object moment_value(Cursor* cursor, Column* column):
+    cdef int kind = column.kind, scale = column.scale, fraction = digit_bytes(scale)
     cdef char text[64]
-    cdef char* to = put_date(text, months // 13, months % 13, packed >> 17 & 31)
-    to[0] = b'T'
-    to = put_time(to + 1, packed >> 12 & 31, packed >> 6 & 63, packed & 63)
-    return ascii(text, put_fraction(to, big(at + 5, extra), column.scale))
-
-
-cdef object timestamp_value(Cursor* cursor, Column* column):
-    """Seconds since 1970, in UTC; nothing at all is MySQL's zero timestamp."""
-    cdef int extra = (column.scale + 1) // 2
-    cdef const uint8_t* at = take(cursor, 4 + extra)
-    cdef uint64_t seconds = big(at, 4), fraction = big(at + 4, extra)
-    cdef char text[64]
-    cdef char* to = put_day(text, seconds // 86400) if seconds or fraction else put_date(text, 0, 0, 0)
-    to[0] = b'T'
-    to = put_time(to + 1, seconds % 86400 // 3600, seconds % 3600 // 60, seconds % 60)
-    to = put_fraction(to, fraction, column.scale)
-    to[0] = b'Z'
-    return ascii(text, to + 1)
-
-
-cdef object time_value(Cursor* cursor, Column* column):
-    cdef int extra = (column.scale + 1) // 2
-    cdef int64_t packed = <int64_t> big(take(cursor, 3 + extra), 3 + extra) - (<int64_t> 0x800000 << 8 * extra)
-    cdef char text[64]
-    cdef char* to = text
-    if packed < 0:
-        to[0] = b'-'
-        to += 1
-        packed = -packed
-    cdef int64_t whole = packed >> 8 * extra, fraction = packed & ((<int64_t> 1 << 8 * extra) - 1)
-    to = put_time(to, whole >> 12 & 1023, whole >> 6 & 63, whole & 63)
-    return ascii(text, put_fraction(to, fraction, column.scale))
+    cdef char* end
+    if kind == DATETIME:
+        end = put_datetime(text, take(cursor, 5 + fraction), scale)
+    elif kind == TIMESTAMP:
+        end = put_timestamp(text, take(cursor, 4 + fraction), scale)
+    elif kind == TIME:
+        end = put_span(text, take(cursor, 3 + fraction), scale)
+    else:
+        end = put_stored_date(text, take(cursor, 3))
+    if end is NULL:
+        raise Malformed("a time has too large a fraction of a second")
+    return ascii(text, end)

@@ -7,8 +7,7 @@ jsonb.py: `canonical` gives None then. So this module decides nothing by itself,
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport PyObject_GenericSetAttr
-from cpython.type cimport PyType_GenericAlloc
+from cpython.object cimport PyObject_GenericSetAttr, PyTypeObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport qsort
@@ -19,6 +18,9 @@ from keyshift.binlog._ascii cimport double_text, little, put
 from decimal import Decimal
 
 from keymap.jsons import Json, number_text
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(PyTypeObject* type, Py_ssize_t items)
 
 cdef enum:
     SMALL_OBJECT, LARGE_OBJECT, SMALL_ARRAY, LARGE_ARRAY, LITERAL, INT16, UINT16, INT32, UINT32, INT64, UINT64, DOUBLE, STRING
@@ -66,7 +68,7 @@ def canonical(bytes data not None, Py_ssize_t at, Py_ssize_t end):
 
 cdef object document_of(str text):
     """Json(text), past the frozen dataclass's slow way to set its one attribute."""
-    found = PyType_GenericAlloc(Json, 0)
+    found = PyType_GenericAlloc(<PyTypeObject*> Json, 0)
     PyObject_GenericSetAttr(found, "text", text)
     return found
 
