@@ -27,9 +27,9 @@ from keyshift.process.settings import SourceSettings, TlsSettings
 MORE_ROWS = 10  # times the other groups' rows: this one is fast
 CHUNK_ROWS = 10_000
 _NAME = f"{shape.SCHEMA}.{shape.TABLE}"
-_DUMPS = ("mariadb-dump", "mysqldump")
+_DUMPS = {"mariadb": ("mariadb-dump", "mysqldump"), "mysql": ("mysqldump",)}
 _DUMP_OPTIONS = ("--no-defaults", "--quick", "--skip-lock-tables", "--no-create-info", "--skip-triggers", "--compact")
-_MYSQL_OPTIONS = ("--set-gtid-purged=OFF", "--column-statistics=0")
+_MYSQL_OPTIONS = ("--loose-set-gtid-purged=OFF", "--loose-column-statistics=0")  # loose: mysqldump may be MariaDB's
 
 
 def _cursor(database: Database) -> None:
@@ -54,14 +54,12 @@ def _chunks(connection: Connection, schema: TableSchema) -> None:
 
 def _dump_command(program: ServerProgram) -> list[str] | None:
     """The dump program beside the server's, run as that is run, or one on the PATH; None if there is none."""
-    folder = Path(program.server[-1]).parent
-    for name in _DUMPS:
-        for path in (folder / name, folder.parent / "bin" / name):
-            if folder.name and not program.wrapper and path.exists():
+    names, server = _DUMPS[program.flavour], Path(program.server[-1])
+    if server.is_absolute() and not program.wrapper:
+        for path in (folder / name for name in names for folder in (server.parent, server.parents[1] / "bin")):
+            if path.exists():
                 return [*program.server[:-1], str(path)]
-        if found := shutil.which(name):
-            return [found]
-    return None
+    return next(([found] for name in names if (found := shutil.which(name))), None)
 
 
 def _dump(command: list[str], database: Database) -> None:
