@@ -5,10 +5,12 @@ time, and takes an hour; the ordinary run takes a few dozen to a few hundred of 
 """
 
 import os
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -24,6 +26,7 @@ from keyshift.binlog.rowevents import Images, Table, images
 from keyshift.binlog.rows import RowCodec, reference_rows
 from keyshift.binlog.tables import TableMap
 
+MEMORY_BYTES_MAX = 3 << 30  # of the process's addresses: what is endless ends as a failure, not as the machine's end
 _EXAMPLES = int(os.environ.get("KEYSHIFT_FUZZ_EXAMPLES", "0"))
 
 
@@ -37,6 +40,15 @@ def examples(quick: int) -> settings:
         deadline=None,
         suppress_health_check=slow,
     )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_memory() -> Iterator[None]:
+    """Decoders that believe a length, or do not end, raise MemoryError here. Import it into a test's module."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def codecs(fields: Sequence[Field]) -> dict[str, RowCodec]:

@@ -223,13 +223,17 @@ def _labels(draw: st.DrawFn, charset: Charset, top: int) -> list[tuple[bytes, st
     count = draw(st.integers(1, 5) | st.sampled_from([8, 9, min(64, top), min(255, top), min(256, top), top]))
     count = min(count, top)
     drawn = draw(st.lists(texts(charset, 6), min_size=min(count, 5), max_size=min(count, 5)))
-    found = dict.fromkeys((data, text) for data, text in drawn if text.strip() and "," not in text and "'" not in text)
+    found = dict.fromkeys((data, text) for data, text in drawn if text.strip() and "," not in text)
     more = [(charset.encode(f"l{number}"), f"l{number}") for number in range(count)]
     return list(dict.fromkeys([*found, *more]))[:count]
 
 
+_ESCAPED = str.maketrans({"'": "''", "\\": "\\\\", "\0": "\\0", "\n": "\\n", "\r": "\\r"})
+
+
 def _quoted(labels: list[tuple[bytes, str]]) -> str:
-    return "(" + ",".join(f"'{text}'" for _, text in labels) + ")"
+    """As information_schema shows them."""
+    return "(" + ",".join(f"'{text.translate(_ESCAPED)}'" for _, text in labels) + ")"
 
 
 def _enum(draw: st.DrawFn, name: str) -> Drawn:

@@ -19,6 +19,7 @@ from keyshift.binlog.rowevents import images
 from keyshift.binlog.tablemap import parse_table_map
 from tests.binlog import encode
 from tests.binlog.fuzzing import agreed_images, codecs, examples, fields_of, mutations, outcome, require_shape, typed
+from tests.binlog.fuzzing import bounded_memory as bounded_memory  # noqa: PLC0414 - a fixture of this module
 from tests.binlog.generate import Table, tables
 
 KINDS: dict[int, encode.Kind] = {number: kind for (kind, _), number in encode.ROWS_EVENT.items()}
@@ -207,6 +208,13 @@ def test_a_column_count_beyond_the_bytes_is_refused(count: int) -> None:
         assert tracemalloc.get_traced_memory()[1] < ALLOCATION_BYTES_MAX
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_rows_without_columns_are_refused(kind: int) -> None:
+    """They take no bytes, so that nothing says how many there are."""
+    body = encode.rows([], 1, kind=KINDS[kind], version=1 if kind < 30 else 2, present=[False], present_after=[False])
+    assert agreed_images(kind, body + b"x", _one_column()) is None
 
 
 def _one_column() -> Reader:

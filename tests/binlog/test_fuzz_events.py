@@ -22,6 +22,7 @@ from keyshift.cli.demo.database import Database
 from tests.binlog import encode, encode_events, logfile
 from tests.binlog.encode_values import prefixed
 from tests.binlog.fuzzing import agreed_images, examples, fields_of, mutations, outcome, require_shape, typed
+from tests.binlog.fuzzing import bounded_memory as bounded_memory  # noqa: PLC0414 - a fixture of this module
 from tests.binlog.generate_json import documents
 from tests.mysql.sources import execute
 
