@@ -18,12 +18,11 @@ from decimal import Decimal
 from sys import intern
 
 from keymap.values import Json
+from keyshift.binlog._ascii cimport ascii
 from keyshift.mysql._json cimport Copy, copy_document
 from keyshift.mysql.text_values import Form
 
 cdef extern from "Python.h":
-    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
-    void* PyUnicode_DATA(object text)
     char* PyOS_double_to_string(double value, char form, int digits, int flags, int* kind) except NULL
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
     int Py_DTSF_ADD_DOT_0
@@ -203,12 +202,6 @@ cdef inline const uint8_t* value_at(const uint8_t* at, const uint8_t* end, Py_ss
     return at
 
 
-cdef inline str ascii(const char* begin, Py_ssize_t size):
-    cdef str text = PyUnicode_New(size, 127)
-    memcpy(PyUnicode_DATA(text), begin, size)
-    return text
-
-
 cdef inline object value(Column* column, const uint8_t* at, Py_ssize_t size):
     cdef int form = column.form
     cdef object found = None
@@ -260,7 +253,7 @@ cdef object decimal_value(const uint8_t* at, Py_ssize_t size):
     for index in range(size):
         if not (is_digit(at[index]) or at[index] == b'.' or index == 0 and at[index] == b'-'):
             return None
-    return Decimal(ascii(<char*> at, size))
+    return Decimal(ascii(<char*> at, <char*> at + size))
 
 
 cdef object double_value(const uint8_t* at, Py_ssize_t size):
@@ -268,7 +261,7 @@ cdef object double_value(const uint8_t* at, Py_ssize_t size):
     cdef char* digits
     cdef double number
     if is_repr(at, size):
-        return Decimal(ascii(<char*> at, size))
+        return Decimal(ascii(<char*> at, <char*> at + size))
     if not to_double(at, size, &number):
         return None
     digits = PyOS_double_to_string(number, b'r', 0, Py_DTSF_ADD_DOT_0, NULL)
@@ -344,21 +337,17 @@ cdef object float_value(const uint8_t* at, Py_ssize_t size):
 
 cdef object datetime_value(const uint8_t* at, Py_ssize_t size, bint utc):
     """`YYYY-MM-DD HH…`: the blank becomes a T, and a Z follows where it is UTC."""
+    cdef char[DATETIME_BYTES_MAX + 1] text
     cdef Py_ssize_t index
-    cdef str text
-    cdef char* to
     if not 10 < size <= DATETIME_BYTES_MAX or at[10] != b' ':
         return None
     for index in range(size):
         if at[index] >= 0x80 or at[index] == b' ' and index < 10:
             return None
-    text = PyUnicode_New(size + utc, 127)
-    to = <char*> PyUnicode_DATA(text)
-    memcpy(to, at, size)
-    to[10] = b'T'
-    if utc:
-        to[size] = b'Z'
-    return text
+    memcpy(text, at, size)
+    text[10] = b'T'
+    text[size] = b'Z'
+    return ascii(text, text + size + utc)
 
 
 cdef object json_value(const uint8_t* at, Py_ssize_t size):

@@ -237,6 +237,14 @@ def test_a_row_of_another_form_is_refused_and_not_shown(make: Make, body: bytes,
 
 
 @pytest.mark.parametrize("make", READERS.values(), ids=READERS)
+@pytest.mark.parametrize(("charset", "stored"), [("utf8mb4", b"\xff"), ("sjis", b"\x80"), ("gb18030", b"\xff")])
+def test_bytes_that_are_no_text_are_refused_with_the_columns_name(make: Make, charset: str, stored: bytes) -> None:
+    columns = text_columns([column("varchar", charset=charset)])
+    with pytest.raises(UnreadableRow, match=r"column c holds bytes that are no text. Correct the rows"):
+        read(make(columns, 0), packets([[stored]]))
+
+
+@pytest.mark.parametrize("make", READERS.values(), ids=READERS)
 def test_a_value_of_another_row_is_never_taken(make: Make) -> None:
     """The first row's last value claims what follows, which is as long as the row would have been."""
     columns = text_columns([column("blob")])
