@@ -1,5 +1,7 @@
 """Table maps, as both servers wrote them and as no server does."""
 
+from collections.abc import Callable
+
 import pytest
 
 from keyshift.binlog.errors import Malformed
@@ -107,7 +109,7 @@ def test_a_map_that_ends_early_is_refused_unless_only_whole_options_are_missing(
 
 
 def number_column(**changes: object) -> encode.Column:
-    return encode.Column(**({"name": "n", "type": encode.LONG} | changes))  # type: ignore[arg-type]
+    return encode.Column(**({"name": "n", "type": encode.LONG} | changes))
 
 
 def table_map(*columns: encode.Column, options: bytes = b"") -> bytes:
@@ -161,11 +163,11 @@ def test_a_character_set_that_no_server_has_is_refused_by_its_number() -> None:
         (lambda _: b"", "wanted"),
     ],
 )
-def test_a_map_with_a_broken_head_is_refused(change: object, text: str) -> None:
+def test_a_map_with_a_broken_head_is_refused(change: Callable[[bytes], bytes], text: str) -> None:
     whole = table_map(encode.Column("c", encode.STRING, b"\xfe\x0a"))
     assert parse_table_map(whole).columns[0].meta == 0x0AFE
     with pytest.raises(Malformed, match=text):
-        parse_table_map(change(whole))  # type: ignore[operator]
+        parse_table_map(change(whole))
 
 
 COLUMNS = """
