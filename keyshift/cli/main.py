@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from keymap.errors import KeyshiftError
+from keyshift import native
 from keyshift.cli.apply import apply
 from keyshift.cli.bulkload import bulkload
 from keyshift.cli.cdc import cdc
@@ -46,7 +47,7 @@ class InOrder(click.Group):
     show_envvar=True,
     help="The migration's settings file.",
 )
-@click.version_option(package_name="keyshift")
+@click.version_option(package_name="keyshift", message=f"%(prog)s %(version)s. {native.summary()}")
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Move a live MySQL database to Amazon DynamoDB with redesigned keys, and prove that nothing was lost.
