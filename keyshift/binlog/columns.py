@@ -17,6 +17,7 @@ from keyshift.binlog.fields import Field, Kind, Read
 from keyshift.binlog.tables import LoggedColumn
 
 _UTF8: Final = frozenset({"utf8mb4", "utf8mb3", "utf8"})
+_BEYOND_UTF8MB3: Final = frozenset({"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"})
 _BINARY: Final = "binary"
 _DIGITS_MAX: Final = 65  # of a DECIMAL
 _FRACTION_MAX: Final = 6  # digits of a second
@@ -198,7 +199,11 @@ def _labels(column: LoggedColumn, known: Column | None, name: str) -> tuple[str,
     if not column.labels:
         if known is None:
             raise _unsupported(column, known, name, "and the binlog does not tell its values")
-        return labels(known)
+        names = labels(known)
+        if known.charset in _BEYOND_UTF8MB3 and any("?" in label for label in names):
+            what = "and a '?' in its values may stand for a character that only binlog_row_metadata=FULL would tell"
+            raise _unsupported(column, known, name, what)
+        return names
     charset = _charset(column, known, name)
     decode = bytes.decode if charset == _BINARY else decoder(charset)
     try:

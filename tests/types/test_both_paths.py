@@ -1,11 +1,9 @@
 """Edge values of every type and character set, by SELECT and from the binlog of real servers."""
 
-from collections.abc import Sequence
-
 from keyshift.binlog.charsets import decoder
 from keyshift.binlog.single_byte import SINGLE_BYTE
 from keyshift.cli.demo.database import Database
-from tests.types.both import both_ways, exact
+from tests.types.both import require
 from tests.types.cases import MARIADB, MYSQL, TRAPS, Case
 
 # Codes in which the servers differ from Python's codecs, or which are of several bytes.
@@ -26,16 +24,6 @@ CODES = {
     "utf8mb3": "61C3A9E697A5EE8080",
     "utf8mb4": "61C3A9E697A5F09F9880F48FBFBF",
 }
-
-
-def require(database: Database, schema: str, cases: Sequence[Case]) -> None:
-    """Every case on both paths, in one table, with a second row of NULLs."""
-    columns = [f"c{number} {kind.removesuffix(' NULL')} NULL" for number, (kind, _, _) in enumerate(cases)]
-    values, nulls = both_ways(database, schema, columns, [[sql for _, sql, _ in cases], ["NULL"] * len(cases)])
-    expected = {f"{kind} {sql[:40]}": exact(value) for kind, sql, value in cases}
-    found = {f"{kind} {sql[:40]}": exact(values[f"c{number}"]) for number, (kind, sql, _) in enumerate(cases)}
-    assert found == expected
-    assert [value for name, value in nulls.items() if name != "id"] == [None] * len(cases)
 
 
 def test_where_the_two_are_known_to_disagree_they_agree(database: Database, schema: str) -> None:
