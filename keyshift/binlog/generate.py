@@ -10,7 +10,7 @@ from keyshift.binlog.fields import Field
 from keyshift.binlog.reference import BEYOND, BROKEN, NO_COLUMNS, ReferenceRows, malformed, require_within
 from keyshift.binlog.shapes import Shape, shape
 
-_OFTEN: Final = 20  # rows with the same NULLs, from which on writing a function for them pays
+_OFTEN: Final = 100  # rows with the same NULLs: by then the plain loop has cost as much as writing a function does
 _SHAPES_MAX: Final = 256  # functions of some ten kilobytes each
 _PATTERNS_MAX: Final = 4096
 

@@ -108,7 +108,7 @@ def images(kind: int, body: bytes, table: Table) -> Images:
     Columns that an image lacks are missing in its row: see RowsHeader.is_full. Raises Malformed, and never gives a
     part of the rows.
     """
-    return images_of(rows_header(kind, body), kind, body, table)
+    return images_of(table.header(kind, body), kind, body, table)
 
 
 def images_of(header: RowsHeader, kind: int, body: bytes, table: Table) -> Images:

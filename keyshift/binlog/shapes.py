@@ -160,9 +160,9 @@ def _decimal(source: _Source, column: Field, value: str) -> None:
     shift, power = 8 * size, column.size
     for index, (digits, width) in enumerate(groups):
         shift, power = shift - 8 * width, power - digits
-        source.then(f"part{index} = {value} >> {shift} & {(1 << 8 * width) - 1}")
+        source.then(f"part{index} = {f'{value} >> {shift}' if shift else value} & {(1 << 8 * width) - 1}")
         limits.append(f"part{index} >= {10**digits}")
-        terms.append(f"part{index} * {10**power}")
+        terms.append(f"part{index} * {10**power}" if power else f"part{index}")
     total = " + ".join(terms)
     source.then(f"if {' or '.join(limits)}: raise Malformed(TOO_LARGE)")
     unit = source.name("unit", texts.unit(column.scale))
