@@ -38,7 +38,9 @@ def _boolean(value: Canonical) -> Attribute:
 
 
 def _json(value: Canonical) -> Attribute:
-    parsed = value if isinstance(value, Json) else json_text(value)  # type: ignore[arg-type]  # TypeError is caught above
+    if not isinstance(value, str | bytes | Json):
+        raise TypeError
+    parsed = value if isinstance(value, Json) else json_text(value)
     return document(parsed.document())
 
 
