@@ -54,6 +54,8 @@ class Table:
         self.fields = tuple(fields)
         if len(self.fields) != len(table_map.columns):
             raise Malformed(f"table {table_map.full_name} has another number of columns than its table map")
+        if len({field.name for field in self.fields}) < len(self.fields):  # a row would lack one of them
+            raise Malformed(f"table {table_map.full_name} has two columns of one name")
         self._codecs: dict[int, RowCodec] = {}
         self._heads: dict[int, tuple[bytes, RowsHeader]] = {}
 

@@ -236,6 +236,12 @@ def test_rows_without_columns_are_refused(kind: int) -> None:
     assert agreed_images(kind, body + b"x", _one_column()) is None
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    parsed = parse_table_map(encode.table_map([encode.Column("a", encode.TINY)] * 2))
+    with pytest.raises(Malformed, match="two columns of one name"):
+        Reader(parsed, _fields(parsed))
+
+
 def _one_column() -> Reader:
     parsed = parse_table_map(encode.table_map([encode.Column("a", encode.LONG)]))
     return Reader(parsed, _fields(parsed))
