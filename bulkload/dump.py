@@ -8,7 +8,7 @@ only from a server that contains everything before that point.
 from dataclasses import dataclass
 
 from bulkload.estimate import Estimate, read_estimates
-from bulkload.hold import Hold, this_process
+from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
 from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start
 from bulkload.storage import Storage
@@ -18,6 +18,7 @@ from keymap.errors import KeyshiftError, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
+from keyshift.aws.leases import this_process
 from keyshift.control.checkpoint import read_capture
 from keyshift.control.lease import DUMP, Lease
 from keyshift.control.migration import load, require_digest

@@ -7,15 +7,13 @@ still be on its way: so a loader that lost an answer opens replay, and gives up 
 no longer arrive (docs/design, "Slots and patches").
 """
 
-import os
-import socket
-import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from keymap.errors import KeyshiftError
-from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, guard_sends
+from keyshift.aws.clients import DynamoDBClient, guard_sends
+from keyshift.aws.leases import LOOKS_PER_LEASE, release, renewed
 from keyshift.aws.retry import retried
 from keyshift.control.lease import Lease, LeaseLost
 from keyshift.process.backoff import Backoff
@@ -24,8 +22,6 @@ from keyshift.process.stop import Stop
 
 _log = get_logger(__name__)
 
-RENEWALS_PER_LEASE: Final = 4  # three may fail before the lease is in doubt
-LOOKS_PER_LEASE: Final = 20
 PATIENCE_LEASES: Final = 2.5  # a dead holder's lease is free after one, a living one's never
 _NEVER: Final = float("-inf")
 T = TypeVar("T")
@@ -43,11 +39,6 @@ class Busy(KeyshiftError):
     """Another process does the job: it holds the lease and renews it."""
 
 
-def this_process() -> str:
-    """Who holds a lease, for people."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 class Hold:
     """Acquires a lease, renews it from a thread of its own, and releases it; a context manager.
 
@@ -60,21 +51,19 @@ class Hold:
         self.keep = False  # True: on leaving let the lease run out, rather than hand it on at once
         self._stop = stop
         self._boottime = boottime
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{lease.item}", daemon=True)
+        self._renewed = renewed(lease)
 
     def __enter__(self) -> Self:
         self._acquire()
-        self._thread.start()
+        self._renewed.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
-        self._thread.join()
+        self._renewed.__exit__(kind, error, trace)
         if not self.keep:
-            self._release()
+            release(self.lease)
 
     def _acquire(self) -> None:
         began, told = self._boottime(), False
@@ -91,22 +80,6 @@ class Hold:
         owner = record.text("owner") if record else "unknown"
         message = f"another process ({owner}) is doing the {self.lease.item}"
         return Busy(message, "Let it finish, or end it; what it has recorded is kept")
-
-    def _renew(self) -> None:
-        while not self._done.wait(self.lease.seconds / RENEWALS_PER_LEASE):
-            try:
-                self.lease.renew()
-            except KeyshiftError as lost:  # LeaseLost, or the migration is being destroyed
-                _log.error("lease_lost", lease=self.lease.item, reason=lost.message)
-                return  # whoever does the work meets it at the next check
-            except (ClientError, BotoCoreError) as error:
-                _log.warning("lease_renewal_failed", lease=self.lease.item, error=type(error).__name__)
-
-    def _release(self) -> None:
-        try:
-            self.lease.release()
-        except (ClientError, BotoCoreError) as error:
-            _log.warning("lease_release_failed", lease=self.lease.item, error=type(error).__name__)
 
 
 class SendGuard:

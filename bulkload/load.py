@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from bulkload.chunkfile import ChunkReader, check_digest
-from bulkload.hold import Hold, SendGuard, steadily, this_process
+from bulkload.hold import Hold, SendGuard, steadily
 from bulkload.manifest import Manifest, decode_manifest, require_agreement
 from bulkload.parallel import run_all
 from bulkload.progress import Progress, silent
@@ -28,6 +28,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keymap.version import floor
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
+from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
 from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks, record_loaded
 from keyshift.control.lease import LOAD, Lease

@@ -16,7 +16,7 @@ from cdc.assemble import Assembler, Capture
 from cdc.begin import Beginning, begin, require_server, server_id
 from cdc.binlog import Binlog
 from cdc.inbox import Inbox
-from cdc.keeper import Keeper, Origin, stand_by, this_process
+from cdc.keeper import Keeper, Origin
 from cdc.meter import Meter
 from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
@@ -25,6 +25,7 @@ from cdc.sender import Sender
 from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
+from keyshift.aws.leases import stand_by, this_process
 from keyshift.aws.stream import put_records
 from keyshift.control import migration as migrations
 from keyshift.control.lease import CAPTURE, Lease, LeaseLost

@@ -5,8 +5,6 @@ leaves here what is to be written, and looks whether the lease still stands. A c
 impossible without it; what cannot be written now is written later, newer, as long as the lease lasts.
 """
 
-import os
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,47 +14,16 @@ from typing import Final, Self
 
 from cdc.outbox import Barrier, Progress
 from keymap.position import file_number
-from keyshift.aws.clients import BotoCoreError, ClientError, error_code, is_throttle, is_transient
+from keyshift.aws.clients import BotoCoreError, ClientError, error_code
+from keyshift.aws.leases import RENEWALS_PER_LEASE, release, require_passing
 from keyshift.control import barrier
 from keyshift.control.checkpoint import Checkpoint, mark_started, save_checkpoint
 from keyshift.control.lease import Lease
 from keyshift.process.log import get_logger
-from keyshift.process.stop import Stop
 
 CHECKPOINT_SECONDS: Final = 1.0  # what a crash may send again; DynamoDB bills each write
 BARRIER_POLL_SECONDS: Final = 0.3  # a write stop waits for three of them; one small query each
-RENEWALS_PER_LEASE: Final = 4  # three may fail before the lease is in doubt
-LOOKS_PER_LEASE: Final = 10  # a lease that was released is taken within a second
 _log = get_logger("cdc")
-
-
-def this_process() -> str:
-    """Who holds a lease, for people."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def stand_by(lease: Lease, stop: Stop) -> None:
-    """Return once the lease is ours. Raises Stopped, NotInitialised when the migration is gone."""
-    told = False
-    while not _try_acquire(lease):
-        if not told:
-            _log.info("standing_by", lease=lease.item, reason="another daemon captures this migration")
-            told = True
-        stop.sleep(lease.seconds / LOOKS_PER_LEASE)
-
-
-def _try_acquire(lease: Lease) -> bool:
-    try:
-        return lease.try_acquire()
-    except (ClientError, BotoCoreError) as error:
-        _require_passing(error)
-        _log.warning("lease_unknown", lease=lease.item, error=type(error).__name__)
-        return False
-
-
-def _require_passing(error: ClientError | BotoCoreError) -> None:
-    if not (is_throttle(error) or is_transient(error)):
-        raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +93,7 @@ class Keeper:
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join()
-        try:
-            self._lease.release()
-        except (ClientError, BotoCoreError) as error:
-            _log.warning("lease_release_failed", lease=self._lease.item, error=type(error).__name__)
+        release(self._lease)
 
     def _run(self) -> None:
         try:
@@ -160,7 +124,7 @@ class Keeper:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            _require_passing(error)
+            require_passing(error)
             _log.warning("control_table_unreachable", error=error_code(error) or type(error).__name__)
 
     def _answer_and_save(self) -> None:

@@ -16,7 +16,6 @@ from typing import Final
 
 from keymap.rules import Keymap
 from keyshift.apply import shards as planning
-from keyshift.apply.keeper import LEASE_SECONDS, held, this_process
 from keyshift.apply.refusals import GateClosed, ReplayClosed
 from keyshift.apply.stream import ControlGate, StreamApplier
 from keyshift.apply.tally import Tally
@@ -32,6 +31,7 @@ from keyshift.aws.clients import (
     is_throttle,
     is_transient,
 )
+from keyshift.aws.leases import held, this_process
 from keyshift.aws.retry import RetriesExhausted, retried
 from keyshift.control import migration as migrations
 from keyshift.control import shards as checkpoints
@@ -46,6 +46,7 @@ from keyshift.process.log import get_logger
 from keyshift.process.settings import ApplySettings, Settings
 from keyshift.process.stop import Stop, Stopped
 
+LEASE_SECONDS: Final = 10.0  # without renewal until a standby takes over; two consumers at once only do all work twice
 LIST_SECONDS: Final = 5.0  # between looks for new shards; one that ends is followed at once
 LOG_SECONDS: Final = 10.0  # between status lines
 PHASE_POLL_SECONDS: Final = 1.0  # while replay is closed: the load that it waits for takes minutes
