@@ -1,4 +1,4 @@
-"""The one door to PyMySQL: connections that read values in one agreed shape, and errors that say what to do.
+"""Connections that read values in one agreed shape, and errors that say what to do: the door to PyMySQL.
 
 Every session speaks utf8mb4, lives in UTC and reads committed rows, whatever the server's defaults are, so that a value
 means the same on every connection. Dates and times come as MySQL's own text: it keeps what Python's types cannot hold
