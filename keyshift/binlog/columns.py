@@ -107,8 +107,19 @@ def _charset(column: LoggedColumn, known: Column | None, name: str) -> str:
     return known.charset or _BINARY
 
 
-def _decode(charset: str) -> Callable[[bytes], str] | None:
-    return None if charset in _UTF8 else decoder(charset)
+def _decode(charset: str, name: str) -> Callable[[bytes], str] | None:
+    """None for UTF-8. Raises Malformed, naming the column: servers store bytes that are no text, and lose them."""
+    if charset in _UTF8:
+        return None
+    decode = decoder(charset)
+
+    def named(data: bytes) -> str:
+        try:
+            return decode(data)
+        except UnicodeDecodeError:
+            raise Malformed(f"column {name} holds bytes that are no text in its character set {charset}") from None
+
+    return named
 
 
 def _string(column: LoggedColumn, known: Column | None, name: str, size: int) -> Field:
@@ -116,7 +127,7 @@ def _string(column: LoggedColumn, known: Column | None, name: str, size: int) ->
     charset = _charset(column, known, name)
     if charset == _BINARY:
         return Field(name, Kind.BYTES, stored.byte_string(size), size)
-    decode = _decode(charset)
+    decode = _decode(charset, name)
     return Field(name, Kind.TEXT, stored.text(size, decode), size, decode=decode)
 
 
@@ -162,7 +173,7 @@ def _compressed(column: LoggedColumn, known: Column | None, name: str, size: int
     charset = _charset(column, known, name)
     if charset == _BINARY:
         return Field(name, Kind.OTHER, special.compressed(size, bytes))
-    return Field(name, Kind.OTHER, special.compressed(size, _decode(charset) or bytes.decode))
+    return Field(name, Kind.OTHER, special.compressed(size, _decode(charset, name) or bytes.decode))
 
 
 def _vector(column: LoggedColumn, _known: Column | None, name: str) -> Field:

@@ -1,5 +1,8 @@
 """Edge values of every type and character set, by SELECT and from the binlog of real servers."""
 
+import pytest
+
+from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keymap.values import Row
 from keyshift.binlog.charsets import decoder
@@ -101,6 +104,31 @@ def test_so_is_the_primary_key_that_mysql_makes_by_itself(database: Database, sc
     expected = [{"my_row_id": 1, "v": "a"}, {"my_row_id": 2, "v": "b"}]
     same_rows(select(database, described), [after for _, after in found])
     assert [after for _, after in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "code"), [("cp1251", "98"), ("tis620", "A0"), ("ucs2", "D83DDE00"), ("big5", "A15A")]
+)
+def test_a_code_without_a_character_is_refused_on_both_paths(
+    database: Database, schema: str, charset: str, code: str
+) -> None:
+    """The server shows ? or nothing for every such code, so two of them would become one."""
+    execute(database, f"CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET {charset})", schema=schema)
+    described = described_schema(database, f"{schema}.t")
+    _, start = facts_and_end(database)
+    execute(database, f"INSERT INTO t VALUES (1, _{charset} x'{code}')", schema=schema)
+    with pytest.raises(KeyshiftError, match="column v"):
+        read(database, described)
+    with pytest.raises(KeyshiftError, match="column v"):
+        read_events(database, start, {described.full_name: described})
+
+
+def read(database: Database, described: TableSchema) -> list[Row]:
+    connection = connect(source_of(database))
+    try:
+        return read_chunk(connection, described, None, 10).rows
+    finally:
+        connection.close()
 
 
 KEYS = [
