@@ -16,7 +16,10 @@ from keymap.values import UnsupportedType, converter
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
 _NUMBERS = _INTEGERS | {"decimal", "float", "double"}
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_NO_TEXT = _BINARY | {"json", "set", "geometry", "point", "linestring", "polygon"}
+_NO_TEXT = _BINARY | frozenset(
+    "json set vector geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection "
+    "geomcollection".split()
+)
 # Types whose order and equality in MySQL are those of the canonical value: no collation makes two of them equal.
 _PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
 

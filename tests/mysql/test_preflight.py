@@ -245,8 +245,8 @@ def with_table(schema: TableSchema, *parts: KeyPart) -> Evidence:
             "id of type FLOAT",
         ),
         (
-            with_table(replace(ORDERS, columns=(*ORDERS.columns, Column("v", "vector", "vector(3)", True)))),
-            "column v has type vector(3)",
+            with_table(replace(ORDERS, columns=(*ORDERS.columns, Column("x", "xmltype", "xmltype", True)))),
+            "column x has type xmltype",
         ),
         (
             with_table(replace(ORDERS, columns=(*ORDERS.columns, Column("u", "text", "text", True, "utf16")))),
