@@ -162,8 +162,10 @@ cdef inline char* put_stored_date(char* to, const uint8_t* at) noexcept nogil:
 
 
 cdef inline char* put_datetime(char* to, const uint8_t* at, int scale) noexcept nogil:
-    """DATETIME: a sign, 13 * year + month in 17 bits, day 5, hour 5, minute 6, second 6; then the fraction."""
+    """DATETIME: a sign (set: else NULL), 13 * year + month in 17 bits, day 5, hour 5, minute 6, second 6; then the fraction."""
     cdef uint64_t packed = big(at, 5), months = packed >> 22 & 0x1FFFF
+    if not packed >> 39:
+        return NULL
     to = put_date(to, months // 13, months % 13, packed >> 17 & 31)
     to[0] = b'T'
     to = put_time(to + 1, packed >> 12 & 31, packed >> 6 & 63, packed & 63)
@@ -183,7 +185,10 @@ cdef inline char* put_timestamp(char* to, const uint8_t* at, int scale) noexcept
 
 
 cdef inline char* put_span(char* to, const uint8_t* at, int scale) noexcept nogil:
-    """TIME: hours in 10 bits, minutes 6, seconds 6, then the fraction: all of it one number, moved up by its middle."""
+    """TIME: hours in 10 bits, minutes 6, seconds 6, then the fraction: all of it one number, moved up by its middle.
+
+    NULL where there are more hours.
+    """
     cdef int size = 3 + digit_bytes(scale), shift = 8 * digit_bytes(scale), index
     cdef int64_t packed = <int64_t> big(at, size) - (<int64_t> 0x800000 << shift)
     cdef uint8_t fraction[3]
@@ -194,4 +199,6 @@ cdef inline char* put_span(char* to, const uint8_t* at, int scale) noexcept nogi
     for index in range(size - 3):
         fraction[index] = packed >> (shift - 8 - 8 * index) & 0xFF
     cdef uint64_t whole = packed >> shift
-    return put_fraction(put_time(to, whole >> 12 & 1023, whole >> 6 & 63, whole & 63), fraction, scale)
+    if whole >> 22:
+        return NULL
+    return put_fraction(put_time(to, whole >> 12, whole >> 6 & 63, whole & 63), fraction, scale)

@@ -298,5 +298,5 @@ cdef object moment_value(Cursor* cursor, Column* column):
     else:
         end = put_stored_date(text, take(cursor, 3))
     if end is NULL:
-        raise Malformed("a time has too large a fraction of a second")
+        raise Malformed("a time is none that a server writes")
     return ascii(text, end)

@@ -223,7 +223,7 @@ def _time(source: _Source, column: Field, value: str) -> None:
     source.then(f"minus = {value} < {zero}", f"{value} = {zero} - {value} if minus else {value} - {zero}")
     whole, fraction = _fraction(source, column, value)
     source.then(f"second = {whole}")
-    text = "{SIGNS[minus]}{HOURS[second >> 12 & 1023]}{MINUTES[second >> 6 & 63]}{SECONDS[second & 63]}"
+    text = "{SIGNS[minus]}{HOURS[second >> 12]}{MINUTES[second >> 6 & 63]}{SECONDS[second & 63]}"
     source.then(f"{value} = f'{text}{fraction}'")
 
 

@@ -18,12 +18,15 @@ from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Read
 
 NOT_FINITE: Final = "a floating-point number is infinite or none"
+NO_TIME: Final = "a time is none that a server writes"
 TOO_LARGE: Final = "a decimal has a group of digits that is too large"
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP is UTC, and travels naive
 _DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # bytes for so many decimal digits
 _DIGITS_PER_WORD: Final = 9
 _YEAR_ZERO: Final = 1900
 _TIMES_WHOLE_BYTES: Final = 3
+_DATETIME_SIGN: Final = 39  # the bit that is always set
+_SPARE_OF_TIME: Final = 22  # the bits of a TIME that stand for no hour
 
 
 def _number(data: bytes, at: int, size: int, order: Literal["little", "big"]) -> int:
@@ -117,7 +120,7 @@ def _fractional(whole_bytes: int, scale: int) -> tuple[int, Callable[[int], tupl
     def split(number: int) -> tuple[int, str]:
         fraction = number & (1 << shift) - 1
         if fraction >= 10**stored_digits:
-            raise Malformed("a time has too large a fraction of a second")
+            raise Malformed(NO_TIME)
         return number >> shift, f".{fraction:0{stored_digits}d}"[: scale + 1] if scale else ""
 
     return whole_bytes + extra, split
@@ -142,6 +145,8 @@ def datetime(scale: int) -> Read:
 
     def read(data: bytes, at: int) -> tuple[str, int]:
         whole, fraction = split(_number(data, at, size, "big"))
+        if not whole >> _DATETIME_SIGN:
+            raise Malformed(NO_TIME)
         year, month = divmod(whole >> 22 & 0x1FFFF, 13)
         date = f"{year:04d}-{month:02d}-{whole >> 17 & 31:02d}"
         return f"{date}T{whole >> 12 & 31:02d}:{whole >> 6 & 63:02d}:{whole & 63:02d}{fraction}", at + size
@@ -157,8 +162,10 @@ def time(scale: int) -> Read:
     def read(data: bytes, at: int) -> tuple[str, int]:
         stored = _number(data, at, size, "big") - zero
         whole, fraction = split(abs(stored))
+        if whole >> _SPARE_OF_TIME:
+            raise Malformed(NO_TIME)
         sign = "-" if stored < 0 else ""
-        return f"{sign}{whole >> 12 & 1023:02d}:{whole >> 6 & 63:02d}:{whole & 63:02d}{fraction}", at + size
+        return f"{sign}{whole >> 12:02d}:{whole >> 6 & 63:02d}:{whole & 63:02d}{fraction}", at + size
 
     return read
 

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from keymap.values import Canonical
 from keyshift.binlog import stored
+from keyshift.binlog.errors import Malformed
 
+_DATETIME_SIGN: Final = 22  # the highest of a DATETIME's bits above the hour, always set
 REMEMBERED_MAX: Final = 4096  # eleven years of days; each takes some hundred bytes
 EXACT: Final = Context(prec=70)  # more digits than a DECIMAL has: nothing is ever rounded
 
@@ -39,6 +41,8 @@ class Remembered(dict[Any, Any]):
 
 def _day_of_datetime(packed: int) -> str:
     """From a DATETIME's bits above the hour: a sign, 13 * year + month, the day."""
+    if not packed >> _DATETIME_SIGN:
+        raise Malformed(stored.NO_TIME)
     year, month = divmod(packed >> 5 & 0x1FFFF, 13)
     return f"{year:04d}-{month:02d}-{packed & 31:02d}T"
 

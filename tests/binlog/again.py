@@ -1,8 +1,4 @@
-"""From canonical values back to what is stored, for the types whose value says all of it.
-
-DATETIME and TIME are not among TYPES: the one's sign, which is always set, and a spare bit of the other are
-passed over.
-"""
+"""From canonical values back to what is stored, for the types whose value says all of it."""
 
 import calendar
 import re
@@ -14,7 +10,7 @@ from keyshift.binlog.fields import Field, Kind
 from tests.binlog import encode
 from tests.binlog import encode_values as store
 
-TYPES = ("integer", "decimal", "float", "date", "year", "bit", "timestamp", "enum", "set", "bytes")
+TYPES = ("integer", "decimal", "float", "date", "year", "bit", "timestamp", "datetime", "time", "enum", "set", "bytes")
 
 
 def _numbers(text: str) -> list[int]:
@@ -33,6 +29,16 @@ def _timestamp(value: Any, field: Field) -> bytes:
     return store.timestamp2(seconds, microsecond, field.scale)
 
 
+def _datetime(value: Any, field: Field) -> bytes:
+    year, month, day, hour, minute, second, microsecond = _numbers(value)
+    return store.datetime2((year, month, day), (hour, minute, second, microsecond), field.scale)
+
+
+def _time(value: Any, field: Field) -> bytes:
+    hour, minute, second, microsecond = _numbers(value)
+    return store.time2(-1 if value.startswith("-") else 1, (hour, minute, second, microsecond), field.scale)
+
+
 def _set(value: Any, field: Field) -> bytes:
     return store.integer(sum(1 << field.labels.index(label) for label in value), field.size)
 
@@ -47,6 +53,8 @@ _ENCODERS: dict[Kind, Callable[[Any, Field], bytes]] = {
     Kind.YEAR: lambda value, _field: store.year(value),
     Kind.BIT: lambda value, field: store.bits(value, field.size),
     Kind.TIMESTAMP: _timestamp,
+    Kind.DATETIME: _datetime,
+    Kind.TIME: _time,
     Kind.ENUM: lambda value, field: store.integer(field.labels.index(value), field.size),
     Kind.SET: _set,
     Kind.BYTES: lambda value, field: store.prefixed(value, field.size),
