@@ -13,11 +13,12 @@ from cdc.events import Begin, Commit, Event, Idle, NewFile, Passed, Place, Prepa
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keyshift.binlog import compressed, packets, payload
-from keyshift.binlog.errors import Malformed
+from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.offsets import Offsets
 
 _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
+_CORRECT: Final = f"Correct the column's text at the source, {AGAIN}"
 _HEADER: Final = packets.HEADER.unpack_from
 _new_place: Final = tuple.__new__  # past the NamedTuple's own constructor, which costs as much as all else here
 Handler = Callable[[int, bytes, Place], Event | None]
@@ -82,7 +83,8 @@ class Decoder:
     def _unreadable(self, error: Exception) -> KeyshiftError:
         what = str(error) if isinstance(error, Malformed) else type(error).__name__
         where = f"{self._offsets.file}:{self._offsets.end}"
-        return KeyshiftError(f"the event before {where} cannot be read ({what})", REPORT)
+        remedy = _CORRECT if isinstance(error, NoText) else REPORT
+        return KeyshiftError(f"the event before {where} cannot be read ({what})", remedy)
 
     def _body(self, data: bytes) -> bytes:
         if not self._checksums:

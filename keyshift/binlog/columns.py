@@ -12,7 +12,7 @@ from keymap.values import UnsupportedType, fraction_digits, labels
 from keyshift.binlog import special, stored
 from keyshift.binlog import tablemap as types
 from keyshift.binlog.charsets import UnknownCharset, decoder
-from keyshift.binlog.errors import Malformed
+from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.fields import Field, Kind, Read
 from keyshift.binlog.tables import LoggedColumn
 
@@ -108,7 +108,7 @@ def _charset(column: LoggedColumn, known: Column | None, name: str) -> str:
 
 
 def _decode(charset: str, name: str) -> Callable[[bytes], str] | None:
-    """None for UTF-8. Raises Malformed, naming the column: servers store bytes that are no text, and lose them."""
+    """None for UTF-8. Raises NoText, naming the column: servers store bytes that are no text, and lose them."""
     if charset in _UTF8:
         return None
     decode = decoder(charset)
@@ -117,7 +117,7 @@ def _decode(charset: str, name: str) -> Callable[[bytes], str] | None:
         try:
             return decode(data)
         except UnicodeDecodeError:
-            raise Malformed(f"column {name} holds bytes that are no text in its character set {charset}") from None
+            raise NoText(f"column {name} holds bytes that are no text in its character set {charset}") from None
 
     return named
 

@@ -95,3 +95,12 @@ def test_rows_that_do_not_fit_the_schema_stop_with_the_difference(
     execute(database, "INSERT INTO t VALUES (1, '2')", change, schema=schema)
     with pytest.raises(KeyshiftError, match=rf"table {schema}\.t was altered: .*{difference}.*destroy"):
         read_events(database, start, schemas_of(database, f"{schema}.t"))
+
+
+def test_bytes_that_are_no_text_stop_with_the_column_and_what_to_do(database: Database, schema: str) -> None:
+    execute(database, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET cp1251)", schema=schema)
+    _, start = facts_and_end(database)
+    execute(database, "INSERT INTO t VALUES (1, x'98')", schema=schema)  # cp1251 has no character there
+    with pytest.raises(KeyshiftError, match=r"column v holds bytes that are no text.*cp1251") as stopped:
+        read_events(database, start, schemas_of(database, f"{schema}.t"))
+    assert "Correct the column's text at the source" in stopped.value.remedy
