@@ -5,9 +5,7 @@ from tables. Every kind of column is one function here, which says what to unpac
 columns get into the source as repr() only, and everything else that varies as a global of the function.
 """
 
-import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,51 +13,11 @@ from keymap.values import Row
 from keyshift.binlog import jsonb, stored, texts
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
+from keyshift.binlog.source import Source
 from keyshift.binlog.stored import decimal_groups
 
 Shape = Callable[[bytes, int], tuple[Row, int]]
 _DISPLAY_MAX: Final = 15  # pairs that CPython builds a dict of at once; beyond, it merges dicts
-
-
-@dataclass(slots=True)
-class _Source:
-    """A function being written: its lines, the globals that they use, and what is to be unpacked next."""
-
-    lines: list[str] = field(default_factory=list)
-    names: dict[str, Any] = field(default_factory=dict)
-    _form: str = "<"
-    _targets: list[str] = field(default_factory=list)
-    _after: list[str] = field(default_factory=list)
-
-    def skip(self, size: int) -> None:
-        """Pass over bytes."""
-        self._form += f"{size}x"
-
-    def unpack(self, form: str, *targets: str) -> None:
-        """Read variables by the codes of `struct`, the lowest byte first."""
-        self._form += form
-        self._targets += targets
-
-    def then(self, *lines: str) -> None:
-        """Statements to follow the unpacking."""
-        self._after += lines
-
-    def name(self, prefix: str, value: object) -> str:
-        """A global with this value."""
-        name = f"{prefix}{len(self.names)}"
-        self.names[name] = value
-        return name
-
-    def flush(self, behind: str = "at") -> None:
-        """Write what has been gathered. From here on the variable `behind` is where it ends."""
-        reader = struct.Struct(self._form)
-        if self._targets:
-            name = self.name("unpack", reader.unpack_from)
-            self.lines.append(f"{', '.join(self._targets)}, = {name}(data, at)")
-        if reader.size or behind != "at":
-            self.lines.append(f"{behind} = at + {reader.size}")
-        self.lines += self._after
-        self._form, self._targets, self._after = "<", [], []
 
 
 def shape(fields: Sequence[Field], bitmap_bytes: int, nulls: int) -> Shape:
@@ -68,7 +26,7 @@ def shape(fields: Sequence[Field], bitmap_bytes: int, nulls: int) -> Shape:
     Only for rows whose NULLs are `nulls`. It does not look whether the row ends within `data`: the end tells. On bytes
     that are no row it raises what reference.BROKEN lists.
     """
-    source = _Source()
+    source = Source()
     source.skip(bitmap_bytes)
     values = []
     for index, column in enumerate(fields):
@@ -82,7 +40,7 @@ def shape(fields: Sequence[Field], bitmap_bytes: int, nulls: int) -> Shape:
     return _compiled(source)
 
 
-def _write_row(source: _Source, names: Sequence[str], values: Sequence[str]) -> None:
+def _write_row(source: Source, names: Sequence[str], values: Sequence[str]) -> None:
     pairs = list(zip(names, values, strict=True))
     first, rest = pairs[:_DISPLAY_MAX], pairs[_DISPLAY_MAX:]
     source.lines.append(f"row = {{{', '.join(f'{name}: {value}' for name, value in first)}}}")
@@ -90,7 +48,7 @@ def _write_row(source: _Source, names: Sequence[str], values: Sequence[str]) -> 
     source.lines.append("return row, at")
 
 
-def _compiled(source: _Source) -> Shape:
+def _compiled(source: Source) -> Shape:
     text = "def shape(data, at):\n" + "".join(f"    {line}\n" for line in source.lines)
     scope: dict[str, Any] = {**_SHARED, **source.names}
     exec(compile(text, "<a table's rows>", "exec"), scope)  # noqa: S102 - names are in it as repr() only
@@ -98,7 +56,7 @@ def _compiled(source: _Source) -> Shape:
     return found
 
 
-def _other(source: _Source, column: Field, value: str) -> None:
+def _other(source: Source, column: Field, value: str) -> None:
     source.flush()
     read = source.name("read", column.read)
     source.lines += ["begin = at", f"{value}, at = {read}(data, at)", "if at < begin: raise Malformed(BACKWARDS)"]
@@ -108,7 +66,7 @@ _INTEGER_FORMS: Final = {1: "b", 2: "h", 4: "i", 8: "q"}
 _THREE_BYTES: Final = 3
 
 
-def _integer(source: _Source, column: Field, value: str) -> None:
+def _integer(source: Source, column: Field, value: str) -> None:
     if column.size in _INTEGER_FORMS:
         source.unpack(_INTEGER_FORMS[column.size], value)
     else:
@@ -116,11 +74,11 @@ def _integer(source: _Source, column: Field, value: str) -> None:
         source.then(f"{value} |= {value}_high << 16")
 
 
-def _unsigned(source: _Source, column: Field, value: str) -> None:
+def _unsigned(source: Source, column: Field, value: str) -> None:
     _number(source, column.size, value)
 
 
-def _number(source: _Source, size: int, value: str) -> None:
+def _number(source: Source, size: int, value: str) -> None:
     """An unsigned number, lowest byte first."""
     if size in _INTEGER_FORMS:
         source.unpack(_INTEGER_FORMS[size].upper(), value)
@@ -132,24 +90,24 @@ def _number(source: _Source, size: int, value: str) -> None:
         source.then(f"{value} = from_bytes({value}, 'little')")
 
 
-def _big_number(source: _Source, size: int, value: str) -> None:
+def _big_number(source: Source, size: int, value: str) -> None:
     """An unsigned number, highest byte first."""
     source.unpack(f"{size}s" if size > 1 else "B", value)
     if size > 1:
         source.then(f"{value} = from_bytes({value}, 'big')")
 
 
-def _float(source: _Source, _column: Field, value: str) -> None:
+def _float(source: Source, _column: Field, value: str) -> None:
     source.unpack("4s", value)
     source.then(f"{value} = FLOATS[{value}]")
 
 
-def _double(source: _Source, _column: Field, value: str) -> None:
+def _double(source: Source, _column: Field, value: str) -> None:
     source.unpack("d", value)
     source.then(f"if {value} - {value}: raise Malformed(NOT_FINITE)", f"{value} = Decimal(repr({value}))")
 
 
-def _decimal(source: _Source, column: Field, value: str) -> None:
+def _decimal(source: Source, column: Field, value: str) -> None:
     """All groups as one number of units of the last digit, times the unit in a context that never rounds."""
     groups = decimal_groups(column.size, column.scale)
     size = sum(width for _, width in groups)
@@ -169,21 +127,21 @@ def _decimal(source: _Source, column: Field, value: str) -> None:
     source.then(f"{value} = multiply({total} if plus else -({total}), {unit})")
 
 
-def _date(source: _Source, _column: Field, value: str) -> None:
+def _date(source: Source, _column: Field, value: str) -> None:
     source.unpack("3s", value)
     source.then(f"{value} = DATES[{value}]")
 
 
-def _year(source: _Source, _column: Field, value: str) -> None:
+def _year(source: Source, _column: Field, value: str) -> None:
     source.unpack("B", value)
     source.then(f"{value} = YEARS[{value}]")
 
 
-def _bit(source: _Source, column: Field, value: str) -> None:
+def _bit(source: Source, column: Field, value: str) -> None:
     _big_number(source, column.size, value)
 
 
-def _fraction(source: _Source, column: Field, value: str) -> tuple[str, str]:
+def _fraction(source: Source, column: Field, value: str) -> tuple[str, str]:
     """How to get at the whole part of a time, and the fraction's parts of an f-string."""
     bits = (column.scale + 1) // 2 * 8
     if not bits:
@@ -199,7 +157,7 @@ def _times_bytes(whole: int, column: Field) -> int:
     return whole + (column.scale + 1) // 2
 
 
-def _timestamp(source: _Source, column: Field, value: str) -> None:
+def _timestamp(source: Source, column: Field, value: str) -> None:
     _big_number(source, _times_bytes(4, column), value)
     whole, fraction = _fraction(source, column, value)
     source.then(f"second = {whole}")
@@ -208,7 +166,7 @@ def _timestamp(source: _Source, column: Field, value: str) -> None:
     source.then(f"{value} = f'{text}{fraction}Z' if {value} else {zero!r}")
 
 
-def _datetime(source: _Source, column: Field, value: str) -> None:
+def _datetime(source: Source, column: Field, value: str) -> None:
     _big_number(source, _times_bytes(5, column), value)
     whole, fraction = _fraction(source, column, value)
     source.then(f"second = {whole}")
@@ -216,7 +174,7 @@ def _datetime(source: _Source, column: Field, value: str) -> None:
     source.then(f"{value} = f'{text}{fraction}'")
 
 
-def _time(source: _Source, column: Field, value: str) -> None:
+def _time(source: Source, column: Field, value: str) -> None:
     size = _times_bytes(3, column)
     zero = 1 << 8 * size - 1
     _big_number(source, size, value)
@@ -227,42 +185,42 @@ def _time(source: _Source, column: Field, value: str) -> None:
     source.then(f"{value} = f'{text}{fraction}'")
 
 
-def _enum(source: _Source, column: Field, value: str) -> None:
+def _enum(source: Source, column: Field, value: str) -> None:
     _number(source, column.size, value)
     source.then(f"{value} = {source.name('labels', column.labels)}[{value}]")
 
 
-def _set(source: _Source, column: Field, value: str) -> None:
+def _set(source: Source, column: Field, value: str) -> None:
     _number(source, column.size, value)
     made = texts.Remembered(lambda number: column.read(number.to_bytes(column.size, "little"), 0)[0])
     source.then(f"{value} = {source.name('sets', made)}[{value}]")
 
 
-def _content(source: _Source, column: Field, value: str, made: str) -> None:
+def _content(source: Source, column: Field, value: str, made: str) -> None:
     """Something behind its length; `made` is an expression with {} for its bytes."""
     _number(source, column.size, value)
     source.flush(behind="begin")
     source.lines += [f"at = begin + {value}", f"{value} = {made.format('data[begin:at]')}"]
 
 
-def _text(source: _Source, column: Field, value: str) -> None:
+def _text(source: Source, column: Field, value: str) -> None:
     made = "{}.decode()" if column.decode is None else f"{source.name('decode', column.decode)}({{}})"
     _content(source, column, value, made)
 
 
-def _byte_string(source: _Source, column: Field, value: str) -> None:
+def _byte_string(source: Source, column: Field, value: str) -> None:
     _content(source, column, value, "{}")
 
 
-def _binary(source: _Source, column: Field, value: str) -> None:
+def _binary(source: Source, column: Field, value: str) -> None:
     _content(source, column, value, f"{{}}.ljust({column.scale}, ZERO)")
 
 
-def _json(source: _Source, column: Field, value: str) -> None:
+def _json(source: Source, column: Field, value: str) -> None:
     _content(source, column, value, "canonical({})")
 
 
-_READ: Final[dict[Kind, Callable[[_Source, Field, str], None]]] = {
+_READ: Final[dict[Kind, Callable[[Source, Field, str], None]]] = {
     Kind.OTHER: _other,
     Kind.INT: _integer,
     Kind.UINT: _unsigned,
