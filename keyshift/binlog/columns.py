@@ -12,6 +12,7 @@ from keymap.values import UnsupportedType, fraction_digits, labels
 from keyshift.binlog import special, stored
 from keyshift.binlog import tablemap as types
 from keyshift.binlog.charsets import UnknownCharset, decoder
+from keyshift.binlog.decimals import decimal
 from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.fields import Field, Kind, Read
 from keyshift.binlog.tables import LoggedColumn
@@ -70,7 +71,7 @@ def _decimal(column: LoggedColumn, _known: Column | None, name: str) -> Field:
     precision, scale = column.meta & 0xFF, column.meta >> 8
     if not scale <= precision <= _DIGITS_MAX or not precision:
         raise Malformed(f"a DECIMAL of {precision} digits, {scale} of them behind the point")
-    return Field(name, Kind.DECIMAL, stored.decimal(precision, scale), precision, scale)
+    return Field(name, Kind.DECIMAL, decimal(precision, scale), precision, scale)
 
 
 def _bit(column: LoggedColumn, _known: Column | None, name: str) -> Field:

@@ -1,7 +1,7 @@
 """Values of MySQL types within a JSON document, for which JSON has none: as what MySQL prints for them.
 
-Layouts: Json_decimal, Json_datetime and Json_opaque of MySQL's sql-common/json_dom.h; decimal2bin in
-strings/decimal.cc; TIME_to_longlong_packed in sql-common/my_time.cc.
+Layouts: Json_decimal, Json_datetime and Json_opaque of MySQL's sql-common/json_dom.h;
+TIME_to_longlong_packed in sql-common/my_time.cc.
 """
 
 import base64
@@ -9,13 +9,12 @@ import struct
 from decimal import Decimal
 from typing import Final
 
+from keyshift.binlog.decimals import decimal, decimal_groups
 from keyshift.binlog.errors import Malformed
 
 _DECIMALS: Final = frozenset({0, 246})
 _DATE, _TIMES, _DATETIMES = 10, frozenset({11, 19}), frozenset({7, 12, 14, 17, 18})
 _DIGITS_MAX: Final = 81  # nine words of nine: the server logs 72 for some decimals of 65
-_WORD_DIGITS, _WORD_BYTES = 9, 4
-_ODD_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4)  # bytes for so many digits that do not fill a word
 _MICROSECONDS: Final = 1_000_000
 _BASE64_LINE: Final = 76  # the server breaks base64 into lines of this length
 
@@ -62,24 +61,11 @@ def _clock(hours: int, whole: int, fraction: int) -> str:
 
 
 def _decimal(data: bytes) -> Decimal:
-    """Precision, scale, then groups of nine digits, of which the odd ones are outermost on both sides.
-
-    The highest bit is set unless the number is negative, and then all bits are inverted.
-    """
+    """Precision, scale, then the number itself."""
     precision, scale = data[0], data[1]
     if not scale <= precision <= _DIGITS_MAX or not precision:
         raise Malformed(f"a JSON document holds a decimal of {precision} digits, {scale} of them behind the point")
-    (words_before, odd_before), (words_behind, odd_behind) = divmod(precision - scale, 9), divmod(scale, 9)
-    groups = [odd_before, *[_WORD_DIGITS] * (words_before + words_behind), odd_behind]
-    widths = [_WORD_BYTES if digits == _WORD_DIGITS else _ODD_BYTES[digits] for digits in groups]
-    if len(data) != 2 + sum(widths):
+    if len(data) != 2 + sum(width for _, width in decimal_groups(precision, scale)):
         raise Malformed(f"a JSON document holds a decimal of {len(data)} bytes")
-    positive = data[2] & 0x80
-    plain = bytes(byte ^ (0 if positive else 0xFF) for byte in bytes([data[2] ^ 0x80]) + data[3:])
-    text, at = "", 0
-    for digits, width in zip(groups, widths, strict=True):
-        text += f"{int.from_bytes(plain[at : at + width], 'big'):0{digits}d}" if digits else ""
-        at += width
-    if len(text) != precision:
-        raise Malformed("a JSON document holds a decimal with a group of digits that is too large")
-    return Decimal((0 if positive else 1, tuple(map(int, text)), -scale))
+    value, _ = decimal(precision, scale)(data, 2)
+    return value

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from keymap.values import Row
 from keyshift.binlog import jsonb, stored, texts
+from keyshift.binlog.decimals import TOO_LARGE, decimal_groups
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
 from keyshift.binlog.source import Source
-from keyshift.binlog.stored import decimal_groups
 
 Shape = Callable[[bytes, int], tuple[Row, int]]
 _DISPLAY_MAX: Final = 15  # pairs that CPython builds a dict of at once; beyond, it merges dicts
@@ -248,7 +248,7 @@ _SHARED: Final[dict[str, Any]] = {
     "Malformed": Malformed,
     "BACKWARDS": "a column ends before it begins",
     "NOT_FINITE": stored.NOT_FINITE,
-    "TOO_LARGE": stored.TOO_LARGE,
+    "TOO_LARGE": TOO_LARGE,
     "ZERO": b"\0",
     "SIGNS": ("", "-"),
     **{name: table for name, table in vars(texts).items() if name.isupper()},

@@ -1,7 +1,7 @@
 """The common types as they are stored in a row image: one function of (data, begin) -> (value, end) for each.
 
 They are plain on purpose: they say what is right, and the faster decoders are tested against them. Layouts: "pack" of
-the classes in MySQL's sql/field.cc, decimal2bin in strings/decimal.cc, my_*_packed_to_binary in sql-common/my_time.cc.
+the classes in MySQL's sql/field.cc, my_*_packed_to_binary in sql-common/my_time.cc.
 A function that wants more bytes than there are raises Malformed or IndexError, or gives an end beyond them.
 """
 
@@ -19,10 +19,7 @@ from keyshift.binlog.fields import Read
 
 NOT_FINITE: Final = "a floating-point number is infinite or none"
 NO_TIME: Final = "a time is none that a server writes"
-TOO_LARGE: Final = "a decimal has a group of digits that is too large"
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP is UTC, and travels naive
-_DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # bytes for so many decimal digits
-_DIGITS_PER_WORD: Final = 9
 _YEAR_ZERO: Final = 1900
 _TIMES_WHOLE_BYTES: Final = 3
 _DATETIME_SIGN: Final = 39  # the bit that is always set
@@ -55,42 +52,6 @@ def _real(form: str, convert: Callable[[float], Decimal]) -> Read:
 
 float32: Final = _real("<f", lambda value: Decimal(shortest_float32(value)))
 double: Final = _real("<d", lambda value: Decimal(repr(value)))
-
-
-def decimal_groups(precision: int, scale: int) -> list[tuple[int, int]]:
-    """The digits and the bytes of each group: nine digits in four bytes; odd ones are outermost on both sides."""
-    whole, odd_whole = divmod(precision - scale, _DIGITS_PER_WORD)
-    fraction, odd_fraction = divmod(scale, _DIGITS_PER_WORD)
-    digits = [odd_whole, *[_DIGITS_PER_WORD] * (whole + fraction), odd_fraction]
-    return [(count, _DIGIT_BYTES[count]) for count in digits if count]
-
-
-def decimal(precision: int, scale: int) -> Read:
-    """MySQL's binary decimal: the highest bit is set unless negative, and then all bits are inverted."""
-    groups = decimal_groups(precision, scale)
-    size = sum(width for _, width in groups)
-    sign = 1 << 8 * size - 1
-
-    def read(data: bytes, at: int) -> tuple[Decimal, int]:
-        stored = _number(data, at, size, "big") ^ sign
-        negative = bool(stored & sign)
-        plain = stored ^ (2 * sign - 1) if negative else stored
-        number = _digits(plain.to_bytes(size, "big"), groups)
-        text = f"{number:0{scale + 1}d}"
-        point = len(text) - scale
-        return Decimal(f"{'-' if negative and number else ''}{text[:point]}.{text[point:]}"), at + size
-
-    return read
-
-
-def _digits(plain: bytes, groups: Sequence[tuple[int, int]]) -> int:
-    number = at = 0
-    for digits, width in groups:
-        group = int.from_bytes(plain[at : at + width], "big")
-        if group >= 10**digits:
-            raise Malformed(TOO_LARGE)
-        number, at = number * 10**digits + group, at + width
-    return number
 
 
 def date(data: bytes, at: int) -> tuple[str, int]:

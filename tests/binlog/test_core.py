@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from keymap.values import Row
 from keyshift.binlog import stored
+from keyshift.binlog.decimals import decimal, decimal_groups
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind, Read
 from keyshift.binlog.reference import RowCodec, reference_rows
@@ -51,7 +52,7 @@ def next_byte(data: bytes, at: int) -> tuple[int, int]:
 
 def decimal_values(precision: int, scale: int) -> Values:
     """Groups that are digits; `exactly` makes some that are not."""
-    groups = stored.decimal_groups(precision, scale)
+    groups = decimal_groups(precision, scale)
     numbers = st.tuples(*(st.integers(0, 10**digits - 1) for digits, _ in groups))
 
     def encoded(drawn: tuple[tuple[int, ...], bool]) -> bytes:
@@ -80,7 +81,7 @@ def integers() -> list[Column]:
 
 def decimals() -> list[Column]:
     measures = [(1, 0), (1, 1), (9, 0), (9, 9), (10, 2), (18, 9), (20, 10), (5, 5), (64, 0), (65, 0), (65, 30), (30, 1)]
-    return [column(Kind.DECIMAL, stored.decimal(p, s), decimal_values(p, s), size=p, scale=s) for p, s in measures]
+    return [column(Kind.DECIMAL, decimal(p, s), decimal_values(p, s), size=p, scale=s) for p, s in measures]
 
 
 def moments() -> list[Column]:
@@ -325,7 +326,7 @@ def test_json_that_is_nested_up_to_the_servers_limit_is_read_in_c_and_no_deeper(
 
 
 def test_a_decimal_has_its_columns_scale_and_never_a_negative_zero() -> None:
-    field = Field("a", Kind.DECIMAL, stored.decimal(4, 2), 4, 2)
+    field = Field("a", Kind.DECIMAL, decimal(4, 2), 4, 2)
     rows = core.CompiledRows((field,)).rows(b"\0\x80\0\0\x7f\xff\0\x7f\xfe", 0, 9)
     assert [str(row["a"]) for row in rows] == ["0.00", "0.00", "-0.01"]
     assert type(rows[0]["a"]) is Decimal
