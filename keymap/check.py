@@ -4,9 +4,10 @@ The proofs matter most: that every slot's identity contains its row's whole prim
 one item. With both, no two rows ever share a slot, at rest or in passing, and one register per slot is enough.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
 from keymap.rules import Keymap, Rule
 from keymap.schema import Column, TableSchema
@@ -16,10 +17,6 @@ from keymap.values import UnsupportedType, converter
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
 _NUMBERS = _INTEGERS | {"decimal", "float", "double"}
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_NO_TEXT = _BINARY | frozenset(
-    "json set vector geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection "
-    "geomcollection".split()
-)
 # Types whose order and equality in MySQL are those of the canonical value: no collation makes two of them equal.
 _PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
 
@@ -97,27 +94,12 @@ def _key_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
                     f"key {part.name} is binary, and column {column.name} is {column.column_type}",
                     "Make the key type S",
                 )
-            if part.type == "S" and column.data_type in _NO_TEXT:
-                yield (
-                    f"column {column.name} ({column.column_type}) has no text for a template",
-                    "Use it alone, as a key of type B",
-                )
+        if part.type == "S":
+            yield from text_problems(template, schema)
+    if rule.slot is not None:
+        yield from text_problems(rule.slot, schema)
     for template in _templates(rule):
-        yield from _null_problems(rule, template, schema)
-        for piece in template.parts:
-            if piece.spec and schema.column(piece.column).data_type not in _INTEGERS:
-                yield f"{{{piece.column}:{piece.spec}}} pads an integer, and the column is none", "Remove the format"
-
-
-def _null_problems(rule: Rule, template: Template, schema: TableSchema) -> Iterator[tuple[str, str]]:
-    for name in template.columns:
-        condition = rule.document.where.get(name)
-        covered = name in rule.document.defaults or (condition is not None and not condition.is_null)
-        if schema.column(name).nullable and not covered:
-            yield (
-                f"column {name} can be NULL, and {template.text!r} needs it",
-                f"Add a default (defaults: {{{name}: …}}) or a filter (where: {{{name}: {{is_null: false}}}})",
-            )
+        yield from null_problems(rule, template, schema)
 
 
 def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
@@ -141,7 +123,8 @@ def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iter
 
 def _identity_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
     """A slot that does not contain the whole primary key can be passed from row to row (design, "Owners")."""
-    missing = [name for name in schema.primary_key if name not in _recovered(rule, schema)]
+    told = _recovered(rule, schema, _templates(rule))
+    missing = [name for name in schema.primary_key if name not in told]
     if missing:
         lost = ", ".join(missing)
         what = f"two rows of {schema.full_name} may fall on one slot: the key does not tell primary key column {lost}"
@@ -154,13 +137,13 @@ _IDENTITY_REMEDY = (
 )
 
 
-def _recovered(rule: Rule, schema: TableSchema) -> set[str]:
+def _recovered(rule: Rule, schema: TableSchema, templates: Iterable[Template]) -> set[str]:
     integers = frozenset(
         column.name for column in schema.columns if column.data_type in _INTEGERS and not column.nullable
     )
     found: set[str] = set()
-    for template in _templates(rule):
-        found |= recovers(template, integers)
+    for template in templates:
+        found |= recovers(template, integers, frozenset(rule.document.defaults))
     return found
 
 
@@ -201,7 +184,8 @@ def _group_prefix(rule: Rule, schema: TableSchema) -> int:
     used = {name for template in rule.templates for name in template.columns}
     leading = schema.primary_key[: len(used)]
     plain = all(_plain_order(schema.column(name)) for name in leading)
-    return len(used) if used == set(leading) and plain else 0
+    exact = used == set(leading) == _recovered(rule, schema, rule.templates)  # a shard alone gathers many groups
+    return len(used) if exact and plain else 0
 
 
 def _plain_order(column: Column) -> bool:

@@ -1,19 +1,19 @@
-"""Key templates, as in ``"ORDER#{order_id:010d}"``: parsed once, rendered per row, and understood well enough to prove
-things about them.
+"""Templates, as in ``"ORDER#{order_id:010d}"`` or ``"{created|date('%Y-%m')}"``: parsed once, rendered per row, and
+understood well enough to prove things about them.
 
 Three proofs are needed before anything is written: that two rows never render the same key (`recovers`), that two
-rules never write the same item (`disjoint`), and that no part can be NULL (`columns`).
+rules never write the same item (`disjoint`), and that no part can be NULL (`keymap.check_templates`).
 """
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from string import Formatter
 
 from keymap.errors import KeyshiftError
-from keymap.values import Canonical, Row
-
-_SPEC = re.compile(r"0?\d{1,3}d")
+from keymap.fields import Part as Part  # noqa: PLC0414 - what a template is made of
+from keymap.fields import parse_parts
+from keymap.kinds import Unfit
+from keymap.values import Canonical, Json, Row
 
 
 class PatchError(KeyshiftError):
@@ -21,32 +21,22 @@ class PatchError(KeyshiftError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A run of literal text and the field after it (`column` is "" at the end of the template)."""
-
-    literal: str
-    column: str = ""
-    spec: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template. `bare` is the column's name where the template is just ``{column}``, else ""."""
+    """A parsed template."""
 
     text: str
     parts: tuple[Part, ...]
 
     @property
     def bare(self) -> str:
-        """The one column that the template is, without text or format; "" when it is more."""
-        first = self.parts[0] if self.parts else Part("")
-        alone = len(self.parts) == 1 and not first.literal and not first.spec
-        return first.column if alone else ""
+        """The one column that the template is, without text, format or functions; "" when it is more."""
+        alone = self.alone
+        return alone.column if alone and not alone.functions else ""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the template uses, in its order."""
-        return tuple(part.column for part in self.parts if part.column)
+        """The columns that the template uses, in its order; also those that `coalesce` names."""
+        return tuple(column for part in self.parts for column in part.columns)
 
     @property
     def prefix(self) -> str:
@@ -58,30 +48,83 @@ class Template:
         """The literal text after the last field."""
         return self.parts[-1].literal if self.parts and not self.parts[-1].column else ""
 
+    @property
+    def alone(self) -> Part | None:
+        """The one field that is the whole template, so that its value keeps its type."""
+        first = self.parts[0] if len(self.parts) == 1 else Part("")
+        return first if first.column and not first.literal and not first.spec else None
+
     def render(self, row: Row, defaults: dict[str, str]) -> str:
         """The template's text for a row. Raises PatchError on NULL without a default, and on values with no text."""
         pieces = []
         for part in self.parts:
             pieces.append(part.literal)
             if part.column:
-                pieces.append(_text(part, row, defaults))
+                # What nearly all fields of keys are is done here, because a call for each would double the time.
+                value = None if part.functions else row.get(part.column)
+                if type(value) is int:
+                    pieces.append(format(value, part.spec))
+                elif type(value) is str and not part.spec:
+                    pieces.append(value)
+                else:
+                    pieces.append(_key_text(part, row, defaults))
+        return "".join(pieces)
+
+    def value(self, row: Row, defaults: dict[str, str]) -> Canonical:
+        """The template's value for a row: of one field alone the field's own, else text; None where a field is NULL.
+
+        Raises PatchError on values that a function does not take, and on those without a text that are put into one.
+        """
+        alone = self.alone
+        if alone:
+            value = _value(alone, row)
+            return _default(alone, defaults) if value is None else value
+        pieces = []
+        for part in self.parts:
+            pieces.append(part.literal)
+            if part.column:
+                text = _text(part, row, defaults)
+                if text is None:
+                    return None
+                pieces.append(text)
         return "".join(pieces)
 
 
-def _text(part: Part, row: Row, defaults: dict[str, str]) -> str:
+def _value(part: Part, row: Row) -> Canonical:
+    """A field's value, through its functions."""
     try:
         value = row[part.column]
+        for function in part.functions:
+            if value is not None:
+                value = function.call(value)
+            else:
+                value = row[function.other] if function.other else function.null_value
     except KeyError:
-        raise PatchError(
-            f"the row has no column {part.column}", "Compare the keymap with the table's columns"
-        ) from None
-    if value is None:
-        if part.column in defaults:
-            return defaults[part.column]
-        raise PatchError(
-            f"column {part.column} is NULL in a key", "Give it a default, or filter such rows out"
-        ) from None
-    return text_of(value, part.spec, part.column)
+        missing = ", ".join(column for column in part.columns if column not in row)
+        raise PatchError(f"the row has no column {missing}", "Compare the keymap with the table's columns") from None
+    except Unfit as unfit:
+        raise PatchError(f"column {part.column}: {function.name} {unfit.message}", unfit.remedy) from None
+    return value
+
+
+def _default(part: Part, defaults: dict[str, str]) -> str | None:
+    """What stands for a field that is NULL: the text for its column, or for the first of those that stand in for it."""
+    return next((defaults[column] for column in part.columns if column in defaults), None) if defaults else None
+
+
+def _text(part: Part, row: Row, defaults: dict[str, str]) -> str | None:
+    value = _value(part, row)
+    return _default(part, defaults) if value is None else text_of(value, part.spec, part.column)
+
+
+def _key_text(part: Part, row: Row, defaults: dict[str, str]) -> str:
+    text = _text(part, row, defaults)
+    if text is not None:
+        return text
+    if part.functions:
+        what = f"column {part.column} becomes NULL in a key"
+        raise PatchError(what, "Give it a default, as its last function or under defaults, or filter such rows out")
+    raise PatchError(f"column {part.column} is NULL in a key", "Give it a default, or filter such rows out")
 
 
 def text_of(value: Canonical, spec: str, column: str) -> str:
@@ -94,66 +137,67 @@ def text_of(value: Canonical, spec: str, column: str) -> str:
         return value
     if isinstance(value, Decimal):
         return f"{value:f}"
-    raise PatchError(f"column {column} holds no text to put into a template", "Use the column alone as a key of type B")
+    if isinstance(value, Json) and value.text in {"true", "false"}:
+        return value.text
+    raise PatchError(
+        f"column {column} holds no text to put into a template",
+        "Make text of it with hex or base64 (a document: text), or use the column alone as a key of type B",
+    )
 
 
 def parse_template(text: str) -> Template:
-    """Parse a template. Raises ValueError saying what is wrong with it."""
-    parts = []
-    for literal, column, spec, conversion in Formatter().parse(text):
-        if column is None:
-            parts.append(Part(literal))
-            continue
-        if not column or not re.fullmatch(r"[^{}.\[\]!:]+", column) or conversion:
-            raise ValueError(f"{{{column}}} is not a column: a field is {{column}} or {{column:010d}}")
-        if spec and not _SPEC.fullmatch(spec):
-            raise ValueError(f"the format :{spec} is not known: an integer can be padded, as in {{{column}:010d}}")
-        parts.append(Part(literal, column, spec or ""))
-    return Template(text, tuple(parts))
+    """Parse a template. Raises ValueError saying what is wrong with it, and where."""
+    return Template(text, parse_parts(text))
 
 
-def recovers(template: Template, integers: frozenset[str]) -> frozenset[str]:
+def recovers(template: Template, integers: frozenset[str], defaulted: frozenset[str] = frozenset()) -> frozenset[str]:
     """The columns whose values can be read back from the rendered text, whatever they are.
 
-    `integers` are the NOT NULL columns that render as digits. Such a field ends where a digit cannot follow; a field
-    of any other kind may hold any text, so one of those at most can be told apart: what lies between what is read from
-    the left and what is read from the right. Literal text has a fixed length and is always skipped.
+    `integers` are the NOT NULL columns that render as digits, `defaulted` those for whose NULL some text stands. A
+    field of an integer ends where a digit cannot follow; a function's result of fixed width is skipped, as literal text
+    is; any other field may hold any text, so one of those at most can be told apart: what lies between what is read
+    from the left and what is read from the right. A function that is not one-to-one hides its column.
     """
-    forward = _readable(template.parts, integers)
-    if forward == len(template.parts):
-        return frozenset(template.columns)
-    return (
-        frozenset(template.columns)
-        if _free_fields(template, integers) == 1 and _framed(template, integers)
-        else frozenset()
-    )
+    parts = template.parts
+    from_left = _read(_ended_on_the_right(parts), integers, defaulted)
+    from_right = _read(reversed(list(_ended_on_the_left(parts))), integers, defaulted)
+    read = [*parts[:from_left], *parts[len(parts) - from_right :]]
+    if from_left + from_right == len(parts) - 1:
+        read.append(parts[from_left])  # the one that lies between
+    return frozenset(part.column for part in read if part.column and _is_one_to_one(part))
 
 
-def _readable(parts: tuple[Part, ...], integers: frozenset[str]) -> int:
-    """How many parts can be read from the left: each field an integer that the next literal ends."""
+def _ended_on_the_right(parts: tuple[Part, ...]) -> Iterable[tuple[Part, bool]]:
+    """Each part, with whether digits in it end where its successor's literal text begins."""
     for index, part in enumerate(parts):
         following = parts[index + 1].literal if index + 1 < len(parts) else None
-        ended = following is None or (following != "" and not following[0].isdecimal())
-        if part.column and not (part.column in integers and ended):
-            return index
-    return len(parts)
+        yield part, following is None or (following != "" and not following[0].isdecimal())
 
 
-def _free_fields(template: Template, integers: frozenset[str]) -> int:
-    return sum(1 for column in template.columns if column not in integers)
+def _ended_on_the_left(parts: tuple[Part, ...]) -> Iterable[tuple[Part, bool]]:
+    """Each part, with whether digits in it end, leftwards, at its literal: neither digit nor sign."""
+    for part in parts:
+        yield part, part.literal != "" and part.literal[-1] not in "-0123456789"
 
 
-def _framed(template: Template, integers: frozenset[str]) -> bool:
-    """Whether the one free field is framed: integers before it end at text, those after it begin after a non-digit."""
-    fields = [part for part in template.parts if part.column]
-    literals = [part.literal for part in template.parts] + [""]
-    free = next(index for index, part in enumerate(fields) if part.column not in integers)
-    before = all(literals[index + 1] != "" and not literals[index + 1][0].isdecimal() for index in range(free))
-    # From the right: an integer's digits end (leftwards) at a literal whose last character is neither digit nor sign.
-    after = all(
-        literals[index] != "" and literals[index][-1] not in "-0123456789" for index in range(free + 1, len(fields))
-    )
-    return before and after
+def _read(parts: Iterable[tuple[Part, bool]], integers: frozenset[str], defaulted: frozenset[str]) -> int:
+    """How many parts can be read, one after the other, before one whose end is not known."""
+    count = 0
+    for part, ended in parts:
+        is_integer = part.column in integers and all(function.name == "text" for function in part.functions)
+        if part.column and not (is_integer and ended) and not _is_fixed(part, defaulted):
+            return count
+        count += 1
+    return count
+
+
+def _is_fixed(part: Part, defaulted: frozenset[str]) -> bool:
+    """Whether the field always has the width that its last function gives it, and no default's text takes its place."""
+    return bool(part.functions) and part.functions[-1].width is not None and defaulted.isdisjoint(part.columns)
+
+
+def _is_one_to_one(part: Part) -> bool:
+    return all(function.one_to_one for function in part.functions)
 
 
 def disjoint(one: Template, other: Template) -> bool:
