@@ -13,6 +13,7 @@ from zlib import crc32
 
 from cdc.outbox import Progress
 from keymap.check import check
+from keymap.check_indexes import index_risks
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
@@ -66,7 +67,7 @@ def source_problems(connection: Connection, settings: Settings, keymap: Keymap) 
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
     errors += [problem for problem in check(keymap, schemas) if not problem.where.startswith("table ")]
-    return errors, list(findings.warnings)
+    return errors, [*findings.warnings, *index_risks(keymap, schemas)]
 
 
 def begin(  # noqa: PLR0913 - collaborators, handed in once

@@ -7,6 +7,7 @@ one item. With both, no two rows ever share a slot, at rest or in passing, and o
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from keymap.check_attributes import attribute_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
 from keymap.rules import Keymap, Rule
@@ -36,7 +37,7 @@ def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
         for index, rule in enumerate(rules):
             where = keymap.lines.where("tables", table, index)
             problems.extend(Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, schema))
-    return problems + _overlaps(keymap)
+    return problems + attribute_problems(keymap, schemas) + _overlaps(keymap)
 
 
 def _table_problems(schema: TableSchema) -> Iterator[Problem]:

@@ -1,11 +1,20 @@
-"""What `types:` of a rule asks for: another DynamoDB type than the column's own."""
+"""Which DynamoDB type a value becomes: its own, or the one that `types:` and `attributes:` of a rule ask for."""
 
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+import re
+import struct
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Final
 
 from keymap.attributes import Attribute, attribute, document, number
+from keymap.kinds import Kind, kind_of
+from keymap.schema import Column
 from keymap.template import PatchError, text_of
-from keymap.values import Canonical, Json, json_text
+from keymap.values import Canonical, Json, json_text, shortest_float32
+
+_NUMBER_TEXT: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII).fullmatch
 
 
 def converted(value: Canonical, wanted: str | None, column: str) -> Attribute | None:
@@ -13,12 +22,23 @@ def converted(value: Canonical, wanted: str | None, column: str) -> Attribute | 
 
     Raises PatchError, naming the column, for a value that the type cannot hold.
     """
+    try:
+        return as_type(value, wanted)
+    except ValueError:
+        raise PatchError(f"column {column} holds a value that is no {wanted}", "Change its entry in types") from None
+
+
+def as_type(value: Canonical, wanted: str | None) -> Attribute | None:
+    """The attribute of a value as type `wanted` (None: its own type); None for NULL and for an empty set.
+
+    Raises ValueError for a value that the type cannot hold.
+    """
     if wanted is None or value is None:
         return attribute(value)
     try:
         return _CONVERSIONS[wanted](value)
-    except (ValueError, TypeError, InvalidOperation, PatchError):
-        raise PatchError(f"column {column} holds a value that is no {wanted}", "Change its entry in types") from None
+    except (TypeError, KeyError, ArithmeticError, RecursionError, PatchError):
+        raise ValueError(f"the value is no {wanted}") from None
 
 
 def _text(value: Canonical) -> Attribute:
@@ -26,34 +46,124 @@ def _text(value: Canonical) -> Attribute:
 
 
 def _number(value: Canonical) -> Attribute:
-    if not isinstance(value, str | int | Decimal):
+    if isinstance(value, str):
+        if not _NUMBER_TEXT(value.strip()):
+            raise ValueError("a text that is no number")
+        value = Decimal(value.strip())
+    if not isinstance(value, int | Decimal):
         raise TypeError
-    return number(Decimal(value))
+    return number(value)
 
 
 def _boolean(value: Canonical) -> Attribute:
+    if isinstance(value, Json) and value.text in {"true", "false"}:
+        return {"BOOL": value.text == "true"}
     if value not in (0, 1):
-        raise ValueError
+        raise ValueError("neither 0 nor 1")
     return {"BOOL": value == 1}
 
 
-def _json(value: Canonical) -> Attribute:
+def _parsed(value: Canonical) -> Any:  # noqa: ANN401 - a JSON document is any of its types
     if not isinstance(value, str | bytes | Json):
         raise TypeError
-    parsed = value if isinstance(value, Json) else json_text(value)
-    return document(parsed.document())
+    return (value if isinstance(value, Json) else json_text(value)).document()
+
+
+def _json(value: Canonical) -> Attribute:
+    return document(_parsed(value))
+
+
+def _array(value: Canonical) -> list[Any]:
+    """The members of a JSON array, from a document or from text."""
+    found = None if isinstance(value, bytes) else _parsed(value)
+    if not isinstance(found, list):
+        raise TypeError
+    return found
 
 
 def _list(value: Canonical) -> Attribute:
-    if not isinstance(value, tuple):
+    if isinstance(value, tuple):
+        return {"L": [{"S": member} for member in value]}
+    return {"L": _vector(value) if isinstance(value, bytes) else [document(member) for member in _array(value)]}
+
+
+def _vector(value: bytes) -> list[Attribute]:
+    """The numbers of a VECTOR: float32, lowest byte first; each as the shortest digits that are the same float32."""
+    try:
+        numbers = [one for (one,) in struct.iter_unpack("<f", value)]
+    except struct.error:
+        raise ValueError("bytes that are no VECTOR") from None
+    if not all(map(isfinite, numbers)):
+        raise ValueError("a VECTOR holds a number that is not finite")
+    return [number(Decimal(shortest_float32(one))) for one in numbers]
+
+
+def _bytes(value: Canonical) -> Attribute:
+    if not isinstance(value, bytes):
         raise TypeError
-    return {"L": [{"S": member} for member in value]}
+    return {"B": value}
 
 
-_CONVERSIONS: dict[str, Callable[[Canonical], Attribute]] = {
-    "S": _text,
-    "N": _number,
-    "BOOL": _boolean,
-    "JSON": _json,
-    "L": _list,
-}
+def _text_set(value: Canonical) -> Attribute | None:
+    members = list(value) if isinstance(value, tuple) else _array(value)
+    if not all(isinstance(member, str) for member in members):
+        raise TypeError
+    return {"SS": list(dict.fromkeys(members))} if members else None  # DynamoDB refuses a member given twice
+
+
+def _number_set(value: Canonical) -> Attribute | None:
+    """Of a SET of numbers' texts, or of a JSON array of numbers."""
+    members = [_number(member) for member in value] if isinstance(value, tuple) else map(document, _array(value))
+    found = [member["N"] for member in members]  # a KeyError: no number, or one that DynamoDB cannot hold
+    texts = {Decimal(text): text for text in found}  # 1 and 1.0 are one member to DynamoDB
+    return {"NS": list(texts.values())} if texts else None
+
+
+_CONVERSIONS: Mapping[str, Callable[[Canonical], Attribute | None]] = MappingProxyType(
+    {
+        "S": _text,
+        "N": _number,
+        "BOOL": _boolean,
+        "JSON": _json,
+        "L": _list,
+        "B": _bytes,
+        "SS": _text_set,
+        "NS": _number_set,
+    }
+)
+
+# What the values of a kind can ever be; a single value may be no such thing all the same.
+_OF_KIND: Mapping[Kind, frozenset[str]] = MappingProxyType(
+    {
+        "integer": frozenset({"S", "N", "BOOL"}),
+        "number": frozenset({"S", "N", "BOOL"}),
+        "text": frozenset({"S", "N", "JSON", "L", "SS", "NS"}),
+        "date": frozenset({"S"}),
+        "datetime": frozenset({"S"}),
+        "timestamp": frozenset({"S"}),
+        "bytes": frozenset({"B", "JSON"}),
+        "json": frozenset({"S", "BOOL", "JSON", "L", "SS", "NS"}),
+        "set": frozenset({"L", "SS", "NS"}),
+        "any": frozenset(_CONVERSIONS),
+    }
+)
+
+
+_OWN: Mapping[Kind, str] = MappingProxyType(
+    {"integer": "N", "number": "N", "bytes": "B", "set": "SS", "json": "", "any": ""}  # all else is text
+)
+
+
+def own_type(kind: Kind) -> str:
+    """The type that values of a kind become unless another is asked for; "" where it depends on the value."""
+    return _OWN.get(kind, "S")
+
+
+def types_of_kind(kind: Kind) -> frozenset[str]:
+    """The types that values of a kind can be asked to become."""
+    return _OF_KIND[kind]
+
+
+def types_of_column(column: Column) -> frozenset[str]:
+    """The types that a column's values can be asked to become. Of binary columns only a VECTOR is a list."""
+    return frozenset({"B", "L"}) if column.data_type == "vector" else _OF_KIND[kind_of(column)]

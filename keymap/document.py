@@ -4,7 +4,16 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from keymap.errors import Problem, Problems
 from keymap.template import Template, parse_template
@@ -13,21 +22,56 @@ Path = tuple[str | int, ...]
 Scalar = str | int | float | bool
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
 SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
-Conversion = Literal["S", "N", "BOOL", "JSON", "L"]
+IndexName = TargetName  # the same rule
+Conversion = Literal["S", "N", "BOOL", "JSON", "L", "B", "SS", "NS"]
+KeyType = Literal["S", "N", "B"]
+OneAttribute = Annotated[dict[str, KeyType], Field(min_length=1, max_length=1)]  # {name: type}
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class TargetDocument(_Model):
-    """A DynamoDB table: the names and types of its keys, and how it is billed when `keyshift init` creates it."""
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
-    partition_key: dict[str, Literal["S", "N", "B"]] = Field(min_length=1, max_length=1)
-    sort_key: dict[str, Literal["S", "N", "B"]] | None = Field(default=None, min_length=1, max_length=1)
+
+def _projection(value: object) -> object:
+    if value not in ("all", "keys") and not (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        raise ValueError("a projection is all, keys, or a list of attribute names")
+    return _list_to_tuple(value)
+
+
+Projection = Annotated[Literal["all", "keys"] | tuple[str, ...], BeforeValidator(_projection)]
+
+
+class LocalIndexDocument(_Model):
+    """A local secondary index: the table's partition key with another sort key."""
+
+    sort_key: OneAttribute
+    projection: Projection = "all"
+
+
+class IndexDocument(_Model):
+    """A global secondary index. Capacities go with a provisioned table."""
+
+    partition_key: OneAttribute
+    sort_key: OneAttribute | None = None
+    projection: Projection = "all"
+    read_capacity: int | None = Field(default=None, ge=1)
+    write_capacity: int | None = Field(default=None, ge=1)
+
+
+class TargetDocument(_Model):
+    """A DynamoDB table: its keys and indexes, and how it is billed when `keyshift init` creates it."""
+
+    partition_key: OneAttribute
+    sort_key: OneAttribute | None = None
     billing: Literal["on_demand", "provisioned"] = "on_demand"
     read_capacity: int | None = Field(default=None, ge=1)
     write_capacity: int | None = Field(default=None, ge=1)
+    indexes: dict[IndexName, IndexDocument] = Field(default_factory=dict)
+    local_indexes: dict[IndexName, LocalIndexDocument] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _capacity_goes_with_billing(self) -> "TargetDocument":
@@ -46,16 +90,32 @@ class ConditionDocument(_Model):
     one_of: tuple[Scalar, ...] | None = Field(default=None, alias="in", min_length=1)
     none_of: tuple[Scalar, ...] | None = Field(default=None, alias="not_in", min_length=1)
 
-    @field_validator("one_of", "none_of", mode="before")
-    @classmethod
-    def _list_to_tuple(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _lists = field_validator("one_of", "none_of", mode="before")(_list_to_tuple)
 
     @model_validator(mode="after")
     def _says_something(self) -> "ConditionDocument":
         if not self.model_fields_set:
             raise ValueError("a condition needs is_null, equals, not_equals, in or not_in")
         return self
+
+
+class AttributeDocument(_Model):
+    """A computed attribute: what the template `from` gives, as `type` where one is named, for rows that meet `when`."""
+
+    source: str = Field(alias="from")
+    type: Conversion | None = None
+    when: dict[str, ConditionDocument] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: object) -> object:
+        return {"from": given} if isinstance(given, str) else given
+
+    @field_validator("source")
+    @classmethod
+    def _template_parses(cls, text: str) -> str:
+        parse_template(text)
+        return text
 
 
 class GroupDocument(_Model):
@@ -83,14 +143,12 @@ class RuleDocument(_Model):
     exclude: tuple[str, ...] = ()
     rename: dict[str, str] = Field(default_factory=dict)
     constants: dict[str, Scalar] = Field(default_factory=dict)
+    attributes: dict[str, AttributeDocument] = Field(default_factory=dict)
     types: dict[str, Conversion] = Field(default_factory=dict)
     nulls: Literal["omit", "keep"] = "omit"
     group: GroupDocument | None = None
 
-    @field_validator("include", "exclude", mode="before")
-    @classmethod
-    def _list_to_tuple(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _lists = field_validator("include", "exclude", mode="before")(_list_to_tuple)
 
     @field_validator("key")
     @classmethod
@@ -106,9 +164,11 @@ class RuleDocument(_Model):
         names = list(self.rename.values()) + list(self.constants)
         if len(set(names)) != len(names):
             raise ValueError("two of rename and constants give the same attribute")
-        if self.group and (self.include or self.exclude or self.rename or self.constants or self.nulls == "keep"):
+        whole = (self.include, self.exclude, self.rename, self.constants, self.attributes, self.nulls == "keep")
+        if self.group and any(whole):
             raise ValueError(
-                "a grouped rule holds one value per row: include, exclude, rename, constants, nulls do not apply"
+                "a grouped rule holds one value per row: include, exclude, rename, constants, attributes, nulls do not "
+                "apply"
             )
         return self
 

@@ -5,7 +5,7 @@ leaves or enters a filter are one rule: what only `before` has is removed, what 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,51 +15,64 @@ import orjson
 from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, Attribute, attribute, key_number
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
-from keymap.conditions import condition_of, constant
+from keymap.computed import Computed, Conditions, computed_of, conditions_of, meets
+from keymap.conditions import constant
 from keymap.conversions import converted
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
-from keymap.errors import KeyshiftError, Problem, Problems
+from keymap.errors import KeyshiftError, Problems
+from keymap.form import form_problems
+from keymap.index_keys import IndexKey, index_keys, require_index_keys
 from keymap.patch import WHOLE, Item, KeyValue, Patch
 from keymap.targets import Target, target_of
 from keymap.template import PatchError, Template, parse_template
-from keymap.values import Canonical, Row
+from keymap.values import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule of a source table: how a row becomes one patch, or none where the filter keeps it out."""
+    """One compiled rule of a source table: how a row becomes one patch, or none where the filter keeps it out.
+
+    `limits` are the most bytes that each key may have; `index_keys` the attributes that indexes have as keys.
+    """
 
     document: RuleDocument
     target: Target
     templates: tuple[Template, ...]
     slot: Template | None
-    conditions: tuple[tuple[str, Callable[[Canonical], bool]], ...]
+    conditions: Conditions
     constants: Item
+    computed: tuple[Computed, ...]
+    limits: tuple[int, ...]
+    index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
 
     def patch(self, row: Row, version: str) -> Patch | None:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
-        if not all(holds(row.get(column)) for column, holds in self.conditions):
+        if not meets(row, self.conditions):
             return None
         key = tuple(self._key_value(index, row) for index in range(len(self.templates)))
         if self.slot is None:
-            return Patch(self.target.name, key, WHOLE, self._attributes(row), version)
-        slot = self._slot_name(self.slot, row)
-        assert self.document.group is not None
-        value = self._value(self.document.group.value, row)
-        return Patch(self.target.name, key, slot, {} if value is None else {slot: value}, version)
+            slot, attributes = WHOLE, self._attributes(row)
+        else:
+            slot = self._slot_name(self.slot, row)
+            assert self.document.group is not None
+            value = self._value(self.document.group.value, row)
+            attributes = {} if value is None else {slot: value}
+        if self.index_keys:
+            require_index_keys(self.index_keys, attributes)
+        return Patch(self.target.name, key, slot, attributes, version)
 
     def _key_value(self, index: int, row: Row) -> KeyValue:
         template, part = self.templates[index], self.target.keys[index]
         if part.type == "S":
             text = template.render(row, self.document.defaults)
-            _require_length(part.name, len(text.encode()), index)
+            _require_length(part.name, len(text.encode()), self.limits[index])
             return text
         value = row.get(template.bare)
         if part.type == "N" and isinstance(value, int | Decimal) and "N" in (attribute(value) or {}):
             return key_number(value)
         if part.type == "B" and isinstance(value, bytes):
-            _require_length(part.name, len(value), index)
+            _require_length(part.name, len(value), self.limits[index])
             return value
         raise PatchError(f"key {part.name} is of type {part.type}, and column {template.bare} holds none", _KEY_REMEDY)
 
@@ -87,6 +100,13 @@ class Rule:
                 found[name] = value
             elif document.nulls == "keep" and row.get(column) is None:
                 found[name] = {"NULL": True}
+        for computed in self.computed:
+            if computed.name in found:
+                what = f"attribute {computed.name} is computed, and a column has its name"
+                raise PatchError(what, "Rename or exclude the column")
+            value = computed.attribute(row)
+            if value is not None:
+                found[computed.name] = value
         if any(part.name in found for part in self.target.keys):
             raise PatchError("a column has the name of a key attribute", "Rename or exclude the column")
         return found
@@ -100,13 +120,19 @@ class Rule:
 _KEY_REMEDY = "Use type S with a template, or a column of the key's type"
 
 
-def _require_length(name: str, size: int, index: int) -> None:
-    limit = SORT_KEY_BYTES_MAX if index else PARTITION_KEY_BYTES_MAX
+def _require_length(name: str, size: int, limit: int) -> None:
     if not 0 < size <= limit:
         raise PatchError(
             f"key {name} has {size} bytes, and DynamoDB takes 1 to {limit}",
             "Change the key's template, or filter such rows out",
         )
+
+
+def _limits(target: Target) -> tuple[int, ...]:
+    """The most bytes of each key of the table; one that is a sort key of an index has that limit too."""
+    of_indexes = {key.name: key.bytes_max for key in index_keys(target)}
+    own = (PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX)
+    return tuple(min(limit, of_indexes.get(part.name, limit)) for part, limit in zip(target.keys, own, strict=False))
 
 
 class Keymap:
@@ -115,66 +141,30 @@ class Keymap:
     `digest` identifies what the keymap means, not how it is written: comments and layout do not change it.
     """
 
+    targets: Mapping[str, Target]
+    rules: Mapping[str, tuple[Rule, ...]]
+
     def __init__(self, document: KeymapDocument, lines: Lines) -> None:
         self.document, self.lines = document, lines
         self.bookkeeping = Bookkeeping(document.bookkeeping_prefix)
-        self.targets: Mapping[str, Target] = {
-            name: target_of(name, target) for name, target in document.targets.items()
-        }
+        self.targets = {name: target_of(name, target) for name, target in document.targets.items()}
         self.tables = tuple(document.tables)
         self.digest = _digest(document)
-        Problems.raise_if_any(self._form_problems())
-        self.rules: Mapping[str, tuple[Rule, ...]] = {
-            table: tuple(self._rule(rule) for rule in rules) for table, rules in document.tables.items()
-        }
-
-    def _form_problems(self) -> list[Problem]:
-        """Rules whose target is unknown, or whose key is not the target's: known before any schema is."""
-        problems = []
-        for table, rules in self.document.tables.items():
-            for index, rule in enumerate(rules):
-                where = self.lines.where("tables", table, index)
-                target = self.targets.get(rule.target)
-                if target is None:
-                    problems.append(
-                        Problem(
-                            where, f"target {rule.target} is not among targets", "Add it there, or correct the name"
-                        )
-                    )
-                elif tuple(rule.key) != tuple(part.name for part in target.keys):
-                    names = ", ".join(part.name for part in target.keys)
-                    problems.append(
-                        Problem(where, f"key must give {names}, in this order", "Name exactly the target's keys")
-                    )
-                else:
-                    problems.extend(self._name_problems(where, rule, target))
-        return problems
-
-    def _name_problems(self, where: str, rule: RuleDocument, target: Target) -> list[Problem]:
-        named = [*rule.rename.values(), *rule.constants]
-        reserved = [name for name in named if self.bookkeeping.is_ours(name)]
-        keys = [name for name in rule.constants if any(name == part.name for part in target.keys)]
-        found = [
-            Problem(where, f"attribute {name} has the bookkeeping prefix", "Rename it, or set bookkeeping_prefix")
-            for name in reserved
-        ]
-        found += [
-            Problem(where, f"constant {name} has the name of a key", "Give the constant another name") for name in keys
-        ]
-        for part in target.keys:
-            if part.type != "S" and not parse_template(rule.key[part.name]).bare:
-                what = f"key {part.name} is of type {part.type}, so its template must be one column alone"
-                found.append(Problem(where, what, 'Write "{column}", or make the key type S'))
-        return found
+        Problems.raise_if_any(form_problems(document, lines, self.targets, self.bookkeeping))
+        self.rules = {table: tuple(self._rule(rule) for rule in rules) for table, rules in document.tables.items()}
 
     def _rule(self, document: RuleDocument) -> Rule:
+        target = self.targets[document.target]
         return Rule(
             document=document,
-            target=self.targets[document.target],
+            target=target,
             templates=tuple(document.templates().values()),
             slot=parse_template(document.group.attribute) if document.group else None,
-            conditions=tuple((column, condition_of(condition)) for column, condition in document.where.items()),
+            conditions=conditions_of(document.where),
             constants={name: constant(value) for name, value in document.constants.items()},
+            computed=computed_of(document),
+            limits=_limits(target),
+            index_keys=index_keys(target),
             reserved=self.bookkeeping,
         )
 
@@ -206,8 +196,9 @@ class Keymap:
 
 
 def _digest(document: KeymapDocument) -> str:
-    meaning = orjson.dumps(document.model_dump(mode="json", by_alias=True), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(meaning).hexdigest()[:16]
+    # Without what is left at its default: a field that the language gains does not change what is recorded.
+    meaning = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def parse_keymap(text: str, name: str) -> Keymap:

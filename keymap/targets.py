@@ -1,10 +1,12 @@
-"""The DynamoDB tables that a keymap writes to, and their keys."""
+"""The DynamoDB tables that a keymap writes to, their keys and their indexes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from keymap.attributes import key_number
-from keymap.document import TargetDocument
+from keymap.document import IndexDocument, LocalIndexDocument, OneAttribute, TargetDocument
 from keymap.patch import Item, Key
 
 
@@ -17,6 +19,27 @@ class KeyAttribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index. `projection` is "all", "keys", or the names of what it holds besides all keys.
+
+    A local one has the table's partition key. Capacities are None for it, and where the table is billed on demand.
+    """
+
+    name: str
+    partition_key: KeyAttribute
+    sort_key: KeyAttribute | None
+    projection: Literal["all", "keys"] | tuple[str, ...] = "all"
+    is_local: bool = False
+    read_capacity: int | None = None
+    write_capacity: int | None = None
+
+    @property
+    def keys(self) -> tuple[KeyAttribute, ...]:
+        """Partition key and, where there is one, sort key."""
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A DynamoDB table that the keymap writes to. Capacities are None when it is billed on demand."""
 
@@ -26,6 +49,7 @@ class Target:
     billing: str
     read_capacity: int | None
     write_capacity: int | None
+    indexes: tuple[Index, ...] = ()
 
     @property
     def keys(self) -> tuple[KeyAttribute, ...]:
@@ -50,9 +74,43 @@ class Target:
 
 def target_of(name: str, document: TargetDocument) -> Target:
     """The target of that name as the keymap describes it."""
-    partition, sort = (
-        [KeyAttribute(*pair) for pair in (keys or {}).items()] for keys in (document.partition_key, document.sort_key)
-    )
+    partition = _key(document.partition_key)
     return Target(
-        name, partition[0], sort[0] if sort else None, document.billing, document.read_capacity, document.write_capacity
+        name,
+        partition,
+        _optional_key(document.sort_key),
+        document.billing,
+        document.read_capacity,
+        document.write_capacity,
+        (*_global_indexes(document.indexes), *_local_indexes(document.local_indexes, partition)),
     )
+
+
+def _key(attribute: OneAttribute) -> KeyAttribute:
+    ((name, kind),) = attribute.items()
+    return KeyAttribute(name, kind)
+
+
+def _optional_key(attribute: OneAttribute | None) -> KeyAttribute | None:
+    return None if attribute is None else _key(attribute)
+
+
+def _global_indexes(documents: Mapping[str, IndexDocument]) -> list[Index]:
+    return [
+        Index(
+            name,
+            _key(index.partition_key),
+            _optional_key(index.sort_key),
+            index.projection,
+            read_capacity=index.read_capacity,
+            write_capacity=index.write_capacity,
+        )
+        for name, index in documents.items()
+    ]
+
+
+def _local_indexes(documents: Mapping[str, LocalIndexDocument], partition: KeyAttribute) -> list[Index]:
+    return [
+        Index(name, partition, _key(index.sort_key), index.projection, is_local=True)
+        for name, index in documents.items()
+    ]

@@ -1,10 +1,10 @@
 """DynamoDB tables as resources: the targets of the keymap and the control table; made, checked and removed."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from keymap.errors import Problem, Problems
 from keymap.targets import KeyAttribute, Target
+from keyshift.aws import table_shape
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explaining
 from keyshift.aws.ownership import TAG, wait_until
 from keyshift.process.stop import NEVER, Stop
@@ -13,28 +13,25 @@ CONTROL_KEYS: Final = (KeyAttribute("migration", "S"), KeyAttribute("item", "S")
 _MISSING = "ResourceNotFoundException"
 _IN_USE = "ResourceInUseException"
 _NO_TAGS = {"UnknownOperationException", "ValidationException"}  # DynamoDB Local keeps none
-_KEY_TYPES = ("HASH", "RANGE")
 
 
 def table_keys(client: DynamoDBClient, name: str) -> tuple[KeyAttribute, ...] | None:
     """The key attributes of a table, partition key first; None when there is no such table. Raises KeyshiftError."""
     table = _describe(client, name)
-    return None if table is None else _keys(table)
+    return None if table is None else table_shape.keys_of(table)
 
 
-def check_keys(name: str, found: Sequence[KeyAttribute], wanted: Sequence[KeyAttribute]) -> list[Problem]:
-    """What is wrong with an existing table's key."""
-    if tuple(found) == tuple(wanted):
-        return []
-    what = f"its key is ({_show(found)}), ({_show(wanted)}) is needed"
-    return [Problem(f"table {name}", what, "Name another table, correct the target's key, or remove this table")]
+def table_problems(client: DynamoDBClient, target: Target) -> list[Problem] | None:
+    """What is wrong with key and indexes of the target's table; None when there is no table. Raises KeyshiftError."""
+    table = _describe(client, target.name)
+    return None if table is None else table_shape.problems(target, table)
 
 
 def ensure_table(client: DynamoDBClient, target: Target, owner: str, *, stop: Stop = NEVER) -> bool:
-    """Make sure of an active table with the target's key; says whether it is `owner`'s own creation.
+    """Make sure of an active table with the target's key and indexes; says whether it is `owner`'s own creation.
 
-    Raises Problems when a table of that name has another key, KeyshiftError when AWS refuses or the table does not
-    become active within minutes, Stopped.
+    Raises Problems when a table of that name has another key or lacks an index, KeyshiftError when AWS refuses or the
+    table does not become active within minutes, Stopped.
     """
     return _ensure(client, target, owner, stop)
 
@@ -61,34 +58,21 @@ def _ensure(client: DynamoDBClient, target: Target, owner: str, stop: Stop) -> b
     _wait_while_deleting(client, name, stop)
     created = _describe(client, name) is None and _create(client, target, owner)
     table = _wait_active(client, name, stop)
-    Problems.raise_if_any(check_keys(name, _keys(table), target.keys))
+    Problems.raise_if_any(table_shape.problems(target, table))
     return created or _is_ours(client, table, owner)
 
 
 def _create(client: DynamoDBClient, target: Target, owner: str) -> bool:
     """Whether our call is known to have created the table."""
-    schema: Any = [
-        {"AttributeName": key.name, "KeyType": kind} for key, kind in zip(target.keys, _KEY_TYPES, strict=False)
-    ]
-    types: Any = [{"AttributeName": key.name, "AttributeType": key.type} for key in target.keys]
     tags: Any = [{"Key": TAG, "Value": owner}]
     with explaining(f"creating table {target.name}"):
         try:
-            client.create_table(
-                TableName=target.name, KeySchema=schema, AttributeDefinitions=types, Tags=tags, **_billing(target)
-            )
+            client.create_table(**table_shape.request(target), Tags=tags)
         except ClientError as error:
             if error_code(error) != _IN_USE:
                 raise
             return False
     return True
-
-
-def _billing(target: Target) -> dict[str, Any]:
-    if target.billing != "provisioned":
-        return {"BillingMode": "PAY_PER_REQUEST"}
-    capacity = {"ReadCapacityUnits": target.read_capacity, "WriteCapacityUnits": target.write_capacity}
-    return {"BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity}
 
 
 def _describe(client: DynamoDBClient, name: str) -> dict[str, Any] | None:
@@ -100,13 +84,6 @@ def _describe(client: DynamoDBClient, name: str) -> dict[str, Any] | None:
                 return None
             raise
     return dict(found)
-
-
-def _keys(table: dict[str, Any]) -> tuple[KeyAttribute, ...]:
-    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
-    by_kind = {one["KeyType"]: one["AttributeName"] for one in table["KeySchema"]}
-    names = [by_kind[kind] for kind in _KEY_TYPES if kind in by_kind]
-    return tuple(KeyAttribute(name, types[name]) for name in names)
 
 
 def _is_ours(client: DynamoDBClient, table: dict[str, Any], owner: str) -> bool:
@@ -139,7 +116,3 @@ def _wait_while_deleting(client: DynamoDBClient, name: str, stop: Stop) -> None:
         return table is None or table["TableStatus"] != "DELETING"
 
     wait_until(is_settled, f"the former table {name} to be gone", stop)
-
-
-def _show(keys: Sequence[KeyAttribute]) -> str:
-    return ", ".join(f"{key.name} {key.type}" for key in keys)

@@ -8,13 +8,14 @@ from keyshift.aws.own_bucket import bucket_exists, delete_bucket, empty_bucket, 
 from keyshift.aws.own_stream import StreamFacts, check_stream, delete_stream, ensure_stream, stream_facts
 from keyshift.aws.own_table import (
     CONTROL_KEYS,
-    check_keys,
     delete_table,
     ensure_control_table,
     ensure_table,
     table_keys,
+    table_problems,
 )
 from keyshift.aws.ownership import TAG
+from keyshift.aws.table_shape import check_keys
 
 __all__ = [
     "CONTROL_KEYS",
@@ -33,4 +34,5 @@ __all__ = [
     "ensure_table",
     "stream_facts",
     "table_keys",
+    "table_problems",
 ]

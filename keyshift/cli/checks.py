@@ -121,11 +121,11 @@ class Checks:
 
     def _table(self, target: Target, recorded: Migration | None) -> Finding:
         name = target.name
-        keys = resources.table_keys(self._wiring.clients.dynamodb, name)
-        if keys is None:
+        problems = resources.table_problems(self._wiring.clients.dynamodb, target)
+        if problems is None:
             return _missing("table", name, recorded)
-        problems = resources.check_keys(name, keys, target.keys)
-        return Finding(f"table {name}", "its key is the keymap's", tuple(problems), present=not problems)
+        evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"
+        return Finding(f"table {name}", evidence, tuple(problems), present=not problems)
 
     def _stream(self, recorded: Migration | None) -> Finding:
         wanted, kinesis = self._wiring.settings.stream, self._wiring.clients.kinesis

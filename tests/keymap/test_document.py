@@ -35,12 +35,103 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("exclude: [note]", "exclude: [note]\n      exclude: [total]", 19, "is given twice"),
         ("shop.customer:", "customer:", 21, "should match pattern"),
         ("{id:010d}", "{id:x}", 16, "the format :x is not known"),
+        ("types: {vip: BOOL}", "attributes: {pk: x}", 24, "attribute pk has the name of a key"),
+        ("types: {vip: BOOL}", "attributes: {_ks_x: x}", 24, "attribute _ks_x has the bookkeeping prefix"),
+        ("constants: {type: order}", "constants: {t: x}\n      attributes: {t: y}", 18, "the name of a constant"),
+        ("constants: {type: order}", "attributes: {total_price: y}", 17, "the name of column total"),
+        ("exclude: [note]", "include: [note]\n      attributes: {note: y}", 19, "the name of column note"),
+        ("types: {vip: BOOL}", 'attributes: {a: "{x"}', 24, "tables.shop.customer.0.attributes.a.from: "),
+        ("types: {vip: BOOL}", "attributes: {a: 5}", 24, "attributes.a"),
+        ("types: {vip: BOOL}", "attributes: {a: {type: S}}", 24, "Field required"),
+        ("types: {vip: BOOL}", "attributes: {a: {from: x, type: BS}}", 24, "attributes.a.type"),
+        ("types: {vip: BOOL}", "attributes: {a: {from: x, when: {id: {}}}}", 24, "a condition needs is_null"),
+        ("group:", "attributes: {a: x}\n      group:", 11, "include, exclude, rename, constants, attributes, nulls do"),
     ],
 )
 def test_each_mistake_names_its_line(old: str, new: str, where: int, what: str) -> None:
     (found,) = problems(TEXT.replace(old, new, 1))
     assert found.startswith(f"keymap.yaml:{where} ")
     assert what in found
+
+
+def target(*lines: str) -> str:
+    """The keymap with more lines under target app, the first of them line 9."""
+    return TEXT.replace(
+        "    sort_key: {sk: S}\n", "    sort_key: {sk: S}\n" + "".join(f"    {line}\n" for line in lines)
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("indexes: {ab: {partition_key: {a: S}}}", "should match pattern"),
+        ("indexes: {abc: {partition_key: {a: X}}}", "Input should be 'S', 'N' or 'B'"),
+        ("indexes: {abc: {partition_key: {a: S, b: S}}}", "at most 1 item"),
+        ("indexes: {abc: {sort_key: {a: S}}}", "partition_key: Field required"),
+        ("indexes: {abc: {partition_key: {a: S}, projection: some}}", "a projection is all, keys, or a list"),
+        ("indexes: {abc: {partition_key: {a: S}, projection: []}}", "names 1 to 20 attributes, not 0"),
+        ("indexes: {abc: {partition_key: {a: S}, projection: [b, b]}}", "names an attribute twice"),
+        ("indexes: {abc: {partition_key: {a: S}, projection: [b, pk]}}", "names pk, which it holds as a key"),
+        ("indexes: {abc: {partition_key: {a: S}, sort_key: {a: S}}}", "partition key and sort key have one name"),
+        ("indexes: {abc: {partition_key: {pk: N}}}", "pk is of type N, and elsewhere in the table S"),
+        ("indexes: {abc: {partition_key: {_ks_m: S}}}", "attribute _ks_m has the bookkeeping prefix"),
+        (
+            "indexes: {abc: {partition_key: {a: S}, read_capacity: 1, write_capacity: 1}}",
+            "on_demand table takes neither",
+        ),
+        ("local_indexes: {abc: {partition_key: {a: S}, sort_key: {b: S}}}", "Extra inputs are not permitted"),
+        ("local_indexes: {abc: {sort_key: {pk: S}}}", "partition key and sort key have one name"),
+    ],
+)
+def test_an_index_that_cannot_be_is_named_with_its_line(line: str, what: str) -> None:
+    (found,) = problems(target(line))
+    assert found.startswith("keymap.yaml:9 ")
+    assert what in found
+
+
+def indexes(count: int, first: int = 0, projection: str = "all") -> str:
+    each = ", ".join(f"i{n:02}: {{partition_key: {{a: S}}, projection: {projection}}}" for n in range(first, count))
+    return f"indexes: {{{each}}}"
+
+
+def test_a_table_has_no_more_indexes_and_projections_than_dynamodb_allows() -> None:
+    parse_keymap(target(indexes(20)), "keymap.yaml")
+    (found,) = problems(target(indexes(21)))
+    assert "it has 21 indexes and 0 local ones: DynamoDB allows 20 and 5" in found
+    local = ", ".join(f"l{n:02}: {{sort_key: {{b: S}}}}" for n in range(6))
+    (found,) = problems(target(f"local_indexes: {{{local}}}"))
+    assert "it has 0 indexes and 6 local ones" in found
+    twenty = f"[{', '.join(f'p{n}' for n in range(20))}]"
+    parse_keymap(target(indexes(5, projection=twenty)), "keymap.yaml")
+    (found,) = problems(target(indexes(6, projection=twenty)))
+    assert "name 120 attributes, and DynamoDB allows 100" in found
+    (found,) = problems(target(indexes(1, projection=twenty.replace("[", "[p20, "))))
+    assert "names 1 to 20 attributes, not 21" in found
+
+
+def test_indexes_share_their_names_and_attributes_have_one_type() -> None:
+    (found,) = problems(target(indexes(1), "local_indexes: {i00: {sort_key: {b: S}}}"))
+    assert found == "keymap.yaml:6 index i00 is both global and local"
+    (found,) = problems(target(indexes(1), "local_indexes: {i01: {sort_key: {a: N}}}"))
+    assert found == "keymap.yaml:10 index i01: a is of type N, and elsewhere in the table S"
+
+
+def test_a_local_index_needs_a_sort_key_of_the_table() -> None:
+    text = TEXT.replace("    sort_key: {orderid: N}\n", "    local_indexes: {i01: {sort_key: {b: S}}}\n")
+    found = problems(text.replace('orderid: "{orderid}"', "").replace(", }", "}"))
+    assert found == ["keymap.yaml:3 it has local indexes, and no sort key: DynamoDB wants one"]
+
+
+def test_partition_and_sort_key_are_two_attributes() -> None:
+    assert "keymap.yaml:6 partition key and sort key have one name" in problems(TEXT.replace("{sk: S}", "{pk: S}"))
+
+
+def test_an_index_of_a_provisioned_table_has_capacities() -> None:
+    capacity = "read_capacity: 1, write_capacity: 2"
+    table = ("billing: provisioned", *capacity.split(", "))
+    (found,) = problems(target(*table, indexes(1)))
+    assert "index i00: an index of a provisioned table takes read_capacity and write_capacity" in found
+    parse_keymap(target(*table, indexes(1).replace("projection", f"{capacity}, projection")), "keymap.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "keyshift: 1", "\x00"])

@@ -122,3 +122,108 @@ def test_conditions(condition: str, value: object, holds: bool) -> None:
     text = TEXT.replace("{status: {not_equals: draft}}", f"{{status: {condition}}}")
     row = {**ORDER, "status": value}
     assert bool(keymap(text).row_patches("shop.orders", row, "v")) is holds  # type: ignore[arg-type]
+
+
+COMPUTED = """\
+keyshift: 1
+targets:
+  app:
+    partition_key: {pk: S}
+    sort_key: {sk: S}
+    indexes:
+      by_status: {partition_key: {gsi: S}, sort_key: {pk: S}}
+      by_total: {partition_key: {number: N}, sort_key: {gsi: S}}
+tables:
+  shop.orders:
+    - target: app
+      key: {pk: "CUSTOMER#{customer_id}", sk: "ORDER#{id}"}
+      include: [id]
+      attributes:
+        gsi: {from: "{status}#{note}", when: {status: {not_equals: draft}}}
+        number: {from: "{total}", type: N}
+        copy: "{total}"
+"""
+
+
+def computed(text: str = COMPUTED, **values: object) -> dict:
+    row = {"id": 7, "customer_id": 3, "status": "paid", "total": Decimal("12.30"), "note": "x", **values}
+    (patch,) = keymap(text).row_patches("shop.orders", row, "v")  # type: ignore[arg-type]
+    return dict(patch.attributes or {})
+
+
+def test_a_computed_attribute_is_text_or_where_one_field_stands_alone_of_its_type() -> None:
+    assert computed() == {"id": {"N": "7"}, "gsi": {"S": "paid#x"}, "number": {"N": "12.3"}, "copy": {"N": "12.3"}}
+
+
+def test_a_row_that_does_not_meet_the_condition_lacks_the_attribute() -> None:
+    assert computed(status="draft").keys() == {"id", "number", "copy"}
+    assert computed(COMPUTED + "      nulls: keep\n", status="draft").keys() == {"id", "number", "copy"}
+
+
+def test_null_makes_no_computed_attribute_or_a_null_one_as_the_rule_says() -> None:
+    assert computed(note=None).keys() == {"id", "number", "copy"}
+    keeping = COMPUTED.replace("{number: N}", "{other: N}") + "      nulls: keep\n"
+    assert computed(keeping, total=None)["copy"] == {"NULL": True}
+
+
+def test_a_default_stands_for_null_in_a_computed_attribute() -> None:
+    assert computed(COMPUTED + "      defaults: {note: none}\n", note=None)["gsi"] == {"S": "paid#none"}
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "message"),
+    [
+        (COMPUTED, {"total": "abc"}, "attribute number comes to a value that is no N"),
+        (COMPUTED, {"total": 10**40 + 1}, "attribute number is of type N in index by_total, and this row gives S"),
+        (
+            COMPUTED.replace('"{status}#{note}"', '"{note}"'),
+            {"note": ""},
+            "attribute gsi is empty, and is a key of index",
+        ),
+        (COMPUTED, {"note": "x" * 1020}, "attribute gsi has 1025 bytes, and as a key of index by_status, by_total may"),
+        (COMPUTED, {"status": b"x"}, "attribute gsi: column status holds no text"),
+        (COMPUTED + "      nulls: keep\n", {"total": None}, "is of type N in index by_total, and this row gives NULL"),
+        (COMPUTED, {"customer_id": "x" * 1016}, "key pk has 1025 bytes, and DynamoDB takes 1 to 1024"),
+        (
+            COMPUTED.replace("include: [id]", "exclude: [id]"),
+            {"copy": 5},
+            "copy is computed, and a column has its name",
+        ),
+    ],
+)
+def test_what_dynamodb_would_refuse_of_an_index_key_is_refused_with_the_remedy(
+    text: str, values: dict, message: str
+) -> None:
+    with pytest.raises(PatchError) as refused:
+        computed(text, **values)
+    assert message in refused.value.message
+    assert refused.value.message.startswith("table shop.orders: ")
+    assert refused.value.remedy
+    assert "abc" not in str(refused.value)
+
+
+def test_the_longest_index_key_passes() -> None:
+    assert len(computed(note="x" * 1019)["gsi"]["S"]) == 1024
+    alone = COMPUTED.replace(", sort_key: {gsi: S}", "")
+    assert len(computed(alone, note="x" * 2043)["gsi"]["S"]) == 2048
+    with pytest.raises(PatchError, match="may have 2048"):
+        computed(alone, note="x" * 2044)
+
+
+def test_a_column_that_is_an_index_key_is_looked_at_too() -> None:
+    text = TEXT.replace("sort_key: {sk: S}", "sort_key: {sk: S}\n    indexes: {i01: {partition_key: {status: S}}}")
+    assert keymap(text).row_patches("shop.orders", ORDER, "v") == KEYMAP.row_patches("shop.orders", ORDER, "v")
+    with pytest.raises(PatchError, match="attribute status is empty"):
+        keymap(text).row_patches("shop.orders", {**ORDER, "status": ""}, "v")
+
+
+def test_a_grouped_rows_attribute_that_is_an_index_key_is_looked_at_too() -> None:
+    text = TEXT.replace("{orderid: N}", "{orderid: N}\n    indexes: {i01: {partition_key: {productid7: S}}}", 1)
+    with pytest.raises(PatchError, match="attribute productid7 is of type S in index i01, and this row gives N"):
+        keymap(text).row_patches("shop.purchase", PURCHASE, "v")
+    assert keymap(text).row_patches("shop.purchase", {**PURCHASE, "productid": 8}, "v")
+
+
+def test_what_a_keymap_leaves_at_its_default_does_not_count_in_the_digest() -> None:
+    assert keymap(TEXT.replace("types: {vip: BOOL}", "types: {vip: BOOL}\n      nulls: omit")).digest == KEYMAP.digest
+    assert keymap(COMPUTED).digest != keymap(COMPUTED.replace("copy:", "copied:")).digest

@@ -1,0 +1,57 @@
+"""Computed attributes and conversions against the live schema: what can be told before a row is read is."""
+
+from collections.abc import Iterator, Mapping
+
+from keymap.check_indexes import index_problems, stored_columns
+from keymap.check_templates import template_kind, value_problems
+from keymap.computed import Computed
+from keymap.conversions import types_of_column, types_of_kind
+from keymap.errors import Problem
+from keymap.rules import Keymap, Rule
+from keymap.schema import TableSchema
+from keymap.template import Template
+
+Found = Iterator[tuple[str, str]]
+
+
+def attribute_problems(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
+    """What is wrong with computed attributes, `types` and index keys. `schemas` lacks the tables that do not exist."""
+    problems: list[Problem] = []
+    for table, rules in keymap.rules.items():
+        if table in schemas:
+            for index, rule in enumerate(rules):
+                problems.extend(_rule_problems(keymap, (table, index), rule, schemas[table]))
+    return problems + index_problems(keymap, schemas)
+
+
+def _rule_problems(keymap: Keymap, place: tuple[str, int], rule: Rule, schema: TableSchema) -> Iterator[Problem]:
+    lines = keymap.lines
+    for column, wanted in rule.document.types.items():
+        if column in schema.by_name and wanted not in types_of_column(schema.column(column)):
+            where = lines.where("tables", *place, "types", column)
+            what = f"column {column} is {schema.column(column).column_type}, whose values are no {wanted}"
+            yield Problem(where, what, "Remove its entry, or choose another type")
+    for computed in rule.computed:
+        where = lines.where("tables", *place, "attributes", computed.name)
+        for what, remedy in _computed_problems(rule, computed, schema):
+            yield Problem(where, f"attribute {computed.name}: {what}", remedy)
+
+
+def _computed_problems(rule: Rule, computed: Computed, schema: TableSchema) -> Found:
+    unknown = sorted(computed.columns - schema.by_name.keys())
+    for column in unknown:
+        yield f"column {column} does not exist in {schema.full_name}", "Correct the name"
+    if any(name == computed.name for _, name in stored_columns(rule, schema)):
+        yield "a column has its name", f"Exclude or rename column {computed.name}, or name the attribute otherwise"
+    if unknown:
+        return  # what follows reasons about columns that are there
+    unfit = list(value_problems(computed.template, schema))
+    yield from unfit
+    if not unfit and computed.wanted is not None and computed.wanted not in _types(computed.template, schema):
+        yield f"{computed.template.text!r} gives no {computed.wanted}", "Change its type or its template"
+
+
+def _types(template: Template, schema: TableSchema) -> frozenset[str]:
+    if template.bare:
+        return types_of_column(schema.column(template.bare))
+    return types_of_kind(template_kind(template, schema))

@@ -1,0 +1,73 @@
+"""Computed attributes: what a template gives, under a name of its own, for the rows that meet a condition.
+
+Where the template gives NULL, or the row does not meet `when`, there is no attribute: that makes an index sparse.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keymap.attributes import Attribute
+from keymap.conditions import condition_of
+from keymap.conversions import as_type
+from keymap.document import AttributeDocument, ConditionDocument, RuleDocument
+from keymap.template import PatchError, Template, parse_template
+from keymap.values import Canonical, Row
+
+Conditions = tuple[tuple[str, Callable[[Canonical], bool]], ...]  # by column
+
+
+def conditions_of(documents: Mapping[str, ConditionDocument]) -> Conditions:
+    """The conditions of `where` or `when`, compiled."""
+    return tuple((column, condition_of(document)) for column, document in documents.items())
+
+
+def meets(row: Row, conditions: Conditions) -> bool:
+    """Whether a row meets all of the conditions."""
+    return all(holds(row.get(column)) for column, holds in conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One computed attribute, compiled. `keeps_null`: NULL becomes a NULL attribute."""
+
+    name: str
+    template: Template
+    wanted: str | None
+    conditions: Conditions
+    defaults: dict[str, str]
+    keeps_null: bool
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that the template and the conditions name."""
+        return {*self.template.columns, *(column for column, _ in self.conditions)}
+
+    def attribute(self, row: Row) -> Attribute | None:
+        """The attribute of a row, None where it has none. Raises PatchError, naming the attribute."""
+        if not meets(row, self.conditions):
+            return None
+        try:
+            value = self.template.value(row, self.defaults)
+            found = as_type(value, self.wanted)
+        except PatchError as error:
+            raise PatchError(f"attribute {self.name}: {error.message}", error.remedy) from None
+        except ValueError:
+            what = f"attribute {self.name} comes to a value that is no {self.wanted}"
+            raise PatchError(what, "Change its type or its template, or leave such rows out with `when`") from None
+        return {"NULL": True} if value is None and self.keeps_null else found
+
+
+def computed_of(document: RuleDocument) -> tuple[Computed, ...]:
+    """The computed attributes of a rule."""
+    return tuple(_computed(name, one, document) for name, one in document.attributes.items())
+
+
+def _computed(name: str, one: AttributeDocument, rule: RuleDocument) -> Computed:
+    return Computed(
+        name=name,
+        template=parse_template(one.source),
+        wanted=one.type,
+        conditions=conditions_of(one.when),
+        defaults=rule.defaults,
+        keeps_null=rule.nulls == "keep",
+    )
