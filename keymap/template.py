@@ -20,6 +20,10 @@ class PatchError(KeyshiftError):
     """A row that cannot become an item (a poison change): names table and column, never the row's contents."""
 
 
+class NullInKey(PatchError):
+    """A field without a value, where a text needs one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A parsed template."""
@@ -51,11 +55,13 @@ class Template:
     @property
     def alone(self) -> Part | None:
         """The one field that is the whole template, so that its value keeps its type."""
-        first = self.parts[0] if len(self.parts) == 1 else Part("")
-        return first if first.column and not first.literal and not first.spec else None
+        if len(self.parts) != 1:
+            return None
+        (only,) = self.parts
+        return only if only.column and not only.literal and not only.spec else None
 
     def render(self, row: Row, defaults: dict[str, str]) -> str:
-        """The template's text for a row. Raises PatchError on NULL without a default, and on values with no text."""
+        """The template's text for a row. Raises PatchError on values with no text, NullInKey on NULL with no default."""
         pieces = []
         for part in self.parts:
             pieces.append(part.literal)
@@ -67,7 +73,7 @@ class Template:
                 elif type(value) is str and not part.spec:
                     pieces.append(value)
                 else:
-                    pieces.append(_key_text(part, row, defaults))
+                    pieces.append(_text(part, row, defaults))
         return "".join(pieces)
 
     def value(self, row: Row, defaults: dict[str, str]) -> Canonical:
@@ -79,15 +85,10 @@ class Template:
         if alone:
             value = _value(alone, row)
             return _default(alone, defaults) if value is None else value
-        pieces = []
-        for part in self.parts:
-            pieces.append(part.literal)
-            if part.column:
-                text = _text(part, row, defaults)
-                if text is None:
-                    return None
-                pieces.append(text)
-        return "".join(pieces)
+        try:
+            return self.render(row, defaults)
+        except NullInKey:
+            return None
 
 
 def _value(part: Part, row: Row) -> Canonical:
@@ -112,19 +113,15 @@ def _default(part: Part, defaults: dict[str, str]) -> str | None:
     return next((defaults[column] for column in part.columns if column in defaults), None) if defaults else None
 
 
-def _text(part: Part, row: Row, defaults: dict[str, str]) -> str | None:
+def _text(part: Part, row: Row, defaults: dict[str, str]) -> str:
     value = _value(part, row)
-    return _default(part, defaults) if value is None else text_of(value, part.spec, part.column)
-
-
-def _key_text(part: Part, row: Row, defaults: dict[str, str]) -> str:
-    text = _text(part, row, defaults)
-    if text is not None:
-        return text
-    if part.functions:
-        what = f"column {part.column} becomes NULL in a key"
-        raise PatchError(what, "Give it a default, as its last function or under defaults, or filter such rows out")
-    raise PatchError(f"column {part.column} is NULL in a key", "Give it a default, or filter such rows out")
+    if value is not None:
+        return text_of(value, part.spec, part.column)
+    text = _default(part, defaults)
+    if text is None:
+        what = f"column {part.column} {'becomes' if part.functions else 'is'} NULL in a key"
+        raise NullInKey(what, "Give it a default, with default('…') or under defaults, or filter such rows out")
+    return text
 
 
 def text_of(value: Canonical, spec: str, column: str) -> str:
