@@ -21,7 +21,7 @@ class PatchError(KeyshiftError):
 
 
 class NullInKey(PatchError):
-    """A field without a value, where a text needs one."""
+    """A field that is NULL, and has no default, where a text needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Template:
         return only if only.column and not only.literal and not only.spec else None
 
     def render(self, row: Row, defaults: dict[str, str]) -> str:
-        """The template's text for a row. Raises PatchError on values with no text, NullInKey on NULL with no default."""
+        """The template's text for a row. Raises PatchError on values with no text, and NullInKey."""
         pieces = []
         for part in self.parts:
             pieces.append(part.literal)
