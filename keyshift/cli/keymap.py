@@ -7,6 +7,9 @@ import click
 from keymap.check import check as check_schema
 from keymap.errors import Problems
 from keymap.rules import load_keymap
+from keyshift.cli.keymap_preview import preview
+from keyshift.cli.keymap_schema import schema
+from keyshift.cli.keymap_suggest import suggest
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.mysql.connection import Unreachable
 from keyshift.mysql.schema import read_schemas
@@ -14,7 +17,11 @@ from keyshift.mysql.schema import read_schemas
 
 @click.group()
 def keymap() -> None:
-    """Check a keymap before anything moves."""
+    """Propose, check and preview a keymap, before anything moves."""
+
+
+for command in (suggest, preview, schema):
+    keymap.add_command(command)
 
 
 @keymap.command()

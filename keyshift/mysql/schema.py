@@ -26,8 +26,9 @@ WHERE table_schema = {schema} AND table_name = {table} AND index_name = 'PRIMARY
 # In SHOW CREATE TABLE every name is quoted, a quote within it doubled, and each foreign key is a line.
 _QUOTED = "`(?:[^`]|``)+`"
 _FOREIGN_KEY = re.compile(
-    rf"^  CONSTRAINT (?P<name>{_QUOTED}) FOREIGN KEY \((?:{_QUOTED}(?:, )?)+\) "
-    rf"REFERENCES (?:(?P<database>{_QUOTED})\.)?(?P<table>{_QUOTED}) \((?:{_QUOTED}(?:, )?)+\)(?P<actions>[A-Z ]*)",
+    rf"^  CONSTRAINT (?P<name>{_QUOTED}) FOREIGN KEY \((?P<columns>(?:{_QUOTED}(?:, )?)+)\) "
+    rf"REFERENCES (?:(?P<database>{_QUOTED})\.)?(?P<table>{_QUOTED}) "
+    rf"\((?P<parent_columns>(?:{_QUOTED}(?:, )?)+)\)(?P<actions>[A-Z ]*)",
     re.MULTILINE,
 )
 _ACTION = re.compile(r"ON (DELETE|UPDATE) (CASCADE|SET NULL|SET DEFAULT|RESTRICT|NO ACTION)")
@@ -46,13 +47,18 @@ class KeyPart:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key of `table` ('db.table') that changes its rows when rows of `parent` change."""
+    """A foreign key of `table` ('db.table'): its `columns` hold the `parent_columns` of `parent`, in the same order.
+
+    `on_update` and `on_delete` say what a change of the parent does to its rows.
+    """
 
     table: str
     name: str
     parent: str
     on_update: str
     on_delete: str
+    columns: tuple[str, ...] = ()
+    parent_columns: tuple[str, ...] = ()
 
     @property
     def changes_rows(self) -> bool:
@@ -108,8 +114,13 @@ def foreign_keys_in(table: str, statement: str) -> list[ForeignKey]:
         actions = dict(_ACTION.findall(found["actions"]))
         parent = f"{_unquoted(found['database']) or split_name(table)[0]}.{_unquoted(found['table'])}"
         update, delete = actions.get("UPDATE", "RESTRICT"), actions.get("DELETE", "RESTRICT")
-        keys.append(ForeignKey(table, _unquoted(found["name"]), parent, on_update=update, on_delete=delete))
+        columns, parent_columns = _names(found["columns"]), _names(found["parent_columns"])
+        keys.append(ForeignKey(table, _unquoted(found["name"]), parent, update, delete, columns, parent_columns))
     return keys
+
+
+def _names(quoted: str) -> tuple[str, ...]:
+    return tuple(_unquoted(name) for name in re.findall(_QUOTED, quoted))
 
 
 def _unquoted(name: str | None) -> str:

@@ -3,7 +3,7 @@
 from keymap.schema import Column
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import Connection
-from keyshift.mysql.schema import ForeignKey, KeyPart, read_foreign_keys, read_keys, read_schemas
+from keyshift.mysql.schema import ForeignKey, KeyPart, foreign_keys_in, read_foreign_keys, read_keys, read_schemas
 from tests.mysql.sources import execute
 
 
@@ -93,8 +93,14 @@ def test_foreign_keys_tell_what_they_do(database: Database, connection: Connecti
     assert len(found) == 3
     assert [found[name].changes_rows for name in sorted(found)] == [False, False, True]
     assert found["f`2"] == ForeignKey(
-        f"{schema}.c", "f`2", f"{schema}.p `) (", on_update="CASCADE", on_delete="SET NULL"
+        f"{schema}.c", "f`2", f"{schema}.p `) (", "CASCADE", "SET NULL", ("p2",), ("i `)d",)
     )
+
+
+def test_the_columns_of_foreign_keys_are_taken_in_their_order() -> None:
+    line = "  CONSTRAINT `f` FOREIGN KEY (`b``, `, `a`) REFERENCES `o`.`p` (`y`, `x, ``y`) ON DELETE CASCADE,"
+    (key,) = foreign_keys_in("shop.c", f"CREATE TABLE `c` (\n{line}\n)")
+    assert (key.columns, key.parent, key.parent_columns) == (("b`, ", "a"), "o.p", ("y", "x, `y"))
 
 
 def test_many_names_are_read_at_once(database: Database, connection: Connection, schema: str) -> None:
