@@ -7,9 +7,7 @@ import click
 from keymap.check import check as check_schema
 from keymap.errors import Problems
 from keymap.rules import load_keymap
-from keyshift.cli.keymap_preview import preview
-from keyshift.cli.keymap_schema import schema
-from keyshift.cli.keymap_suggest import suggest
+from keyshift.cli.keymap_from_dms import from_dms
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.mysql.connection import Unreachable
 from keyshift.mysql.schema import read_schemas
@@ -17,11 +15,7 @@ from keyshift.mysql.schema import read_schemas
 
 @click.group()
 def keymap() -> None:
-    """Propose, check and preview a keymap, before anything moves."""
-
-
-for command in (suggest, preview, schema):
-    keymap.add_command(command)
+    """Check a keymap before anything moves."""
 
 
 @keymap.command()
@@ -46,3 +40,6 @@ def check(wiring: Wiring, file: Path | None) -> None:
         return
     Problems.raise_if_any(check_schema(found, schemas))
     click.echo("it fits the source's tables")
+
+
+keymap.add_command(from_dms)
