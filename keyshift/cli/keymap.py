@@ -8,6 +8,9 @@ from keymap.check import check as check_schema
 from keymap.errors import Problems
 from keymap.rules import load_keymap
 from keyshift.cli.keymap_from_dms import from_dms
+from keyshift.cli.keymap_preview import preview
+from keyshift.cli.keymap_schema import schema
+from keyshift.cli.keymap_suggest import suggest
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.mysql.connection import Unreachable
 from keyshift.mysql.schema import read_schemas
@@ -15,7 +18,11 @@ from keyshift.mysql.schema import read_schemas
 
 @click.group()
 def keymap() -> None:
-    """Check a keymap before anything moves."""
+    """Propose, check and preview a keymap, before anything moves."""
+
+
+for command in (suggest, from_dms, preview, schema):
+    keymap.add_command(command)
 
 
 @keymap.command()
@@ -40,6 +47,3 @@ def check(wiring: Wiring, file: Path | None) -> None:
         return
     Problems.raise_if_any(check_schema(found, schemas))
     click.echo("it fits the source's tables")
-
-
-keymap.add_command(from_dms)
