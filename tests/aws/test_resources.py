@@ -1,12 +1,13 @@
 """Resources are made once however often they are asked for; only what carries our tag counts as ours."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from keymap.errors import KeyshiftError, Problems
-from keymap.targets import KeyAttribute, Target
+from keymap.targets import Index, KeyAttribute, Target
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.ownership import wait_until
 from keyshift.aws.resources import (
@@ -23,6 +24,7 @@ from keyshift.aws.resources import (
     ensure_table,
     stream_facts,
     table_keys,
+    table_problems,
 )
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.process.stop import Stop, Stopped
@@ -32,6 +34,8 @@ from tests.servers.faults import duplicate, reset_after
 
 OURS, THEIRS = "shop.1234abcd", "other.00000000"
 PK, SK = KeyAttribute("pk", "S"), KeyAttribute("sk", "N")
+OPEN = Index("open_orders", KeyAttribute("open", "S"), SK, ("note",))
+BY_TOTAL = Index("by_total", PK, KeyAttribute("total", "N"), "keys", is_local=True)
 
 
 @pytest.fixture
@@ -51,6 +55,18 @@ def _ensure(clients: Clients, name: str, owner: str = OURS, **changed: Any) -> b
 
 def _target(name: str, *, sort_key: KeyAttribute | None = SK, capacity: int | None = None) -> Target:
     return Target(name, PK, sort_key, "provisioned" if capacity else "on_demand", capacity, capacity)
+
+
+def _query(clients: Clients, table: str, index: str, key: str, value: str) -> list[Any]:
+    """The items that the index holds under the key, by the table's sort key."""
+    found = clients.dynamodb.query(
+        TableName=table,
+        IndexName=index,
+        KeyConditionExpression="#key = :value",
+        ExpressionAttributeNames={"#key": key},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )
+    return sorted(found["Items"], key=lambda item: item["sk"]["N"])
 
 
 def _keeps_stream_tags(servers: str) -> bool:
@@ -204,6 +220,39 @@ class TestTable:
     def test_the_control_table_has_the_key_that_the_control_part_uses(self, clients: Clients, name: str) -> None:
         assert ensure_control_table(clients.dynamodb, name, OURS)
         assert table_keys(clients.dynamodb, name) == (KeyAttribute("migration", "S"), KeyAttribute("item", "S"))
+
+    def test_its_indexes_are_made_with_it_and_hold_the_items_that_have_their_keys(
+        self, clients: Clients, name: str
+    ) -> None:
+        target = replace(_target(name), indexes=(OPEN, BY_TOTAL))
+        assert table_problems(clients.dynamodb, target) is None
+        assert ensure_table(clients.dynamodb, target, OURS)
+        assert table_problems(clients.dynamodb, target) == []
+        full: Any = {"open": {"S": "ann"}, "total": {"N": "5"}, "note": {"S": "x"}, "other": {"S": "y"}}
+        for number, left_out in enumerate(("", "open", "total")):
+            item = {key: value for key, value in full.items() if key != left_out}
+            clients.dynamodb.put_item(TableName=name, Item={"pk": {"S": "p"}, "sk": {"N": str(number)}, **item})
+        assert _query(clients, name, "open_orders", "open", "ann") == [
+            {"pk": {"S": "p"}, "sk": {"N": number}, "open": {"S": "ann"}, "note": {"S": "x"}} for number in ("0", "2")
+        ]
+        assert _query(clients, name, "by_total", "pk", "p") == [
+            {"pk": {"S": "p"}, "sk": {"N": number}, "total": {"N": "5"}} for number in ("0", "1")
+        ]
+
+    def test_a_provisioned_tables_index_has_its_own_capacity(self, clients: Clients, name: str) -> None:
+        index = replace(OPEN, projection="all", read_capacity=3, write_capacity=4)
+        ensure_table(clients.dynamodb, replace(_target(name, capacity=7), indexes=(index,)), OURS)
+        (found,) = clients.dynamodb.describe_table(TableName=name)["Table"]["GlobalSecondaryIndexes"]
+        capacity = found["ProvisionedThroughput"]
+        assert (capacity["ReadCapacityUnits"], capacity["WriteCapacityUnits"]) == (3, 4)
+
+    def test_a_table_without_the_targets_indexes_is_a_problem(self, clients: Clients, name: str) -> None:
+        ensure_table(clients.dynamodb, _target(name), THEIRS)
+        target = replace(_target(name), indexes=(OPEN, BY_TOTAL))
+        with pytest.raises(Problems) as refused:
+            ensure_table(clients.dynamodb, target, OURS)
+        told = ["it has no index open_orders", "it has no local index by_total"]
+        assert [problem.what for problem in refused.value.problems] == told
 
     def test_removing_it_waits_until_it_is_gone_and_may_be_repeated(
         self, faulty: Clients, dynamodb_faults: FaultProxy, name: str
