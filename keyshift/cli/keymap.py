@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from keymap.check import check as check_schema
+from keymap.check_indexes import index_risks
 from keymap.errors import Problems
 from keymap.rules import load_keymap
+from keyshift.cli import show
 from keyshift.cli.keymap_from_dms import from_dms
 from keyshift.cli.keymap_preview import preview
 from keyshift.cli.keymap_schema import schema
@@ -47,3 +49,5 @@ def check(wiring: Wiring, file: Path | None) -> None:
         return
     Problems.raise_if_any(check_schema(found, schemas))
     click.echo("it fits the source's tables")
+    risks = index_risks(found, schemas)
+    show.lines(show.Line(show.NOTE, risk.where, risk.what, risk.remedy) for risk in risks)

@@ -28,6 +28,33 @@ def test_init_may_be_repeated(project: Project) -> None:
     assert second.out.count("created by this migration") == 5
 
 
+def test_init_makes_the_keymaps_indexes_with_the_tables_and_tells_of_keys_that_may_be_empty(project: Project) -> None:
+    index = "indexes: {by_note: {partition_key: {note: S}}}"
+    project.edit("keymap.yaml", "sort_key: {sk: S}", f"sort_key: {{sk: S}}\n    {index}")
+    for command in (("keymap", "check"), ("init",)):
+        answer = project.keyshift(*command)
+        assert answer.code == 0, answer.err
+        assert "column note is a key of index by_note, and a row where it is empty is refused" in answer.out
+    table = project.aws("dynamodb").describe_table(TableName=f"{project.name}-app")["Table"]
+    assert [made["IndexName"] for made in table["GlobalSecondaryIndexes"]] == ["by_note"]
+
+
+def test_init_refuses_a_table_that_lacks_an_index(project: Project) -> None:
+    keys = [("pk", "HASH"), ("sk", "RANGE")]
+    project.aws("dynamodb").create_table(
+        TableName=f"{project.name}-app",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    index = "indexes: {by_note: {partition_key: {note: S}}}"
+    project.edit("keymap.yaml", "sort_key: {sk: S}", f"sort_key: {{sk: S}}\n    {index}")
+    answer = project.keyshift("init")
+    assert answer.code != 0
+    assert "it has no index by_note" in answer.err
+    assert project.made() == [f"{project.name}-app"]
+
+
 def test_destroy_may_be_repeated_and_says_when_there_is_nothing(project: Project) -> None:
     project.keyshift("init")
     project.keyshift("destroy", "--yes")
