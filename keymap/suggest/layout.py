@@ -47,11 +47,25 @@ class _Option:
 def lay_out(tables: Sequence[TableFacts]) -> Layout:
     """A place for every table that can have one."""
     planner = _Planner(tables)
-    for table in tables:
-        planner.home(table.name)
+    for table in _parents_first(planner.tables):
+        planner.settle(table)
     order = [table.name for table in tables]
     places = {name: planner.places[name] for name in order if name in planner.places}
     return Layout(planner.entities, places, {name: planner.refused[name] for name in order if name in planner.refused})
+
+
+def _parents_first(tables: dict[str, TableFacts]) -> Iterator[TableFacts]:
+    """Each table after those that it refers to; where foreign keys form a circle, one of its tables comes too early."""
+    begun: set[str] = set()
+    waiting = [(name, False) for name in reversed(tables)]
+    while waiting:
+        name, parents_done = waiting.pop()
+        if parents_done:
+            yield tables[name]
+        elif name not in begun:
+            begun.add(name)
+            waiting.append((name, True))
+            waiting += [(each.parent, False) for each in tables[name].references if each.parent in tables]
 
 
 class _Planner:
@@ -60,20 +74,9 @@ class _Planner:
         self.entities = entity_names(self.tables)
         self.places: dict[str, list[Place]] = {}
         self.refused: dict[str, str] = {}
-        self._open: set[str] = set()
 
-    def home(self, name: str) -> Place | None:
-        """The table's first place; None where it has none, or is being placed (foreign keys may form a circle)."""
-        if name in self.places:
-            return self.places[name][0]
-        if name in self.refused or name in self._open or name not in self.tables:
-            return None
-        self._open.add(name)
-        self._settle(self.tables[name])
-        self._open.discard(name)
-        return self.places[name][0] if name in self.places else None
-
-    def _settle(self, table: TableFacts) -> None:
+    def settle(self, table: TableFacts) -> None:
+        """Find a place for the table, whose parents are settled."""
         reasons = ["it has no primary key, so a row cannot be told from another. Add a primary key"]
         for option in self._options(table) if table.schema.primary_key else ():
             found = [found for place in option.places for found in problems(table.schema, _rule(place, table.schema))]
@@ -111,14 +114,11 @@ class _Planner:
             return set(reference.columns) <= set(schema.primary_key)
 
         def serves(reference: Reference) -> bool:
-            parent = self.tables.get(reference.parent)
             return (
-                parent is not None
-                and parent is not table
-                and set(reference.parent_columns) == set(parent.schema.primary_key)
+                reference.parent in self.places
+                and set(reference.parent_columns) == set(self.tables[reference.parent].schema.primary_key)
                 and not any(schema.column(name).nullable for name in reference.columns)
                 and (within(reference) or not all(names_few(schema.column(name)) for name in reference.columns))
-                and self.home(reference.parent) is not None
             )
 
         def rank(reference: Reference) -> tuple[Any, ...]:

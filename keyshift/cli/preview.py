@@ -67,11 +67,11 @@ def made(keymap: Keymap, patch: Patch) -> Made:
 
 
 def _keys(target: Target, item: Item) -> dict[str, str]:
-    """What each key attribute of the item is a key of; an attribute may be one of several indexes."""
+    """What each key attribute is a key of: of the table, and of each index that the item is in, as all its keys are."""
     keys = dict(zip((part.name for part in target.keys), _ROLES, strict=False))
     for index in target.indexes:
-        for part, role in zip(index.keys, _ROLES, strict=False):
-            if part.name in item:
+        if all(part.name in item for part in index.keys):
+            for part, role in zip(index.keys, _ROLES, strict=False):
                 known = f"{keys[part.name]}, " if part.name in keys else ""
                 keys[part.name] = f"{known}{index.name} {role}"
     return keys

@@ -1,17 +1,25 @@
 """The tools of a keymap's author, on real tables: a proposal that fits, and a preview of real rows as items."""
 
 import json
+from decimal import Decimal
 
 import pytest
 import yaml
 
+from keymap.attributes import Attribute
+from keymap.rules import parse_keymap
+from keymap.schema import TableSchema
+from keymap.values import Canonical, json_text
+from keyshift.cli.preview import sample_of
+from keyshift.cli.preview_text import item_value, row_value
 from keyshift.mysql.connection import connect
 from keyshift.mysql.describe import json_checked
 from keyshift.mysql.sample import read_sample
 from keyshift.mysql.schema import read_schemas
 from keyshift.process.settings import load_settings
 from tests.cli.conftest import Project
-from tests.cli.steps import fill
+from tests.cli.steps import answer_of, fill, pretend_capture_started
+from tests.keymap.keymaps import column, text_column
 
 TABLES = [
     statement.strip()
@@ -55,6 +63,38 @@ def test_a_proposal_of_a_whole_database_fits_it(project: Project) -> None:
     assert "it fits the source's tables" in checked.out
 
 
+def test_a_proposal_serves_a_migration_as_it_is(project: Project) -> None:
+    statements = [statement.replace("ON DELETE CASCADE", "") for statement in TABLES]
+    project.execute("DROP TABLE orders", "DROP TABLE purchase", *statements, "DROP TABLE journal")
+    project.execute(
+        "INSERT INTO customers (id, email, vip, details) VALUES (1, 'a@b', 1, '{\"a\": [1]}'), (2, 'c@d', 0, NULL)",
+        "INSERT INTO bills VALUES (10, 1, NULL, '2024-01-01'), (11, 1, 2, NULL)",
+        "INSERT INTO bill_lines VALUES (10, 1, 3.5), (10, 2, 4), (11, 1, 5)",
+        "INSERT INTO files VALUES (x'00112233445566778899AABBCCDDEEFF', 7)",
+    )
+    (project.folder / "keymap.yaml").unlink()
+    names = (project.schema, "--target", f"{project.name}-app", "-o", str(project.folder / "keymap.yaml"))
+    for arguments in (("keymap", "suggest", *names), ("init",)):
+        answer = project.keyshift(*arguments)
+        assert answer.code == 0, answer.err
+    pretend_capture_started(project)
+    assert project.keyshift("bulkload", "run").code == 0
+    assert answer_of(project, "verify")["differences"] == 0
+    found = project.aws("dynamodb").query(
+        TableName=f"{project.name}-app",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "BILL#10"}},
+    )
+    assert [item["sk"]["S"] for item in found["Items"]] == ["#BILL", "BILL_LINE#00001", "BILL_LINE#00002"]
+    found = project.aws("dynamodb").query(
+        TableName=f"{project.name}-app",
+        IndexName="gsi1",
+        KeyConditionExpression="gsi1pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "CUSTOMER#2"}},
+    )
+    assert [item["id"]["N"] for item in found["Items"]] == ["11"]
+
+
 def test_a_proposal_of_some_tables_goes_to_standard_output(project: Project) -> None:
     answer = project.keyshift("keymap", "suggest", f"{project.schema}.purchase", "--target", "other")
     assert answer.code == 0, answer.err
@@ -82,6 +122,62 @@ def test_json_checks_are_those_of_mariadbs_type_json() -> None:
   `e` longtext DEFAULT NULL,
 )"""
     assert json_checked(statement) == {"a", "b`c"}
+
+
+def test_keys_of_an_index_are_marked_where_the_item_is_in_it() -> None:
+    text = """
+keyshift: 1
+targets:
+  app:
+    partition_key: {pk: S}
+    indexes:
+      by_mail: {partition_key: {mail: S}, sort_key: {pk: S}}
+      by_city: {partition_key: {city: S}, sort_key: {mail: S}}
+tables:
+  shop.people: [{target: app, key: {pk: "P#{id}"}, attributes: {mail: "{email|lower}"}}]
+"""
+    columns = (column("id"), text_column("email", nullable=True), text_column("city", nullable=True))
+    schema = TableSchema("shop", "people", columns, ("id",))
+
+    def marked(email: str | None, city: str | None) -> dict[str, str]:
+        (made,) = sample_of(parse_keymap(text, "k"), schema, {"id": 1, "email": email, "city": city}).items
+        return made.keys
+
+    assert marked(None, "B") == {"pk": "partition key"}
+    assert marked("A@B", None) == {"pk": "partition key, by_mail sort key", "mail": "by_mail partition key"}
+    assert marked("A@B", "C")["mail"] == "by_mail partition key, by_city sort key"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "NULL"),
+        (Decimal("1E+3"), "1000"),
+        (b"\x00\xff", "0x00ff"),
+        (b"x" * 1000, f"0x{'78' * 36}… (1,000 bytes)"),
+        (("a", "b"), "a, b"),
+        (json_text('{"b": 1.0}'), '{"b":1}'),
+        ("a\nb\u202e", "a\\nb\\u202e"),
+    ],
+)
+def test_values_of_rows_are_shown_in_few_characters(value: Canonical, shown: str) -> None:
+    assert row_value(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("attribute", "shown"),
+    [
+        ({"S": "x"}, "x"),
+        ({"N": "1.5"}, "1.5"),
+        ({"B": b"\x01"}, "0x01"),
+        ({"BOOL": True}, "true"),
+        ({"NULL": True}, "true"),
+        ({"SS": ["b", "ä"]}, '["b", "ä"]'),
+        ({"M": {"a": {"N": "1"}}}, '{"a": {"N": "1"}}'),
+    ],
+)
+def test_values_of_items_are_shown_in_few_characters(attribute: Attribute, shown: str) -> None:
+    assert item_value(attribute) == shown
 
 
 def test_a_preview_shows_rows_and_their_items_side_by_side(project: Project) -> None:

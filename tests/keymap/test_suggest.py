@@ -15,6 +15,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import parse_keymap
 from keymap.schema import Column, TableSchema
 from keymap.suggest import Index, Reference, TableFacts, suggest
+from keymap.suggest.names import singular, target_name
 from tests.keymap.keymaps import column, text_column
 
 
@@ -136,6 +137,14 @@ def test_foreign_keys_in_a_circle_and_to_the_table_itself_are_broken_somewhere()
     found = proposed(one, two)
     assert keys(found, "twos") == [("TWO#{id}", "#TWO")]
     assert keys(found, "ones") == [("TWO#{other}", "ONE#{id:010d}")]
+
+
+def test_chains_of_foreign_keys_may_be_long() -> None:
+    columns = [column("id"), column("parent")]
+    chain = [table("t0", columns, ("id",))]
+    chain += [table(f"t{n}", columns, ("id",), references=(to(f"t{n - 1}", "parent"),)) for n in range(1, 600)]
+    found = yaml.safe_load(suggest(chain[::-1]))
+    assert keys(found, "t599") == [("T598#{parent}", "T599#{id:010d}")]
 
 
 @pytest.mark.parametrize(
@@ -270,6 +279,42 @@ def test_text_keys_under_a_collation_and_obstacles_at_the_source_are_told() -> N
     text = suggest([facts])
     assert "MySQL takes 'A' and 'a' for one value of id" in text
     assert "# Before `keyshift init`: its engine is MyISAM. Change it" in text
+
+
+@pytest.mark.parametrize(
+    ("plural", "one"),
+    [
+        ("orders", "order"),
+        ("categories", "category"),
+        ("addresses", "address"),
+        ("boxes", "box"),
+        ("status", "status"),
+        ("address", "address"),
+        ("purchase", "purchase"),
+        ("s", "s"),
+        ("OrderLines", "OrderLine"),
+    ],
+)
+def test_a_row_is_called_by_its_tables_singular(plural: str, one: str) -> None:
+    assert singular(plural) == one
+
+
+def test_entities_have_different_names_and_databases_share_a_table() -> None:
+    tables = [table(name, [column("id")], ("id",)) for name in ("order", "orders", "Orders", "a b".replace(" ", "#"))]
+    other = replace(tables[0], schema=replace(tables[0].schema, database="other"))
+    found = proposed(*tables, other)
+    assert list(found["targets"]) == ["app"]
+    heads = [rules[0]["key"]["pk"] for rules in found["tables"].values()]
+    assert heads == ["ORDER#{id}", "ORDER_2#{id}", "ORDER_3#{id}", "A_B#{id}", "ORDER_4#{id}"]
+
+
+def test_a_databases_name_becomes_one_that_dynamodb_allows() -> None:
+    assert [target_name({name}) for name in ("shop", "my shop", "x", "é" * 300)] == [
+        "shop",
+        "my-shop",
+        "x-app",
+        "-" * 255,
+    ]
 
 
 def uncommented(text: str) -> str:
