@@ -1,12 +1,19 @@
 """Against the live schema, computed attributes and index keys are proven to be what DynamoDB will take."""
 
 from dataclasses import replace
+from decimal import Decimal
+from itertools import product
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from keymap.check_attributes import attribute_problems
 from keymap.check_indexes import index_risks
 from keymap.schema import TableSchema
+from keymap.template import PatchError
+from keymap.values import Json, Row
 from tests.keymap.keymaps import SCHEMAS, column, keymap, text_column
 
 SCHEMA = TableSchema(
@@ -216,3 +223,83 @@ def test_a_table_with_other_columns_is_judged_by_them() -> None:
     text = TEXT.replace('"S#{status}"', '"{status}"')
     (problem,) = attribute_problems(keymap(text), {"shop.orders": numbers})
     assert "attribute a is of type N" in problem.what
+
+
+FIELDS = [
+    "{status}",
+    "{status|upper}",
+    "{status|trim}",
+    "{status|left(1)}",
+    "{status|pad(2, 'x')}",
+    "{status|shard(3)}",
+    "{status|hash(4)}",
+    "{note}",
+    "{note|default('')}",
+    "{note|default('x')}",
+    "{note|default(1)}",
+    "{note|coalesce(status)}",
+    "{total}",
+    "{total|text}",
+    "{id}",
+    "{id:03d}",
+    "{created}",
+    "{created|date('%Y')}",
+    "{created|epoch(zone='UTC')}",
+    "{document}",
+    "{document|text}",
+    "{document|json('$.x')}",
+    "{document|json('$.x')|default('')}",
+    "{picture}",
+    "{picture|hex}",
+    "{code}",
+    "{flags}",
+]
+PAIRS = [f"{one}{other}" for one, other in product(("{status}", "{note}"), ("{note}", "{status|trim}", "{id}", "#"))]
+SOURCES = [*FIELDS, *PAIRS]
+WHENS = ["", "status: {not_equals: ''}", "note: {is_null: false}", "status: {in: [x, y]}", "note: {not_in: ['']}"]
+ROWS = st.fixed_dictionaries(
+    {
+        "id": st.integers(0, 3),
+        "status": st.sampled_from(["", " ", "x", "paid"]),
+        "note": st.sampled_from([None, "", "x"]),
+        "total": st.sampled_from([None, Decimal("1.50")]),
+        "created": st.just("2024-02-29T01:02:03"),
+        "document": st.sampled_from(["{}", '{"x":""}', '{"x":"y"}', '{"x":1}', '{"x":true}', '"text"']).map(Json),
+        "picture": st.sampled_from([b"", b"x"]),
+        "code": st.just(b"\0\0\0\0"),
+        "place": st.just(b""),
+        "flags": st.sampled_from([(), ("a",)]),
+    }
+)
+
+
+@settings(max_examples=1000)
+@drawn(
+    source=st.sampled_from(SOURCES),
+    wanted=st.sampled_from(["", "", "S", "N", "JSON"]),
+    kind=st.sampled_from(["S", "S", "N", "B"]),
+    when=st.sampled_from(WHENS),
+    more=st.sampled_from(["", "nulls: keep", "defaults: {note: ''}", "defaults: {note: none, total: '5'}"]),
+    rows=st.lists(ROWS, min_size=9, max_size=9),
+)
+def test_what_the_check_passes_is_taken_and_without_a_risk_it_is_never_empty(  # noqa: PLR0917
+    source: str, wanted: str, kind: str, when: str, more: str, rows: list[Row]
+) -> None:
+    whole = "{" + f'from: "{source}", when: {{{when}}}' + (f", type: {wanted}" if wanted else "") + "}"
+    text = TEXT.replace("{a: S}", f"{{a: {kind}}}").replace('a: "S#{status}"', f"a: {whole}")
+    compiled = keymap(text + (f"      {more}\n" if more else ""))
+    if attribute_problems(compiled, SCHEMAS_HERE):
+        return
+    for row in rows:
+        refused, attributes = "", {}
+        try:
+            (patch,) = compiled.row_patches("shop.orders", row, "v")
+            attributes = patch.attributes or {}
+        except PatchError as error:
+            refused = error.message
+        if "is empty, and is a key" in refused:
+            assert index_risks(compiled, SCHEMAS_HERE)
+        elif refused:  # only what is asked for by type: the text may be no number, say
+            assert wanted
+            assert f"no {wanted}" in refused
+        assert attributes.get("a", {kind: ""}).keys() == {kind}
