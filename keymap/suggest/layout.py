@@ -100,7 +100,8 @@ class _Planner:
         yield from self._between_two(table)
         for reference in self._parents(table):
             yield self._below(table, reference)
-        yield from self._own(table)
+        for place in _own_places(table.schema, self.entities[table.name]):
+            yield _Option([place])
 
     def _parents(self, table: TableFacts) -> list[Reference]:
         """The foreign keys that could say where the rows live, the best first.
@@ -171,13 +172,19 @@ class _Planner:
             ]
             yield _Option(places, copies)
 
-    def _own(self, table: TableFacts) -> Iterator[_Option]:
-        """Partitions of the table's own: by the first columns of the primary key, the others sort within them."""
-        entity, key = self.entities[table.name], table.schema.primary_key
-        for cut in range(1, len(key) + 1):
-            why = f"Partitions of its own, by {', '.join(key[:cut])}"
-            why += f"; within one, sorted by {', '.join(key[cut:])}" if key[cut:] else ""
-            yield _Option([Place(entity, key[:cut], entity, key[cut:], _coded(table.schema), why)])
+
+def own_place(schema: TableSchema, entity: str) -> Place | None:
+    """A place by the primary key alone; None where no key of two texts tells it."""
+    return next((place for place in _own_places(schema, entity) if not problems(schema, _rule(place, schema))), None)
+
+
+def _own_places(schema: TableSchema, entity: str) -> Iterator[Place]:
+    """Partitions of the table's own: by the first columns of the primary key, the others sort within them."""
+    key = schema.primary_key
+    for cut in range(1, len(key) + 1):
+        why = f"Partitions of its own, by {', '.join(key[:cut])}"
+        why += f"; within one, sorted by {', '.join(key[cut:])}" if key[cut:] else ""
+        yield Place(entity, key[:cut], entity, key[cut:], _coded(schema), why)
 
 
 def _coded(schema: TableSchema) -> frozenset[str]:

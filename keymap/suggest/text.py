@@ -8,7 +8,7 @@ from keymap.schema import TableSchema
 from keymap.suggest.facts import TableFacts
 from keymap.suggest.hints import hints
 from keymap.suggest.indexes import IndexPlan, key_names, plan_indexes
-from keymap.suggest.layout import Layout, lay_out
+from keymap.suggest.layout import Layout, lay_out, own_place
 from keymap.suggest.names import constant_name, target_name, unused
 from keymap.suggest.places import PARTITION_KEY, SORT_KEY, Place
 from keymap.suggest.yaml_text import block, comment, commented, flow, scalar
@@ -141,13 +141,12 @@ class _Writer:
 
     def _by_itself(self, table: TableFacts, entity: str, places: Sequence[Place]) -> Iterator[str]:
         """How a row is found by its primary key alone, where its place needs another column."""
-        key = frozenset(table.schema.primary_key)
-        if any(frozenset(place.columns) <= key for place in places):
+        alone = own_place(table.schema, entity)
+        if alone is None or any(place.columns <= alone.columns for place in places):
             return
         yield from comment(
             f"To find a {entity} by its primary key alone, make each row a second item (each write then costs two):", 4
         )
-        alone = Place(entity, table.schema.primary_key, entity, (), places[0].coded)
         yield from commented(self._rule(table, alone, []), 4)
 
 
