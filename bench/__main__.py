@@ -18,11 +18,12 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def main() -> None:
     """Run the groups that were asked for, print the table and write results.json."""
-    from bench import apply, capture, decode, dump, load, table  # noqa: PLC0415 - after the environment is set
+    from bench import apply, capture, decode, dump, load, mapping, table  # noqa: PLC0415 - after the environment is set
 
     groups = {
         "table": table.measure,
         "decode": decode.measure,
+        "mapping": mapping.measure,
         "capture": capture.measure,
         "dump": dump.measure,
         "load": load.measure,

@@ -16,20 +16,23 @@ PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX = 2048, 1024
 
 Attribute = dict[str, Any]
 
-_INTEGER_END = 10**NUMBER_DIGITS_MAX
+INTEGER_END = 10**NUMBER_DIGITS_MAX
 _EXACT = Context(prec=1000)  # more digits than any MySQL number has: normalizing never rounds
 
 
 def number(value: int | Decimal) -> Attribute:
     """N where DynamoDB can hold the number exactly, else S with all its digits."""
-    if isinstance(value, int) and -_INTEGER_END < value < _INTEGER_END:
+    if isinstance(value, int) and -INTEGER_END < value < INTEGER_END:
         return {"N": str(value)}
     short = Decimal(value).normalize(_EXACT)  # trailing zeros count as digits for the service's check, but say nothing
     if not short:
         return {"N": "0"}
+    text = str(short)
+    if len(text) <= NUMBER_DIGITS_MAX and "E" not in text:  # nearly all there are
+        return {"N": text}
     fits = len(short.as_tuple().digits) <= NUMBER_DIGITS_MAX
     in_range = NUMBER_EXPONENT_MIN <= short.adjusted() <= NUMBER_EXPONENT_MAX
-    return {"N": str(short)} if fits and in_range else {"S": str(value)}
+    return {"N": text} if fits and in_range else {"S": str(value)}
 
 
 def key_number(value: int | Decimal) -> int | Decimal:

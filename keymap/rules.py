@@ -5,19 +5,18 @@ leaves or enters a filter are one rule: what only `before` has is removed, what 
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-import orjson
-
-from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, Attribute, attribute, key_number
+from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, attribute, key_number
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
+from keymap.columns import Columns
 from keymap.computed import Computed, Conditions, computed_of, conditions_of, meets
 from keymap.conditions import constant
-from keymap.conversions import converted
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
@@ -41,6 +40,7 @@ class Rule:
     slot: Template | None
     conditions: Conditions
     constants: Item
+    columns: Columns
     computed: tuple[Computed, ...]
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
@@ -56,7 +56,7 @@ class Rule:
         else:
             slot = self._slot_name(self.slot, row)
             assert self.document.group is not None
-            value = self._value(self.document.group.value, row)
+            value = self.columns.value(self.document.group.value, row)
             attributes = {} if value is None else {slot: value}
         if self.index_keys:
             require_index_keys(self.index_keys, attributes)
@@ -85,21 +85,8 @@ class Rule:
         return slot
 
     def _attributes(self, row: Row) -> Item:
-        document, found = self.document, dict(self.constants)
-        for column in document.include if document.include is not None else row:
-            if column in document.exclude:
-                continue
-            name = document.rename.get(column, column)
-            if any(
-                name == part.name and template.bare == column
-                for part, template in zip(self.target.keys, self.templates, strict=True)
-            ):
-                continue  # the key attribute itself holds it
-            value = self._value(column, row)
-            if value is not None:
-                found[name] = value
-            elif document.nulls == "keep" and row.get(column) is None:
-                found[name] = {"NULL": True}
+        found = dict(self.constants)
+        self.columns.add(row, found)
         for computed in self.computed:
             if computed.name in found:
                 what = f"attribute {computed.name} is computed, and a column has its name"
@@ -107,14 +94,7 @@ class Rule:
             value = computed.attribute(row)
             if value is not None:
                 found[computed.name] = value
-        if any(part.name in found for part in self.target.keys):
-            raise PatchError("a column has the name of a key attribute", "Rename or exclude the column")
         return found
-
-    def _value(self, column: str, row: Row) -> Attribute | None:
-        if column not in row:
-            raise PatchError(f"the row has no column {column}", "Compare the keymap with the table's columns")
-        return converted(row[column], self.document.types.get(column), column)
 
 
 _KEY_REMEDY = "Use type S with a template, or a column of the key's type"
@@ -155,13 +135,15 @@ class Keymap:
 
     def _rule(self, document: RuleDocument) -> Rule:
         target = self.targets[document.target]
+        templates = tuple(document.templates().values())
         return Rule(
             document=document,
             target=target,
-            templates=tuple(document.templates().values()),
+            templates=templates,
             slot=parse_template(document.group.attribute) if document.group else None,
             conditions=conditions_of(document.where),
             constants={name: constant(value) for name, value in document.constants.items()},
+            columns=Columns(document, target, templates),
             computed=computed_of(document),
             limits=_limits(target),
             index_keys=index_keys(target),
@@ -198,7 +180,8 @@ class Keymap:
 def _digest(document: KeymapDocument) -> str:
     # Without what is left at its default: a field that the language gains does not change what is recorded.
     meaning = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return hashlib.sha256(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # also of longer integers
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def parse_keymap(text: str, name: str) -> Keymap:
