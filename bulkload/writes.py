@@ -15,7 +15,7 @@ from typing import NamedTuple
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.check import groups_whole
 from keymap.errors import Problem, Problems
-from keymap.items import SLOTS_PER_UPDATE_MAX, group_item, whole_item
+from keymap.items import group_item, per_update, whole_item
 from keymap.patch import WHOLE, Item, Key, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
@@ -77,7 +77,7 @@ def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites
         if size > ITEM_BYTES_MAX:
             problems.append(_too_large(chunk.schema, table, slots, size))
         elif grouped and not whole:
-            updates += _sliced(patches)
+            updates += per_update(patches)
         else:
             puts.append((table, item))
     Problems.raise_if_any(_shortened(problems, chunk.schema))
@@ -125,10 +125,6 @@ def _too_large(schema: TableSchema, table: str, slots: _Slots, size: int) -> Pro
     return Problem(
         where, f"the item of {table} would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}", _SIZE_REMEDY
     )
-
-
-def _sliced(patches: Sequence[Patch]) -> Iterator[Sequence[Patch]]:
-    return (patches[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(patches), SLOTS_PER_UPDATE_MAX))
 
 
 def _shortened(problems: Sequence[Problem], schema: TableSchema) -> list[Problem]:

@@ -111,7 +111,7 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     else:
         require_server(status.server, facts)
     begins = Progress(start)
-    described = describes_rows(facts)
+    described = facts.describes_rows
     return Beginning(begins, None, facts.identity, facts.gtid, schemas, started=status.started, described=described)
 
 
@@ -140,7 +140,7 @@ def _resumed(
         position = Position(position.file, position.offset)
     progress = Progress(position, checkpoint.lanes, checkpoint.last_version, checkpoint.changes)
     _log.info("capture_goes_on", position=f"{position.file}:{position.offset}", gtid_set=position.gtid_set)
-    described = describes_rows(facts)
+    described = facts.describes_rows
     return Beginning(progress, progress, facts.identity, gtids, schemas, started=status.started, described=described)
 
 
@@ -171,17 +171,12 @@ def require_server(expected: str, facts: ServerFacts) -> None:
         raise KeyshiftError(message, f"Connect to the former server, or {AGAIN}")
 
 
-def describes_rows(facts: ServerFacts) -> bool:
-    """Whether the binlog's table maps are complete: names, labels, character sets, keys."""
-    return facts.variables.get("binlog_row_metadata", "").upper() == "FULL"
-
-
 def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapping[str, TableSchema]) -> None:
     """Raise KeyshiftError where rows are read by information_schema (no FULL metadata), and that has changed.
 
     What is in the binlog then was written with columns that nobody knows any more.
     """
-    if not describes_rows(facts) and status.schemas != digest(schemas):
+    if not facts.describes_rows and status.schemas != digest(schemas):
         message = (
             "a captured table was altered since capture began, and this source's binlog does not describe its rows"
         )

@@ -11,23 +11,15 @@ from typing import Final
 
 from keymap.schema import Column, TableSchema
 from keymap.values import labels
+from keyshift.binlog import tablemap as types
 from keyshift.binlog.charsets import decoder
 from keyshift.binlog.tables import LoggedColumn, TableMap
 
-_TINY, _SHORT, _LONG, _FLOAT, _DOUBLE, _TIMESTAMP, _LONGLONG, _INT24 = 1, 2, 3, 4, 5, 7, 8, 9
-_DATE, _TIME, _DATETIME, _YEAR, _NEW_DATE, _VARCHAR, _BIT, _TIMESTAMP2, _DATETIME2, _TIME2 = (
-    10,
-    11,
-    12,
-    13,
-    14,
-    *range(15, 20),
+_INTEGERS: Final = frozenset(types.INTEGERS)
+_STRINGS: Final = frozenset(
+    {types.VARCHAR, types.VAR_STRING, types.STRING, types.BLOB, types.COMPRESSED_BLOB, types.COMPRESSED_VARCHAR}
 )
-_BLOB_COMPRESSED, _VARCHAR_COMPRESSED, _VECTOR = 140, 141, 242
-_JSON, _DECIMAL, _ENUM, _SET, _BLOB, _VAR_STRING, _STRING, _GEOMETRY = 245, 246, 247, 248, 252, 253, 254, 255
-_INTEGERS: Final = frozenset({_TINY, _SHORT, _INT24, _LONG, _LONGLONG})
-_STRINGS: Final = frozenset({_VARCHAR, _VAR_STRING, _STRING, _BLOB, _BLOB_COMPRESSED, _VARCHAR_COMPRESSED})
-_WITH_FRACTION: Final = frozenset({_TIMESTAMP2, _DATETIME2, _TIME2})
+_WITH_FRACTION: Final = frozenset({types.TIMESTAMP2, types.DATETIME2, types.TIME2})
 _KINDS: Final[dict[str, frozenset[int]]] = (
     dict.fromkeys("tinyint smallint mediumint int bigint".split(), _INTEGERS)
     | dict.fromkeys("char varchar tinytext text mediumtext longtext".split(), _STRINGS)
@@ -35,22 +27,22 @@ _KINDS: Final[dict[str, frozenset[int]]] = (
     | dict.fromkeys(
         "geometry point linestring polygon multipoint multilinestring multipolygon geometrycollection"
         " geomcollection".split(),
-        frozenset({_GEOMETRY}),
+        frozenset({types.GEOMETRY}),
     )
     | {
-        "float": frozenset({_FLOAT}),
-        "double": frozenset({_DOUBLE}),
-        "decimal": frozenset({_DECIMAL}),
-        "date": frozenset({_DATE, _NEW_DATE}),
-        "year": frozenset({_YEAR}),
-        "bit": frozenset({_BIT}),
-        "timestamp": frozenset({_TIMESTAMP2, _TIMESTAMP}),
-        "datetime": frozenset({_DATETIME2, _DATETIME}),
-        "time": frozenset({_TIME2, _TIME}),
-        "json": frozenset({_JSON}),
-        "enum": frozenset({_ENUM}),
-        "set": frozenset({_SET}),
-        "vector": _STRINGS | {_VECTOR},
+        "float": frozenset({types.FLOAT}),
+        "double": frozenset({types.DOUBLE}),
+        "decimal": frozenset({types.DECIMAL}),
+        "date": frozenset({types.DATE, types.NEW_DATE}),
+        "year": frozenset({types.YEAR}),
+        "bit": frozenset({types.BIT}),
+        "timestamp": frozenset({types.TIMESTAMP2, types.TIMESTAMP}),
+        "datetime": frozenset({types.DATETIME2, types.DATETIME}),
+        "time": frozenset({types.TIME2, types.TIME}),
+        "json": frozenset({types.JSON}),
+        "enum": frozenset({types.ENUM}),
+        "set": frozenset({types.SET}),
+        "vector": _STRINGS | {types.VECTOR},
     }
 )
 _BEYOND_UTF8MB3: Final = re.compile("[\U00010000-\U0010ffff]")
@@ -92,15 +84,15 @@ def _traits(logged: LoggedColumn, column: Column) -> Iterator[tuple[str, object,
     kind, text = logged.type, column.column_type.lower()
     if kind in _INTEGERS:
         yield "sign", logged.unsigned, "unsigned" in text
-    elif kind == _DECIMAL:
+    elif kind == types.DECIMAL:
         yield "precision", (logged.meta & 0xFF, logged.meta >> 8), _numbers(text)
-    elif kind == _BIT:
+    elif kind == types.BIT:
         yield "length", ((logged.meta >> 8) * 8 + (logged.meta & 0xFF),), _numbers(text)
     elif kind in _WITH_FRACTION:
         yield "precision", logged.meta, (_numbers(text) or (0,))[0]
-    elif (kind in _STRINGS or kind in {_ENUM, _SET}) and logged.charset is not None:
+    elif (kind in _STRINGS or kind in {types.ENUM, types.SET}) and logged.charset is not None:
         yield "character set", _charset(logged.charset), _charset(column.charset)
-    if kind in {_ENUM, _SET} and logged.labels:
+    if kind in {types.ENUM, types.SET} and logged.labels:
         yield "values", _labels(logged), labels(column)
 
 

@@ -4,8 +4,8 @@ The condition is the design's one idea: a slot is written if the item is absent,
 absent or older. An item that is there without our migration's bookkeeping is FOREIGN and never overwritten.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from keymap.attributes import Attribute
 from keymap.bookkeeping import Bookkeeping
@@ -81,6 +81,12 @@ def update_request(keymap: Keymap, migration: str, patches: Sequence[Patch]) -> 
 # An expression string may hold 4 KB; with at most this many slots both strings stay under it (about 70 bytes a slot),
 # and the request under the 300 operators that DynamoDB allows in one expression.
 SLOTS_PER_UPDATE_MAX = 40
+T = TypeVar("T")
+
+
+def per_update(slots: list[T]) -> Iterator[list[T]]:
+    """The slots of one item, or their patches, in parts that each fit one UpdateItem."""
+    return (slots[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(slots), SLOTS_PER_UPDATE_MAX))
 
 
 def newer_than(books: Bookkeeping, old: Mapping[str, Attribute], patches: Sequence[Patch]) -> list[Patch]:

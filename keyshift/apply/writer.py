@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.errors import KeyshiftError
-from keymap.items import SLOTS_PER_UPDATE_MAX, newer_than, put_request, update_request
+from keymap.items import newer_than, per_update, put_request, update_request
 from keymap.patch import WHOLE, Item, Key, Patch, fold
 from keymap.rules import Keymap
 from keymap.targets import Target
@@ -91,7 +91,7 @@ class GuardedWriter:
 
     def _item(self, patches: list[Patch]) -> Outcome:
         try:
-            return _sum(self._slots(chunk) for chunk in _chunks(patches))
+            return _sum(self._slots(chunk) for chunk in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
             return Outcome(failures=(Failure(patches[0].table, patches[0].key, _told(error, patches[0])),))
 
@@ -123,10 +123,6 @@ class GuardedWriter:
             reason = "the condition failed, and the item returned does not say why"
             raise unwritable(patches[0], reason, "Check that the endpoint returns ALL_OLD on failed conditions")
         return newer
-
-
-def _chunks(patches: list[Patch]) -> Iterable[list[Patch]]:
-    return (patches[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(patches), SLOTS_PER_UPDATE_MAX))
 
 
 def _key_of(target: Target, item: Item) -> Key:

@@ -23,7 +23,6 @@ _BINARY: Final = "binary"
 _DIGITS_MAX: Final = 65  # of a DECIMAL
 _FRACTION_MAX: Final = 6  # digits of a second
 _SET_BYTES_MAX: Final = 8
-_TIMESTAMP, _TIME, _DATETIME, _DATE, _NEW_DATE = 7, 11, 12, 10, 14
 _BLOB_WIDTHS: Final = {249: 1, 250: 3, 251: 4}  # TINY, MEDIUM and LONG; a plain BLOB's metadata tells
 _REMEDY: Final = "Exclude the table from the keymap, or convert the column to a supported type first"
 
@@ -237,11 +236,11 @@ _BUILDERS: Final[Mapping[int, _Builder]] = {
     types.DECIMAL: _decimal,
     types.BIT: _bit,
     types.YEAR: _fixed(Kind.YEAR, stored.year),
-    _DATE: _fixed(Kind.DATE, stored.date),
-    _NEW_DATE: _fixed(Kind.DATE, stored.date),
-    _TIMESTAMP: _old(special.old_timestamp),
-    _DATETIME: _old(special.old_datetime),
-    _TIME: _old(special.old_time),
+    types.DATE: _fixed(Kind.DATE, stored.date),
+    types.NEW_DATE: _fixed(Kind.DATE, stored.date),
+    types.TIMESTAMP: _old(special.old_timestamp),
+    types.DATETIME: _old(special.old_datetime),
+    types.TIME: _old(special.old_time),
     types.TIMESTAMP2: _fractional(Kind.TIMESTAMP, stored.timestamp),
     types.DATETIME2: _fractional(Kind.DATETIME, stored.datetime),
     types.TIME2: _fractional(Kind.TIME, stored.time),

@@ -70,8 +70,3 @@ class GeneratedRows:
         if len(images) % 2:
             raise Malformed("an update lacks its last image")
         return list(zip(images[::2], images[1::2], strict=True))
-
-
-def generate_rows(fields: Sequence[Field]) -> GeneratedRows:
-    """The generated decoder, also where a compiled one is there."""
-    return GeneratedRows(fields)

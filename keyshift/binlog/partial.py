@@ -14,7 +14,8 @@ from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Read
 from keyshift.binlog.jsondiff import apply_diffs, read_diffs
-from keyshift.binlog.rowevents import PARTIAL_UPDATE, RowsHeader, Table, rows_header
+from keyshift.binlog.packets import PARTIAL_UPDATE
+from keyshift.binlog.rowevents import RowsHeader, Table, rows_header
 from keyshift.binlog.rows import ReferenceRows
 from keyshift.binlog.tablemap import JSON
 

@@ -11,14 +11,11 @@ from keymap.values import Row
 from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field
+from keyshift.binlog.packets import DELETES, INSERTS, PARTIAL_UPDATE, UPDATES
 from keyshift.binlog.reference import NO_COLUMNS, ReferenceRows, RowCodec
 from keyshift.binlog.rows import compile_rows
 from keyshift.binlog.tables import TableMap
 
-INSERTS: Final = frozenset({23, 30})
-UPDATES: Final = frozenset({24, 31})
-DELETES: Final = frozenset({25, 32})
-PARTIAL_UPDATE: Final = 39
 _VERSION_1: Final = frozenset({23, 24, 25})
 _TWO_IMAGES: Final = UPDATES | {PARTIAL_UPDATE}
 _HEAD: Final = 8  # table id and flags

@@ -66,12 +66,6 @@ def _clock(number: int) -> str | None:
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}" if minutes < 60 and seconds < 60 and hours < 839 else None  # noqa: PLR2004
 
 
-def new_date(data: bytes, at: int) -> tuple[str, int]:
-    """DATE (type 14, and DATE since MySQL 5.0): day, month and year in 5, 4 and 15 bits; any of them may be zero."""
-    number = int.from_bytes(_taken(data, at, 3), "little")
-    return f"{number >> 9:04d}-{number >> 5 & 15:02d}-{number & 31:02d}", at + 3
-
-
 def _padded(size: int, width: int, text: Callable[[bytes], str]) -> Read:
     """What MariaDB logs as BINARY: zeros at the end are not stored."""
 

@@ -17,6 +17,7 @@ from keyshift.binlog.errors import Malformed
 from keyshift.binlog.tables import KeyColumn, LoggedColumn, TableMap
 
 FLOAT, DOUBLE, YEAR, VARCHAR, BIT, TIMESTAMP2, DATETIME2, TIME2, TYPED_ARRAY = 4, 5, 13, 15, 16, 17, 18, 19, 20
+TIMESTAMP, DATE, TIME, DATETIME, NEW_DATE = 7, 10, 11, 12, 14  # DATE is today's; the others are from before MySQL 5.6
 COMPRESSED_BLOB, COMPRESSED_VARCHAR = 140, 141  # MariaDB's
 VECTOR, JSON, DECIMAL, ENUM, SET, BLOB, VAR_STRING, STRING, GEOMETRY = 242, 245, 246, 247, 248, 252, 253, 254, 255
 INTEGERS: Final = {1: 1, 2: 2, 9: 3, 3: 4, 8: 8}  # their sizes in bytes

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.items import SLOTS_PER_UPDATE_MAX
+from keymap.items import SLOTS_PER_UPDATE_MAX, per_update
 from keymap.patch import WHOLE, Item
 from keymap.rules import Keymap
 from keymap.targets import Target
@@ -60,8 +60,7 @@ def removals(keymap: Keymap, migration: str, target: Target, item: Item) -> list
     if not data and all(map(is_tombstone, marks.values())):
         return [_deletion(books, migration, target, item, marks)]
     gone = [slot for slot, held in marks.items() if slot != WHOLE and is_tombstone(held) and slot not in data]
-    slices = (gone[at : at + SLOTS_PER_UPDATE_MAX] for at in range(0, len(gone), SLOTS_PER_UPDATE_MAX))
-    return [_clearing(books, migration, target, item, slots) for slots in slices]
+    return [_clearing(books, migration, target, item, slots) for slots in per_update(gone)]
 
 
 def _deletion(books: Bookkeeping, migration: str, target: Target, item: Item, marks: dict[str, str]) -> Removal:

@@ -34,6 +34,11 @@ class ServerFacts:
         return self.flavour == "mysql" and self.variables.get("gtid_mode") == "ON"
 
     @property
+    def describes_rows(self) -> bool:
+        """Whether its binlog's table maps are complete: names, labels, character sets, keys (FULL metadata)."""
+        return self.variables.get("binlog_row_metadata", "").upper() == "FULL"
+
+    @property
     def name(self) -> str:
         """Product and version, for people."""
         product = "MariaDB" if self.flavour == "mariadb" else "MySQL"

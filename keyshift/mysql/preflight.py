@@ -88,15 +88,15 @@ def _binlog(evidence: Evidence) -> Iterator[Problem]:
 
 def _metadata(evidence: Evidence) -> Iterator[Problem]:
     """Where table maps can be complete, they must be, unless the settings say that nobody may change it."""
-    value = evidence.facts.variables.get("binlog_row_metadata", "FULL")
-    if value.upper() != "FULL":
+    value = evidence.facts.variables.get("binlog_row_metadata")
+    if value is not None and not evidence.facts.describes_rows:
         what = f"rows are logged without column names, labels and keys (binlog_row_metadata={value})"
         remedy = f"Run: SET GLOBAL binlog_row_metadata = 'FULL'; {_PERSIST}. Where that is not permitted, set"
         yield Problem(SERVER, what, f"{remedy} capture.row_metadata to schema, and change no captured table meanwhile")
 
 
 def _undescribed(evidence: Evidence) -> Iterator[Problem]:
-    if evidence.facts.variables.get("binlog_row_metadata", "").upper() != "FULL":
+    if not evidence.facts.describes_rows:
         what = (
             f"the binlog of {evidence.facts.name} does not describe its rows: they are read by the tables' columns as"
         )

@@ -17,7 +17,8 @@ from keyshift.binlog import packets
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.jsonb import DEPTH_MAX, canonical, decode
-from keyshift.binlog.rowevents import INSERTS, Table, images
+from keyshift.binlog.packets import INSERTS
+from keyshift.binlog.rowevents import Table, images
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect

@@ -11,8 +11,9 @@ from keymap.values import Row
 from keyshift.binlog import packets
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
+from keyshift.binlog.packets import PARTIAL_UPDATE, UPDATES
 from keyshift.binlog.partial import partial_images
-from keyshift.binlog.rowevents import PARTIAL_UPDATE, UPDATES, Table, images
+from keyshift.binlog.rowevents import Table, images
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect

@@ -5,7 +5,8 @@ import pytest
 from keymap.values import Row
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
-from keyshift.binlog.rowevents import DELETES, INSERTS, UPDATES, Images, Table, images, rows_header
+from keyshift.binlog.packets import DELETES, INSERTS, UPDATES
+from keyshift.binlog.rowevents import Images, Table, images, rows_header
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from tests.binlog import encode

@@ -13,7 +13,7 @@ from keyshift.binlog import generate, stored, texts
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
-from keyshift.binlog.generate import generate_rows
+from keyshift.binlog.generate import GeneratedRows
 from keyshift.binlog.rowevents import Table, images
 from keyshift.binlog.rows import compile_rows, reference_rows
 from keyshift.binlog.tablemap import parse_table_map
@@ -46,7 +46,7 @@ def test_many_rows_of_few_patterns_of_nulls_are_read_as_by_the_plain_loop(table:
     known = [one.known for one in table.drawn]
     fields = [field_of(*one) for one in zip(parsed.columns, known, [k.name for k in known], strict=True)]
     data = b"".join(encode.image(row) for row in table.stored) * times
-    assert typed(generate_rows(fields).rows(data, 0, len(data))) == typed(list(table.rows) * times)
+    assert typed(GeneratedRows(fields).rows(data, 0, len(data))) == typed(list(table.rows) * times)
 
 
 def test_every_pattern_of_nulls_is_read_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_every_pattern_of_nulls_is_read_however_many_there_are(monkeypatch: pyte
     monkeypatch.setattr(generate, "_PATTERNS_MAX", 16)
     monkeypatch.setattr(generate, "_OFTEN", 2)
     fields = [integer(f"c{at}") if at % 2 else text(f"c{at}") for at in range(6)]
-    codec = generate_rows(fields)
+    codec = GeneratedRows(fields)
     patterns = list(product((False, True), repeat=6))
     for chosen in [*patterns, *patterns[:10] * 3, *patterns]:
         values = [None if null else b"\1\0" if at % 2 else b"\1x" for at, null in enumerate(chosen)]
@@ -86,13 +86,13 @@ def test_a_columns_name_is_only_a_name() -> None:
     """Names are data in the generated source: no quote, brace or line break ends them."""
     fields = [integer(name, 1) for name in NAMES]
     data = encode.image([bytes([at]) for at in range(len(NAMES))])
-    assert generate_rows(fields).rows(data, 0, len(data)) == [{name: at for at, name in enumerate(NAMES)}]
+    assert GeneratedRows(fields).rows(data, 0, len(data)) == [{name: at for at, name in enumerate(NAMES)}]
 
 
 @given(st.lists(st.text(), unique=True, min_size=1, max_size=20))
 def test_any_names_are_kept_as_they_are(names: list[str]) -> None:
     data = encode.image([bytes([at]) for at in range(len(names))])
-    (row,) = generate_rows([integer(name, 1) for name in names]).rows(data, 0, len(data))
+    (row,) = GeneratedRows([integer(name, 1) for name in names]).rows(data, 0, len(data))
     assert list(row.items()) == [(name, at) for at, name in enumerate(names)]
 
 

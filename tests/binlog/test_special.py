@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyshift.binlog import special
+from keyshift.binlog import special, stored
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Read
 
@@ -31,8 +31,8 @@ def read(reader: Read, data: bytes) -> object:
         (special.old_time, "40e201", "12:34:56"),
         (special.old_time, "590a80", "-838:59:59"),
         (special.old_time, "ffffff", "-00:00:01"),
-        (special.new_date, "5dd00f", "2024-02-29"),
-        (special.new_date, "000000", "0000-00-00"),
+        (stored.date, "5dd00f", "2024-02-29"),
+        (stored.date, "000000", "0000-00-00"),
         (special.uuid(1), "0f6ccd780cbaba102695645b8c656024", "6ccd780c-baba-1026-9564-5b8c65602400"),
         (special.uuid(1), "00", "00000000-0000-0000-0000-000000000000"),
         (special.inet4(1), "03010203", "1.2.3.0"),
@@ -76,7 +76,7 @@ WHOLE: list[tuple[Read, bytes]] = [
     (special.old_timestamp, bytes(4)),
     (special.old_datetime, bytes(8)),
     (special.old_time, bytes(3)),
-    (special.new_date, bytes(3)),
+    (stored.date, bytes(3)),
     (special.uuid(1), b"\x02ab"),
     (special.inet4(2), b"\x02\0ab"),
     (special.inet6(1), b"\x10" + bytes(16)),
