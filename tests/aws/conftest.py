@@ -6,6 +6,7 @@ import pytest
 
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from tests.servers.aws import isolate
 from tests.servers.fault_proxy import FaultProxy
 
 REGION = CREDENTIALS["AWS_DEFAULT_REGION"]
@@ -13,12 +14,7 @@ REGION = CREDENTIALS["AWS_DEFAULT_REGION"]
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own AWS configuration reaches a test."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    isolate(monkeypatch)
 
 
 @pytest.fixture

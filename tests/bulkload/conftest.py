@@ -6,18 +6,15 @@ from pathlib import Path
 import pytest
 
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from keyshift.cli.demo.endpoints import Endpoints
 from tests.bulkload.world import World, make_world
+from tests.servers.aws import isolate
+from tests.servers.fault_proxy import FaultProxy
 
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own AWS configuration reaches a test."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    isolate(monkeypatch)
 
 
 @pytest.fixture
@@ -33,3 +30,15 @@ def world(shop: World) -> World:
     """Initialised, with rows, and captured."""
     shop.start_capture()
     return shop
+
+
+@pytest.fixture
+def dynamodb(endpoints: Endpoints) -> Iterator[FaultProxy]:
+    with FaultProxy(endpoints.urls["dynamodb"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3(endpoints: Endpoints) -> Iterator[FaultProxy]:
+    with FaultProxy(endpoints.urls["s3"]) as proxy:
+        yield proxy

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from keyshift.aws.clients import make_clients
-from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.phase import Phase
 from keyshift.process.clock import boottime
@@ -17,18 +16,6 @@ from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, duplicate, partial, reset_after, reset_before, server_error, throttle
 
 WRITES = ("BatchWriteItem", "UpdateItem", "TransactWriteItems")
-
-
-@pytest.fixture
-def dynamodb(endpoints: Endpoints) -> Iterator[FaultProxy]:
-    with FaultProxy(endpoints.urls["dynamodb"]) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def s3(endpoints: Endpoints) -> Iterator[FaultProxy]:
-    with FaultProxy(endpoints.urls["s3"]) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from keyshift.cli.demo.endpoints import CREDENTIALS
 from keyshift.control.chunks import chunks
 from keyshift.control.phase import Phase
 from tests.bulkload.world import World
@@ -78,18 +78,6 @@ def child(work: str, settings: Path, prey: Prey | None = None) -> Iterator[subpr
             yield process
         finally:
             process.kill()
-
-
-@pytest.fixture
-def dynamodb(endpoints: Endpoints) -> Iterator[FaultProxy]:
-    with FaultProxy(endpoints.urls["dynamodb"]) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def s3(endpoints: Endpoints) -> Iterator[FaultProxy]:
-    with FaultProxy(endpoints.urls["s3"]) as proxy:
-        yield proxy
 
 
 @pytest.mark.parametrize(("call", "done"), [(3, False), (5, True)])

@@ -6,18 +6,15 @@ from pathlib import Path
 import pytest
 
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from keyshift.cli.demo.endpoints import Endpoints
 from tests.cdc.world import World, make_world
+from tests.servers.aws import isolate
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+    isolate(monkeypatch)
     monkeypatch.setenv("SHOP_PASSWORD", "")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 
 
 @pytest.fixture

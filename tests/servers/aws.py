@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
 
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints, Service
@@ -19,6 +20,15 @@ def client(service: Service, endpoints: Endpoints | str, *, attempts: int = 1) -
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}, s3={"addressing_style": "path"}),
     )
+
+
+def isolate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own AWS configuration reaches a test."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 
 
 def unique(prefix: str) -> str:

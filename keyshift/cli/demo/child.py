@@ -17,8 +17,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 HOST = "127.0.0.1"
 READY_SECONDS_MAX = 60.0  # the slowest start measured is 3 s; a busy CI machine may need ten times that
@@ -55,6 +58,31 @@ def free_port() -> int:
             probe.bind((HOST, port))
             return port
     raise ServerError(f"no free TCP port on {HOST} between 20000 and 32000: end the servers that are left over")
+
+
+class ThrowAway(ABC):
+    """What is started on entry, and in the end, or where starting failed, stopped and removed."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start; return when it works. Raises ServerError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop, and remove what was written. Safe to repeat."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class Child:

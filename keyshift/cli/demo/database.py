@@ -3,12 +3,11 @@
 import os
 import secrets
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pymysql
 
-from keyshift.cli.demo.child import HOST, Child, leashed
+from keyshift.cli.demo.child import HOST, Child, ThrowAway, leashed
 from keyshift.cli.demo.program import Flavour, ServerProgram, find_program
 
 INITIALISE_SECONDS_MAX = 300.0  # 2 s measured; a container's image has been pulled before
@@ -42,7 +41,7 @@ GRANT ALL PRIVILEGES ON *.* TO '{user}'@'%' WITH GRANT OPTION;
 """
 
 
-class Database:
+class Database(ThrowAway):
     """One server with its own directory, port and password; rows and port survive kill() and start().
 
     As a context manager it is started, and in the end stopped and removed. Raises ServerError when it cannot start.
@@ -103,19 +102,6 @@ class Database:
             autocommit=True,
             connect_timeout=5,
         )
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _initialise(self) -> None:
         account = _ACCOUNT.format(user=self.user, password=self.password)

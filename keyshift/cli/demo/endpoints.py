@@ -8,10 +8,9 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from keyshift.cli.demo.child import HOST, Child, ServerError, leashed
+from keyshift.cli.demo.child import HOST, Child, ServerError, ThrowAway, leashed
 
 Service = Literal["dynamodb", "kinesis", "s3"]
 SERVICES: tuple[Service, ...] = ("dynamodb", "kinesis", "s3")
@@ -93,7 +92,7 @@ class HttpServer:
         return True
 
 
-class Endpoints:
+class Endpoints(ThrowAway):
     """The three services at local addresses, served by ministack except for those handed in.
 
     As a context manager they are started, and in the end stopped and removed. Raises ServerError if one cannot start.
@@ -146,19 +145,6 @@ class Endpoints:
         """Stop all and remove what they wrote."""
         for server in self._distinct():
             server.close()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _distinct(self) -> list[HttpServer]:
         return list(dict.fromkeys([self._gateway, *self._servers.values()]))
