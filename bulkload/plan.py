@@ -13,8 +13,8 @@ from keymap.schema import TableSchema
 class TablePlan:
     """One table, by the server's own estimate: rows, bytes in its storage, and chunks of the dump.
 
-    `guarded`: targets whose items several chunks may share, so that each slot is an UpdateItem of its own, which takes
-    more calls than a batch of whole items.
+    `guarded`: targets whose items several chunks or tables may share, or rows pass to each other, so that each of them
+    is a guarded write of its own, which takes more calls than a batch of whole items.
     """
 
     table: str
@@ -32,12 +32,13 @@ def plan_tables(
 
 
 def _planned(keymap: Keymap, schema: TableSchema, estimate: Estimate, chunk_rows: int) -> TablePlan:
-    grouped = [rule.target.name for rule in keymap.rules[schema.full_name] if rule.slot is not None]
     whole = groups_whole(keymap, schema, uncut_columns(keymap, schema))
+    rules = keymap.rules[schema.full_name]
+    guarded = [rule.target.name for rule in rules if not rule.puts and not (whole and rule.slot is not None)]
     return TablePlan(
         table=schema.full_name,
         rows=estimate.rows,
         bytes=estimate.rows * estimate.row_bytes,
         chunks=-(-estimate.rows // chunk_rows),
-        guarded=() if whole else tuple(dict.fromkeys(grouped)),
+        guarded=tuple(dict.fromkeys(guarded)),
     )

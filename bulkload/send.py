@@ -1,7 +1,7 @@
 """Sending the writes of one chunk to DynamoDB, many at once; a return means that every one of them was accepted.
 
 A call comes back only when no request of it is being sent any more, so a caller that stops may give up its lease. All
-writes may be repeated: a put writes the same item, and a guarded update finds itself done.
+writes may be repeated: a put writes the same item, and a guarded write finds itself done.
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import Final
 from bulkload.parallel import Job
 from bulkload.writes import ChunkWrites
 from keymap.errors import KeyshiftError, Problem, Problems
-from keymap.items import newer_than, update_request
 from keymap.patch import Item, Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain
+from keyshift.aws.slots import NotOurs, Unexplained, write_slots
 from keyshift.process.stop import Stop
 
 Put = tuple[str, Item]  # table and item, or only its key
@@ -58,7 +58,7 @@ class Sender:
 
     def _jobs(self, writes: ChunkWrites) -> Iterator[Job]:
         yield from (partial(self._put, batch) for batch in batches(writes.puts))
-        yield from (partial(self._update, patches) for patches in writes.updates)
+        yield from (partial(self._guarded, patches) for patches in writes.guarded)
 
     def _put(self, puts: Sequence[Put]) -> None:
         try:
@@ -85,31 +85,22 @@ class Sender:
             return self._problem(put, error)
         return None
 
-    def _update(self, patches: Sequence[Patch]) -> None:
+    def _guarded(self, patches: Sequence[Patch]) -> None:
         """Write slots of one item. Those that are there already, as after a retry, are left as they are."""
-        left = patches
-        while left:
-            request = update_request(self._keymap, self._migration, left)
-            try:
-                outcome = items.update(self._client, request, stop=self._stop)
-            except ClientError as error:
-                if error_code(error) != _INVALID:
-                    raise
-                raise Problems([self._problem((patches[0].table, request["Key"]), error)]) from error
-            left = [] if isinstance(outcome, items.Written) else self._not_there(outcome.old, left)
-
-    def _not_there(self, old: Item, patches: Sequence[Patch]) -> Sequence[Patch]:
-        books, table = self._keymap.bookkeeping, patches[0].table
-        if not books.belongs_to(old, self._migration):
+        table = patches[0].table
+        try:
+            write_slots(self._client, self._keymap, self._migration, patches, guess={}, stop=self._stop)
+        except ClientError as error:
+            if error_code(error) != _INVALID:
+                raise
+            key = self._keymap.targets[table].key_item(patches[0].key)
+            raise Problems([self._problem((table, key), error)]) from error
+        except NotOurs as error:
             message = f"an item of table {table} appeared during the load that is not of this migration"
-            raise KeyshiftError(
-                message, "Keep other writers away from the target tables, and load again to see its key"
-            )
-        newer = newer_than(books, old, patches)
-        if len(newer) == len(patches):  # else one refusal could be answered by the same request for ever
-            message = f"DynamoDB refused a write to table {table}, and does not show what stood in the way"
-            raise KeyshiftError(message, "Check that the endpoint knows ReturnValuesOnConditionCheckFailure")
-        return newer
+            remedy = "Keep other writers away from the target tables, and load again to see its key"
+            raise KeyshiftError(message, remedy) from error
+        except Unexplained as error:
+            raise KeyshiftError(f"writing to table {table} failed: {error.message}", error.remedy) from error
 
     def _problem(self, put: Put, error: ClientError) -> Problem:
         table, item = put

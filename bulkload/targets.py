@@ -39,7 +39,7 @@ def reason_against(keymap: Keymap, migration: str, epoch: int, item: Item) -> st
         other = item.get(books.migration, {}).get("S")
         return f"belongs to migration {other}" if other else "was not written by Keyshift"
     floors = {floor(earlier) for earlier in range(epoch + 1)}
-    return "" if set(books.slots(item).values()) <= floors else "was written by replay"
+    return "" if books.marks(item) <= floors else "was written by replay"
 
 
 class Survey:
@@ -77,7 +77,7 @@ class Survey:
 
     def _options(self, target: Target) -> dict[str, Any]:
         """For tables of one-row items the service itself leaves out what is ours: little then travels."""
-        if self._keymap.is_grouped(target.name):
+        if not self._keymap.puts_all(target.name):
             return {}
         books = self._keymap.bookkeeping
         return {

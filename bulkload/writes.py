@@ -1,8 +1,9 @@
 """What the rows of one chunk ask of DynamoDB: decided whole, before any of it is sent.
 
 Two kinds of writes come out. An item of which every slot is in hand is *put* without a condition: a one-row item, and
-a grouped item that is proven to lie within the chunk (docs/design, "Slots and patches"). The slots of all other grouped
-items are *updated* under the condition that they are absent or older, since another chunk holds their neighbours.
+a grouped item that is proven to lie within the chunk (docs/design, "Slots and patches"). The slots of all other items
+are *written guarded*, each only if it is absent or older: another chunk, or another table, holds their neighbours, or
+rows may have passed the slot to each other between the reading of two chunks.
 
 A row that DynamoDB could not take, and rows that fall on one slot, are found here, all of the chunk at once, so that a
 chunk that is not right has written nothing.
@@ -15,11 +16,12 @@ from typing import NamedTuple
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.check import groups_whole
 from keymap.errors import Problem, Problems
-from keymap.items import group_item, per_update, whole_item
-from keymap.patch import WHOLE, Item, Key, Patch
+from keymap.items import group_item, whole_item
+from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import PatchError
+from keymap.updates import per_update
 from keymap.values import Canonical, Row
 
 NAMED_MAX = 20  # bad rows named in one error: enough to see what they share, and it still fits a screen
@@ -31,15 +33,15 @@ _SLOT_REMEDY = f"Put the whole primary key into the target's key; {_ANEW}"
 
 @dataclass(frozen=True, slots=True)
 class ChunkWrites:
-    """The writes of one chunk. No two `puts` (table, item) have one key; `updates` hold slots of one item each."""
+    """The writes of one chunk. No two `puts` (table, item) have one key; `guarded` hold slots of one item each."""
 
     puts: Sequence[tuple[str, Item]]
-    updates: Sequence[Sequence[Patch]]
+    guarded: Sequence[Sequence[Patch]]
 
     @property
     def items(self) -> int:
         """How many writes there are."""
-        return len(self.puts) + len(self.updates)
+        return len(self.puts) + len(self.guarded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class _Owned(NamedTuple):
     row: Row
 
 
-_Slots = dict[str, _Owned]  # of one item
+_Slots = dict[tuple[str, str], _Owned]  # of one item, by slot and owner
 
 
 def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites:
@@ -68,30 +70,30 @@ def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites
     items = _items(keymap, chunk, problems)
     whole = groups_whole(keymap, chunk.schema, chunk.uncut)
     puts: list[tuple[str, Item]] = []
-    updates: list[Sequence[Patch]] = []
+    guarded: list[Sequence[Patch]] = []
     for (table, _), slots in items.items():
         patches = [owned.patch for owned in slots.values()]
-        grouped = WHOLE not in slots
-        item = group_item(keymap, migration, patches) if grouped else whole_item(keymap, migration, patches[0])
+        single = patches[0].is_whole
+        item = whole_item(keymap, migration, patches[0]) if single else group_item(keymap, migration, patches)
         size = item_size(item)
         if size > ITEM_BYTES_MAX:
             problems.append(_too_large(chunk.schema, table, slots, size))
-        elif grouped and not whole:
-            updates += per_update(patches)
+        elif any(patch.owner or patch.names is not None for patch in patches) or not (single or whole):
+            guarded += per_update(patches)
         else:
             puts.append((table, item))
     Problems.raise_if_any(_shortened(problems, chunk.schema))
-    return ChunkWrites(puts, updates)
+    return ChunkWrites(puts, guarded)
 
 
 def _items(keymap: Keymap, chunk: ChunkRows, problems: list[Problem]) -> Mapping[tuple[str, Key], _Slots]:
     items: dict[tuple[str, Key], _Slots] = {}
     for owned in _patches(keymap, chunk, problems):
         slots = items.setdefault((owned.patch.table, owned.patch.key), {})
-        if other := _in_the_way(slots, owned.patch.slot):
+        if other := _in_the_way(slots, owned.patch):
             problems.append(_collision(chunk.schema, owned, other))
         else:
-            slots[owned.patch.slot] = owned
+            slots[owned.patch.slot, owned.patch.owner] = owned
     return items
 
 
@@ -107,11 +109,12 @@ def _patches(keymap: Keymap, chunk: ChunkRows, problems: list[Problem]) -> Itera
             yield from (_Owned(patch, row) for patch in patches)
 
 
-def _in_the_way(slots: _Slots, slot: str) -> _Owned | None:
-    """What already holds the slot. The whole item leaves no room for any other slot, nor is there room for it."""
-    if slot == WHOLE or WHOLE in slots:
-        return next(iter(slots.values()), None)
-    return slots.get(slot)
+def _in_the_way(slots: _Slots, patch: Patch) -> _Owned | None:
+    """What already holds the patch's register. A whole item leaves no room for another slot, nor has it any itself."""
+    first = next(iter(slots.values()), None)
+    if first and first.patch.is_whole != patch.is_whole:
+        return first
+    return slots.get((patch.slot, patch.owner))
 
 
 def _collision(schema: TableSchema, owned: _Owned, other: _Owned) -> Problem:

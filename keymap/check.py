@@ -1,18 +1,14 @@
-"""The keymap against the live schema: everything that can be known before a row is read, all problems at once.
+"""The keymap against the live schema: everything that can be known before a row is read, all problems at once."""
 
-The proofs matter most: that every slot's identity contains its row's whole primary key, and that no two rules can write
-one item. With both, no two rows ever share a slot, at rest or in passing, and one register per slot is enough.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
+from collections.abc import Iterator, Mapping
 
 from keymap.check_attributes import attribute_problems
+from keymap.check_sharing import identity_problems, recovered, sharing_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
 from keymap.rules import Keymap, Rule
 from keymap.schema import Column, TableSchema
-from keymap.template import Template, disjoint, recovers
+from keymap.template import Template
 from keymap.values import UnsupportedType, converter
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
@@ -37,7 +33,7 @@ def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
         for index, rule in enumerate(rules):
             where = keymap.lines.where("tables", table, index)
             problems.extend(Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, schema))
-    return problems + attribute_problems(keymap, schemas) + _overlaps(keymap)
+    return problems + attribute_problems(keymap, schemas) + sharing_problems(keymap, schemas)
 
 
 def _table_problems(schema: TableSchema) -> Iterator[Problem]:
@@ -60,7 +56,7 @@ def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[
     yield from _key_problems(rule, schema)
     yield from _attribute_problems(keymap, rule, schema)
     if schema.primary_key:
-        yield from _identity_problems(rule, schema)
+        yield from identity_problems(rule, schema)
 
 
 def _named_columns(rule: Rule) -> set[str]:
@@ -72,10 +68,11 @@ def _named_columns(rule: Rule) -> set[str]:
         *document.exclude,
         *document.rename,
         *document.types,
+        *document.owner,
     }
     for template in _templates(rule):
         named.update(template.columns)
-    return named | ({document.group.value} if document.group else set())
+    return named | ({document.group.value} if document.group and document.group.value else set())
 
 
 def _templates(rule: Rule) -> tuple[Template, ...]:
@@ -105,7 +102,7 @@ def _key_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
 
 def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
     document = rule.document
-    if rule.slot is not None:
+    if document.group and document.group.value:
         return
     taken: dict[str, str] = dict.fromkeys(document.constants, "a constant")
     for column in document.include if document.include is not None else schema.by_name:
@@ -115,53 +112,11 @@ def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iter
         if keymap.bookkeeping.is_ours(name):
             yield f"attribute {name} has the bookkeeping prefix", "Rename it, or set bookkeeping_prefix"
         keys = zip(rule.target.keys, rule.templates, strict=True)
-        if any(part.name == name and template.bare != column for part, template in keys):
+        if rule.slot is None and any(part.name == name and template.bare != column for part, template in keys):
             yield f"column {column} has the name of key attribute {name}", "Rename or exclude the column"
         if name in taken:
             yield f"attribute {name} is given by column {column} and by {taken[name]}", "Rename one of them"
         taken[name] = f"column {column}"
-
-
-def _identity_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
-    """A slot that does not contain the whole primary key can be passed from row to row (design, "Owners")."""
-    told = _recovered(rule, schema, _templates(rule))
-    missing = [name for name in schema.primary_key if name not in told]
-    if missing:
-        lost = ", ".join(missing)
-        what = f"two rows of {schema.full_name} may fall on one slot: the key does not tell primary key column {lost}"
-        yield what, _IDENTITY_REMEDY
-
-
-_IDENTITY_REMEDY = (
-    "Put it into the key (one text column to a template, or integers set apart by text); keys that rows pass to each "
-    "other are not supported yet"
-)
-
-
-def _recovered(rule: Rule, schema: TableSchema, templates: Iterable[Template]) -> set[str]:
-    integers = frozenset(
-        column.name for column in schema.columns if column.data_type in _INTEGERS and not column.nullable
-    )
-    found: set[str] = set()
-    for template in templates:
-        found |= recovers(template, integers, frozenset(rule.document.defaults))
-    return found
-
-
-def _overlaps(keymap: Keymap) -> list[Problem]:
-    """Pairs of rules that might write one item. Where a fixed beginning or ending differs, they cannot."""
-    placed = [(table, index, rule) for table, rules in keymap.rules.items() for index, rule in enumerate(rules)]
-    problems = []
-    for (table, index, one), (other_table, other_index, other) in combinations(placed, 2):
-        same = one.target.name == other.target.name
-        if same and not any(disjoint(left, right) for left, right in zip(one.templates, other.templates, strict=True)):
-            where = keymap.lines.where("tables", other_table, other_index)
-            first = keymap.lines.where("tables", table, index)
-            what = f"this rule and the one at {first} may write the same item of {one.target.name}"
-            problems.append(
-                Problem(where, what, 'Give their keys different beginnings, such as "ORDER#" and "CUSTOMER#"')
-            )
-    return problems
 
 
 def uncut_columns(keymap: Keymap, schema: TableSchema) -> int:
@@ -181,11 +136,16 @@ def groups_whole(keymap: Keymap, schema: TableSchema, uncut: int) -> bool:
 
 
 def _group_prefix(rule: Rule, schema: TableSchema) -> int:
-    """The j for which the item's key is exactly the first j primary key columns, of types without a collation."""
+    """The j for which the item's key is exactly the first j primary key columns, of types without a collation.
+
+    0 where other rules have parts of the item, or rows pass theirs on: then no chunk has all of it in hand.
+    """
+    if rule.meets_others or rule.document.owner:
+        return 0
     used = {name for template in rule.templates for name in template.columns}
     leading = schema.primary_key[: len(used)]
     plain = all(_plain_order(schema.column(name)) for name in leading)
-    exact = used == set(leading) == _recovered(rule, schema, rule.templates)  # a shard alone gathers many groups
+    exact = used == set(leading) == recovered(rule, schema, rule.templates)  # a shard alone gathers many groups
     return len(used) if exact and plain else 0
 
 

@@ -50,10 +50,12 @@ def index_risks(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Prob
 
 
 def stored_columns(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
-    """The columns that a rule stores, each with its attribute's name; none in a grouped item."""
+    """The columns that a rule stores, each with its attribute's name; none where a group holds one value alone."""
     document = rule.document
+    if document.group and document.group.value:
+        return
     for column in document.include if document.include is not None else schema.by_name:
-        if rule.slot is None and column not in document.exclude and column in schema.by_name:
+        if column not in document.exclude and column in schema.by_name:
             yield column, document.rename.get(column, column)
 
 
@@ -85,11 +87,14 @@ class _Given:
 
 
 def _given_keys(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> Iterator[tuple[IndexKey, _Given]]:
-    """What the rules give of the index keys. The table's own keys are always there, typed, and never empty."""
+    """What the rules give of the index keys. The table's own keys are always there, typed, and never empty.
+
+    What a group gives has names made of data, or stands within a map, which no index sees.
+    """
     for table, rules in keymap.rules.items():
         for index, rule in enumerate(rules):
             own = {part.name for part in rule.target.keys}
-            for key in rule.index_keys:
+            for key in rule.index_keys if rule.slot is None else ():
                 if table in schemas and key.name not in own:
                     found = _Finder(keymap, ("tables", table, index), rule, schemas[table]).find(key.name)
                     yield from ((key, given) for given in found)

@@ -1,5 +1,6 @@
 """Which of a row's columns become attributes, under which names and types: decided once for each shape of row."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from keymap.attributes import INTEGER_END, Attribute, attribute
@@ -21,24 +22,30 @@ class _Chosen(NamedTuple):
     wanted: str | None
 
 
-class Columns:
-    """The attributes of a rule that are columns. A key attribute that is a column holds that column by itself."""
+def key_columns(target: Target, templates: Sequence[Template]) -> Mapping[str, str]:
+    """The key attributes, each with the one column that it is; "" for those that are more than a column."""
+    return {part.name: template.bare for part, template in zip(target.keys, templates, strict=True)}
 
-    def __init__(self, document: RuleDocument, target: Target, templates: tuple[Template, ...]) -> None:
+
+class Columns:
+    """The attributes of a rule that are columns. A key attribute that is a column holds that column by itself.
+
+    `keys` are the key attributes that stand beside them, as `key_columns` gives them; none stand in a map.
+    """
+
+    def __init__(self, document: RuleDocument, keys: Mapping[str, str]) -> None:
         self._document = document
-        self._keys = {part.name: template.bare for part, template in zip(target.keys, templates, strict=True)}
+        self._keys = keys
         self._shapes: dict[tuple[str, ...], tuple[_Chosen, ...]] = {}
         self._keep_nulls = document.nulls == "keep"
 
+    def names(self, row: Row) -> list[str]:
+        """The names of all attributes that rows of this shape may have. Raises PatchError as `add`."""
+        return [name for _, name, _ in self._shape(row)]
+
     def add(self, row: Row, item: Item) -> None:
         """Put the row's attributes into `item`. Raises PatchError where the row cannot become one."""
-        names = tuple(row)
-        chosen = self._shapes.get(names)
-        if chosen is None:
-            if len(self._shapes) >= SHAPES_MAX:
-                self._shapes.clear()
-            chosen = self._shapes[names] = self._chosen(names)
-        for column, name, wanted in chosen:
+        for column, name, wanted in self._shape(row):
             value = row[column]
             if value is None:
                 if self._keep_nulls:
@@ -58,6 +65,15 @@ class Columns:
             raise _missing(column)
         value: Canonical = row[column]
         return converted(value, self._document.types.get(column), column)
+
+    def _shape(self, row: Row) -> tuple[_Chosen, ...]:
+        names = tuple(row)
+        chosen = self._shapes.get(names)
+        if chosen is None:
+            if len(self._shapes) >= SHAPES_MAX:
+                self._shapes.clear()
+            chosen = self._shapes[names] = self._chosen(names)
+        return chosen
 
     def _chosen(self, names: tuple[str, ...]) -> tuple[_Chosen, ...]:
         document, chosen = self._document, []

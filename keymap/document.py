@@ -119,21 +119,38 @@ class AttributeDocument(_Model):
 
 
 class GroupDocument(_Model):
-    """Many rows share an item: each owns the attribute whose name `attribute` renders, holding column `value`."""
+    """Many rows share an item: each owns an attribute, or an entry of the map `map`, whose name a template renders.
 
-    attribute: str
-    value: str
+    It holds column `value`, or, where none is named, a map of the row's attributes.
+    """
 
-    @field_validator("attribute")
+    attribute: str | None = None
+    map: Annotated[str, StringConstraints(pattern=r"^[^.]{1,255}$")] | None = None
+    entry: str | None = None
+    value: str | None = None
+
+    @field_validator("attribute", "entry")
     @classmethod
     def _is_data_dependent(cls, text: str) -> str:
         if not parse_template(text).columns:
-            raise ValueError("the attribute's name must use a column, or all rows of a group would share it")
+            raise ValueError("the name must use a column, or all rows of a group would share it")
         return text
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "GroupDocument":
+        given = (self.attribute is not None, self.map is not None, self.entry is not None)
+        if given not in {(True, False, False), (False, True, True)}:
+            raise ValueError("a group takes attribute, or map and entry")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The template of the name of what a row owns."""
+        return self.entry or self.attribute or ""
 
 
 class RuleDocument(_Model):
-    """One row of the source table becomes one item of `target`, or one attribute of a grouped item."""
+    """One row of the source table becomes one item of `target`, or one part of an item that rows share."""
 
     target: TargetName
     key: dict[str, str] = Field(min_length=1, max_length=2)
@@ -147,8 +164,9 @@ class RuleDocument(_Model):
     types: dict[str, Conversion] = Field(default_factory=dict)
     nulls: Literal["omit", "keep"] = "omit"
     group: GroupDocument | None = None
+    owner: tuple[str, ...] = ()
 
-    _lists = field_validator("include", "exclude", mode="before")(_list_to_tuple)
+    _lists = field_validator("include", "exclude", "owner", mode="before")(_list_to_tuple)
 
     @field_validator("key")
     @classmethod
@@ -165,10 +183,10 @@ class RuleDocument(_Model):
         if len(set(names)) != len(names):
             raise ValueError("two of rename and constants give the same attribute")
         whole = (self.include, self.exclude, self.rename, self.constants, self.attributes, self.nulls == "keep")
-        if self.group and any(whole):
+        if self.group and self.group.value and any(whole):
             raise ValueError(
-                "a grouped rule holds one value per row: include, exclude, rename, constants, attributes, nulls do not "
-                "apply"
+                "a grouped rule with a value holds that alone: include, exclude, rename, constants, attributes, nulls "
+                "do not apply"
             )
         return self
 

@@ -49,10 +49,14 @@ def form_problems(
 
 
 def _name_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> Iterator[Found]:
-    for name in (*rule.rename.values(), *rule.constants):
+    own_map = [rule.group.map] if rule.group and rule.group.map else []
+    for name in (*rule.rename.values(), *rule.constants, *own_map):
         if books.is_ours(name):
             yield f"attribute {name} has the bookkeeping prefix", _PREFIX_REMEDY
-    for name in rule.constants:
+    for name in own_map:
+        if any(name == part.name for part in target.keys):
+            yield f"map {name} has the name of a key", "Give the map another name"
+    for name in rule.constants if rule.group is None else ():
         if any(name == part.name for part in target.keys):
             yield f"constant {name} has the name of a key", "Give the constant another name"
     for part in target.keys:
@@ -66,7 +70,7 @@ _PREFIX_REMEDY: Final = "Rename it, or set bookkeeping_prefix"
 
 def _computed_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> Iterator[tuple[str, Found]]:
     """Computed attributes whose name something else has. (Columns that are not named here: keymap.check_attributes.)"""
-    taken = dict.fromkeys((part.name for part in target.keys), "a key")
+    taken = {} if rule.group else dict.fromkeys((part.name for part in target.keys), "a key")
     columns = [column for column in rule.include or rule.rename if column not in rule.exclude]
     taken |= {rule.rename.get(column, column): f"column {column}" for column in columns}
     taken |= dict.fromkeys(rule.constants, "a constant")

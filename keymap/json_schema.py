@@ -64,7 +64,8 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
         "attributes": "Computed attributes by name: a template, or a template with a type and conditions.",
         "types": "Another DynamoDB type for a column's attribute than its own, by column.",
         "nulls": "What NULL becomes: no attribute (omit), or a NULL attribute (keep).",
-        "group": "Many rows share one item, and each owns one attribute of it.",
+        "group": "Many rows share one item, and each owns one attribute of it, or one entry of a map.",
+        "owner": "The primary key's columns, where the key does not tell them: rows then pass items to each other.",
     },
     "AttributeDocument": {
         "from": "The template whose value the attribute holds; where it gives NULL there is no attribute.",
@@ -73,7 +74,9 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
     },
     "GroupDocument": {
         "attribute": 'The template of the attribute\'s name, such as "product{product_id}".',
-        "value": "The column whose value the attribute holds.",
+        "map": "The map attribute whose entries the rows own.",
+        "entry": 'The template of the entry\'s name in the map, such as "{line_no:03d}".',
+        "value": "The column whose value it holds; without one, a map of the row's attributes.",
     },
     "ConditionDocument": {
         "is_null": "true: the column is NULL. false: it is not.",

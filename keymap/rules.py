@@ -6,24 +6,26 @@ leaves or enters a filter are one rule: what only `before` has is removed, what 
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, attribute, key_number
+from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, Attribute, attribute, key_number
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
-from keymap.columns import Columns
+from keymap.columns import Columns, key_columns
 from keymap.computed import Computed, Conditions, computed_of, conditions_of, meets
 from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
+from keymap.owners import owner_name
 from keymap.patch import WHOLE, Item, KeyValue, Patch
+from keymap.slots import entry_slot
 from keymap.targets import Target, target_of
-from keymap.template import PatchError, Template, parse_template
+from keymap.template import PatchError, Template, disjoint, parse_template
 from keymap.values import Row
 
 
@@ -31,13 +33,16 @@ from keymap.values import Row
 class Rule:
     """One compiled rule of a source table: how a row becomes one patch, or none where the filter keeps it out.
 
-    `limits` are the most bytes that each key may have; `index_keys` the attributes that indexes have as keys.
+    `slot` is the template of the name of what the row owns of a group. `meets_others`: rows of other rules may have
+    slots in the same items. `limits` are the most bytes that each key may have; `index_keys` the attributes that
+    indexes have as keys.
     """
 
     document: RuleDocument
     target: Target
     templates: tuple[Template, ...]
     slot: Template | None
+    meets_others: bool
     conditions: Conditions
     constants: Item
     columns: Columns
@@ -46,21 +51,67 @@ class Rule:
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
 
+    @property
+    def shares(self) -> bool:
+        """Whether other rows, of this rule or another, have slots in the same items."""
+        return self.slot is not None or self.meets_others
+
+    @property
+    def puts(self) -> bool:
+        """Whether the rule's items are put whole, each by one row that owns nothing together with another."""
+        return not self.shares and not self.document.owner
+
     def patch(self, row: Row, version: str) -> Patch | None:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
         if not meets(row, self.conditions):
             return None
         key = tuple(self._key_value(index, row) for index in range(len(self.templates)))
-        if self.slot is None:
-            slot, attributes = WHOLE, self._attributes(row)
-        else:
-            slot = self._slot_name(self.slot, row)
-            assert self.document.group is not None
-            value = self.columns.value(self.document.group.value, row)
-            attributes = {} if value is None else {slot: value}
+        owner = self._owner(row) if self.document.owner else ""
+        if self.slot is not None:
+            slot, attributes = self._part(self.slot, row)
+            return Patch(self.target.name, key, slot, attributes, version, owner)
+        attributes = self._attributes(row)
         if self.index_keys:
             require_index_keys(self.index_keys, attributes)
-        return Patch(self.target.name, key, slot, attributes, version)
+        if self.shares:
+            return Patch(self.target.name, key, WHOLE, attributes, version, owner, self._names(row))
+        return Patch(self.target.name, key, WHOLE, attributes, version, owner)
+
+    def _owner(self, row: Row) -> str:
+        try:
+            return owner_name(row[column] for column in self.document.owner)
+        except KeyError as missing:
+            what = f"the row has no column {missing.args[0]}"
+            raise PatchError(what, "Compare the rule's owner with the table's columns") from None
+
+    def _names(self, row: Row) -> tuple[str, ...]:
+        """All attributes that rows of this shape may have, whatever they hold."""
+        return (*self.constants, *self.columns.names(row), *(computed.name for computed in self.computed))
+
+    def _part(self, template: Template, row: Row) -> tuple[str, Item]:
+        """The slot that a row of a group owns, and what it sets there: nothing where its value is NULL."""
+        group = self.document.group
+        assert group is not None
+        name = template.render(row, self.document.defaults)
+        if group.value is None:
+            value: Attribute | None = {"M": self._attributes(row)}
+        else:
+            value = self.columns.value(group.value, row)
+        if group.map is not None:
+            if not name:
+                raise PatchError(f"the name of an entry of {group.map} is empty", "Give the name a literal prefix")
+            return entry_slot(group.map, name), {} if value is None else {name: value}
+        self._require_name(name)
+        attributes = {} if value is None else {name: value}
+        if self.index_keys:
+            require_index_keys(self.index_keys, attributes)
+        return name, attributes
+
+    def _require_name(self, name: str) -> None:
+        keys = {part.name for part in self.target.keys}
+        if not name or name.startswith(".") or self.reserved.is_ours(name) or name in keys:
+            what = "a grouped attribute's name is empty, reserved, a key's, or begins with a dot"
+            raise PatchError(what, "Give the name a literal prefix")
 
     def _key_value(self, index: int, row: Row) -> KeyValue:
         template, part = self.templates[index], self.target.keys[index]
@@ -75,14 +126,6 @@ class Rule:
             _require_length(part.name, len(value), self.limits[index])
             return value
         raise PatchError(f"key {part.name} is of type {part.type}, and column {template.bare} holds none", _KEY_REMEDY)
-
-    def _slot_name(self, template: Template, row: Row) -> str:
-        slot = template.render(row, self.document.defaults)
-        if not slot or self.reserved.is_ours(slot) or any(slot == part.name for part in self.target.keys):
-            raise PatchError(
-                "a grouped attribute's name is empty, reserved, or a key's", "Give the name a literal prefix"
-            )
-        return slot
 
     def _attributes(self, row: Row) -> Item:
         found = dict(self.constants)
@@ -131,19 +174,23 @@ class Keymap:
         self.tables = tuple(document.tables)
         self.digest = _digest(document)
         Problems.raise_if_any(form_problems(document, lines, self.targets, self.bookkeeping))
-        self.rules = {table: tuple(self._rule(rule) for rule in rules) for table, rules in document.tables.items()}
+        everywhere = [rule for rules in document.tables.values() for rule in rules]
+        self.rules = {
+            table: tuple(self._rule(rule, everywhere) for rule in rules) for table, rules in document.tables.items()
+        }
 
-    def _rule(self, document: RuleDocument) -> Rule:
+    def _rule(self, document: RuleDocument, everywhere: Sequence[RuleDocument]) -> Rule:
         target = self.targets[document.target]
         templates = tuple(document.templates().values())
         return Rule(
             document=document,
             target=target,
             templates=templates,
-            slot=parse_template(document.group.attribute) if document.group else None,
+            slot=parse_template(document.group.name) if document.group else None,
+            meets_others=any(other is not document and may_meet(document, other) for other in everywhere),
             conditions=conditions_of(document.where),
             constants={name: constant(value) for name, value in document.constants.items()},
-            columns=Columns(document, target, templates),
+            columns=Columns(document, {} if document.group else key_columns(target, templates)),
             computed=computed_of(document),
             limits=_limits(target),
             index_keys=index_keys(target),
@@ -163,18 +210,17 @@ class Keymap:
         before = [] if change.before is None else self.row_patches(change.table, change.before, change.version)
         after = [] if change.after is None else self.row_patches(change.table, change.after, change.version)
         kept = {patch.register for patch in after}
-        removed = [
-            Patch(patch.table, patch.key, patch.slot, None, change.version)
-            for patch in before
-            if patch.register not in kept
-        ]
+        removed = [replace(patch, attributes=None) for patch in before if patch.register not in kept]
         return removed + after
 
-    def is_grouped(self, target: str) -> bool:
-        """Whether rows own attribute slots of the target's items (some rule of it has `group`)."""
-        return any(
-            rule.slot is not None for rules in self.rules.values() for rule in rules if rule.target.name == target
-        )
+    def puts_all(self, target: str) -> bool:
+        """Whether each of the target's items is put whole by the one row that it belongs to."""
+        return all(rule.puts for rules in self.rules.values() for rule in rules if rule.target.name == target)
+
+
+def may_meet(one: RuleDocument, other: RuleDocument) -> bool:
+    """Whether two rules may give slots of one item: no fixed beginning or ending of a key keeps them apart."""
+    return one.target == other.target and not any(map(disjoint, one.templates().values(), other.templates().values()))
 
 
 def _digest(document: KeymapDocument) -> str:

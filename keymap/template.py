@@ -8,6 +8,7 @@ rules never write the same item (`disjoint`), and that no part can be NULL (`key
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from keymap.errors import KeyshiftError
 from keymap.fields import Part as Part  # noqa: PLC0414 - what a template is made of
@@ -142,6 +143,7 @@ def text_of(value: Canonical, spec: str, column: str) -> str:
     )
 
 
+@lru_cache(maxsize=10_000)  # every pair of rules asks for both ones' templates
 def parse_template(text: str) -> Template:
     """Parse a template. Raises ValueError saying what is wrong with it, and where."""
     return Template(text, parse_parts(text))

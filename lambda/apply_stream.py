@@ -95,6 +95,7 @@ def _line(result: BatchResult, records: int) -> dict[str, Any]:
         "set": result.set,
         "removed": result.removed,
         "stale": result.stale,
+        "collided": result.collided,
         "markers": result.markers,
         "newest_version": result.newest_version,
         "error": str(result.error) if result.error else None,

@@ -61,9 +61,10 @@ class BatchResult:
     """What became of a batch.
 
     `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied; `set`, `removed` and
-    `stale` count slots, also of what is not. `newest_version` and `newest_ms` (milliseconds since 1970, at the source)
-    are those of the newest change that is applied. Where `failed_sequence` is not None, it and everything after it must
-    be delivered again, and `error` says why.
+    `stale` count slots, also of what is not; `collided` counts those that were left with more than one living row.
+    `newest_version` and `newest_ms` (milliseconds since 1970, at the source) are those of the newest change that is
+    applied. Where `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says
+    why.
     """
 
     records: int = 0
@@ -71,6 +72,7 @@ class BatchResult:
     set: int = 0
     removed: int = 0
     stale: int = 0
+    collided: int = 0
     markers: int = 0
     newest_version: str = ""
     newest_ms: int = 0
@@ -176,6 +178,7 @@ def _result(
         set=outcome.set,
         removed=outcome.removed,
         stale=outcome.stale,
+        collided=outcome.collided,
         markers=markers,
         newest_version=max((change.version for change in changes), default=""),
         newest_ms=max((change.source.ts_ms for change in changes), default=0),

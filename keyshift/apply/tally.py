@@ -28,6 +28,7 @@ class Tally:
             set=result.set,
             removed=result.removed,
             stale=result.stale,
+            collided=result.collided,
             markers=result.markers,
         )
         self._newest_ms = max(self._newest_ms, result.newest_ms)
@@ -48,7 +49,7 @@ class Tally:
         that was ever applied here happened at the source.
         """
         counts, self._counts = self._counts, Counter()
-        kinds = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "markers")
+        kinds = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "collided", "markers")
         operations = {name: counts[name] for name in sorted(counts) if name.startswith("op_")}
         return {
             **{kind: counts[kind] for kind in kinds},

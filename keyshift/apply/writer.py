@@ -7,20 +7,21 @@ These alone are written again; the others are STALE, which is a normal outcome (
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.errors import KeyshiftError
-from keymap.items import newer_than, per_update, put_request, update_request
-from keymap.patch import WHOLE, Item, Key, Patch, fold
+from keymap.items import newer_than
+from keymap.patch import Item, Key, Patch, fold
 from keymap.rules import Keymap
 from keymap.targets import Target
+from keymap.updates import per_update
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
 from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain
+from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
 from keyshift.process.stop import Stop, Stopped
 
 
@@ -35,11 +36,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many patches were written (set, removed) and how many had nothing to do any more (stale)."""
+    """How many patches were written (set, removed) and how many had nothing to do any more (stale).
+
+    `collided`: how often more than one row was left alive on one slot, in passing or for good (keymap.owners).
+    """
 
     set: int = 0
     removed: int = 0
     stale: int = 0
+    collided: int = 0
     failures: tuple[Failure, ...] = ()
 
 
@@ -91,38 +96,20 @@ class GuardedWriter:
 
     def _item(self, patches: list[Patch]) -> Outcome:
         try:
-            return _sum(self._slots(chunk) for chunk in per_update(patches))
+            return _sum(self._slots(part) for part in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
             return Outcome(failures=(Failure(patches[0].table, patches[0].key, _told(error, patches[0])),))
 
     def _slots(self, patches: list[Patch]) -> Outcome:
-        """Write slots of one item that fit one request, dropping at each refusal those that are not newer."""
-        left = patches
-        while left:
-            outcome = self._send(left)
-            if isinstance(outcome, items.Written):
-                break
-            left = self._still_newer(outcome.old, left)
-        removed = sum(patch.attributes is None for patch in left)
-        return Outcome(set=len(left) - removed, removed=removed, stale=len(patches) - len(left))
-
-    def _send(self, patches: Sequence[Patch]) -> items.Outcome:
-        if patches[0].slot != WHOLE:
-            request = update_request(self._keymap, self._migration, patches)
-            return items.update(self._client, request, stop=self._stop)
-        request = put_request(self._keymap, self._migration, patches[0])
-        _require_size(patches[0], request["Item"])
-        return items.put(self._client, request, stop=self._stop)
-
-    def _still_newer(self, old: Item, patches: list[Patch]) -> list[Patch]:
-        books = self._keymap.bookkeeping
-        if not books.belongs_to(old, self._migration):
-            raise Foreign(patches[0].table, patches[0].key, old.get(books.migration, {}).get("S", ""))
-        newer = newer_than(books, old, patches)
-        if len(newer) == len(patches):  # else one refusal could be answered by the same request for ever
-            reason = "the condition failed, and the item returned does not say why"
-            raise unwritable(patches[0], reason, "Check that the endpoint returns ALL_OLD on failed conditions")
-        return newer
+        """Write slots of one item that fit one request."""
+        landed = write_slots(self._client, self._keymap, self._migration, patches, stop=self._stop)
+        removed = sum(patch.attributes is None for patch in landed.patches)
+        return Outcome(
+            set=len(landed.patches) - removed,
+            removed=removed,
+            stale=len(patches) - len(landed.patches),
+            collided=landed.collided,
+        )
 
 
 def _key_of(target: Target, item: Item) -> Key:
@@ -137,6 +124,7 @@ def _sum(outcomes: Iterable[Outcome]) -> Outcome:
         set=sum(one.set for one in told),
         removed=sum(one.removed for one in told),
         stale=sum(one.stale for one in told),
+        collided=sum(one.collided for one in told),
         failures=tuple(failure for one in told for failure in one.failures),
     )
 
@@ -144,14 +132,13 @@ def _sum(outcomes: Iterable[Outcome]) -> Outcome:
 _SIZE_REMEDY = "Exclude or shorten the large columns in the keymap, or split the item over several keys"
 
 
-def _require_size(patch: Patch, item: Item) -> None:
-    size = item_size(item)
-    if size > ITEM_BYTES_MAX:
-        reason = f"the item would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}"
-        raise unwritable(patch, reason, _SIZE_REMEDY)
-
-
 def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: Patch) -> KeyshiftError | Stopped:
+    if isinstance(error, NotOurs):
+        return Foreign(patch.table, patch.key, error.owner)
+    if isinstance(error, TooLarge):
+        return unwritable(patch, error.message, _SIZE_REMEDY)
+    if isinstance(error, Unexplained):
+        return unwritable(patch, error.message, error.remedy)
     if isinstance(error, KeyshiftError | Stopped):
         return error
     if error_code(error) == "ValidationException":

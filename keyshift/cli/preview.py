@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from keymap.errors import KeyshiftError
-from keymap.patch import WHOLE, Item, Patch
+from keymap.patch import Item, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
+from keymap.slots import entry_of
 from keymap.targets import Target
 from keymap.template import PatchError
 from keymap.values import Canonical, Row
@@ -21,7 +22,7 @@ _ROLES = ("partition key", "sort key")
 class Made:
     """One item that a row makes: its `keys` by name with what each is ("partition key", "gsi1 sort key"), and itself.
 
-    `slot` is the attribute that the row owns of an item that it shares with others, "" where the item is its own.
+    `slot` is the part that the row owns of an item that it shares with others (keymap.slots).
     """
 
     target: str
@@ -62,8 +63,10 @@ def sample_of(keymap: Keymap, schema: TableSchema, row: Row) -> Sample:
 def made(keymap: Keymap, patch: Patch) -> Made:
     """The item of one patch."""
     target = keymap.targets[patch.table]
-    item = {**target.key_item(patch.key), **(patch.attributes or {})}
-    return Made(patch.table, _keys(target, item), item, "" if patch.slot == WHOLE else patch.slot)
+    entry = entry_of(patch.slot)
+    own: Item = {entry[0]: {"M": patch.attributes or {}}} if entry else patch.attributes or {}
+    item = {**target.key_item(patch.key), **own}
+    return Made(patch.table, _keys(target, item), item, patch.slot)
 
 
 def _keys(target: Target, item: Item) -> dict[str, str]:

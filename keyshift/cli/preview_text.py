@@ -16,6 +16,7 @@ from rich.text import Text
 
 from keymap.attributes import Attribute
 from keymap.errors import KeyshiftError
+from keymap.slots import slot_text
 from keymap.values import Canonical, Json
 from keyshift.cli import show
 from keyshift.cli.preview import Made, Sample, TableSample
@@ -63,7 +64,7 @@ def _items(sample: Sample) -> Iterator[RenderableType]:
     for number, one in enumerate(sample.items):
         if number:
             yield Text("")
-        shared = f", attribute {clean(one.slot)} of an item that rows share" if one.slot else ""
+        shared = f", {clean(slot_text(one.slot))} of an item that rows share" if one.slot else ""
         yield Text(f"{one.target}{shared}", style=_FAINT)
         yield _item(one)
 

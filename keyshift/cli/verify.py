@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from keymap.patch import Item
+from keymap.slots import slot_text
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
@@ -141,7 +142,7 @@ def tell(report: Report) -> None:
 
 
 def _tell_one(one: Difference) -> None:
-    slot = f" attribute {one.slot}" if one.slot else ""
+    slot = f" {slot_text(one.slot)}" if one.slot else ""
     note = f" ({one.note})" if one.note else ""
     key = ", ".join(map(_key_text, one.key))
     click.echo(f"{click.style(one.kind.value, bold=True)}: {one.table} ({key}){slot}{note}")

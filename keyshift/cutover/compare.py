@@ -1,26 +1,27 @@
 """Whether a slot holds what its source row says, as DynamoDB itself would judge it. Pure.
 
-Numbers are compared as numbers and sets as sets; bookkeeping is left out; a tombstone is not live. Four kinds of
+Numbers are compared as numbers and sets as sets; bookkeeping is left out; a tombstone is not live. Five kinds of
 difference are told apart:
 
 | Kind | Meaning |
 |---|---|
 | missing | a source row owns the slot, and nothing live is in its place (a FOREIGN item there also counts itself) |
 | different | the slot is there, with other content than its row says, or with data but without a live mark |
+| collision | the row lives in the slot, and another row that lives there too is shown (keymap.owners) |
 | extra | a live slot, or data that no live slot accounts for, of which the source has no row |
 | foreign | an item without this migration's bookkeeping in one of its tables |
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from keymap.attributes import Attribute
 from keymap.bookkeeping import Bookkeeping
-from keymap.patch import WHOLE, Item, Key, Patch
+from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
-from keymap.targets import Target
+from keymap.slots import content
 from keymap.version import is_tombstone
 
 
@@ -29,6 +30,7 @@ class Kind(StrEnum):
 
     MISSING = "missing"
     DIFFERENT = "different"
+    COLLISION = "collision"
     EXTRA = "extra"
     FOREIGN = "foreign"
 
@@ -79,9 +81,9 @@ def judge(keymap: Keymap, migration: str, patch: Patch, item: Item | None) -> Di
         note = "a FOREIGN item is in its place" if item else ""
         return Difference(Kind.MISSING, patch.table, patch.key, patch.slot, expected, None, note)
     found = content(books, keymap.targets[patch.table], patch.slot, item)
-    mark = books.slots(item).get(patch.slot)
-    if mark is None or is_tombstone(mark):
-        kind, note = (Kind.DIFFERENT, "without a live mark") if found else (Kind.MISSING, "")
+    verdict = _of_mark(books, patch, item, found)
+    if verdict:
+        kind, note = verdict
         return Difference(kind, patch.table, patch.key, patch.slot, expected, found or None, note)
     unequal = _unequal(expected, found)
     if not unequal:
@@ -90,12 +92,17 @@ def judge(keymap: Keymap, migration: str, patch: Patch, item: Item | None) -> Di
     return Difference(Kind.DIFFERENT, patch.table, patch.key, patch.slot, left, right)
 
 
-def content(books: Bookkeeping, target: Target, slot: str, item: Item) -> Item:
-    """What a slot of an item holds: its attribute, or, of the whole item, all data but the key."""
-    if slot == WHOLE:
-        keys = {part.name for part in target.keys}
-        return {name: value for name, value in books.data(item).items() if name not in keys}
-    return {slot: item[slot]} if slot in item else {}
+def _of_mark(books: Bookkeeping, patch: Patch, item: Item, found: Item) -> tuple[Kind, str] | None:
+    """What the slot's mark, and its owner's where it has one, say against it: a kind and a note."""
+    mark = books.held(item, patch.slot, patch.owner)
+    is_live = bool(mark) and not is_tombstone(mark)
+    if patch.owner and item.get(books.owner(patch.slot)) != {"S": patch.owner}:
+        if is_live:
+            return Kind.COLLISION, "two rows live in this slot, and the other is shown"
+        return Kind.MISSING, "another row is in its place" if found else ""
+    if is_live:
+        return None
+    return (Kind.DIFFERENT, "without a live mark") if found else (Kind.MISSING, "")
 
 
 def _unequal(expected: Item, found: Item) -> list[str]:
@@ -103,18 +110,3 @@ def _unequal(expected: Item, found: Item) -> list[str]:
         return []
     shared = expected.keys() & found.keys()
     return sorted((expected.keys() ^ found.keys()) | {name for name in shared if not same(expected[name], found[name])})
-
-
-def live_slots(books: Bookkeeping, target: Target, item: Item) -> Iterator[tuple[str, str]]:
-    """The slots of an item of ours for which the source must have a row, each with its mark.
-
-    Data that no live slot accounts for counts as a slot of its own, named after its attribute, with the mark "".
-    """
-    marks = {slot: mark for slot, mark in books.slots(item).items() if not is_tombstone(mark)}
-    yield from marks.items()
-    if WHOLE in marks:
-        return  # it owns all the item's data; what does not belong there is found when its row is compared
-    keys = {part.name for part in target.keys}
-    for name in books.data(item):
-        if name not in marks and name not in keys:
-            yield name, ""

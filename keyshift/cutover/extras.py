@@ -16,9 +16,10 @@ from typing import Final, TypeVar
 
 from keymap.patch import WHOLE, Item
 from keymap.rules import Keymap
+from keymap.slots import content, data_of, live_slots
 from keymap.targets import Target
 from keymap.version import version_of
-from keyshift.cutover.compare import Difference, Kind, content, live_slots
+from keyshift.cutover.compare import Difference, Kind
 from keyshift.cutover.digests import DigestPair, digest
 from keyshift.cutover.settle import Barrier
 from keyshift.cutover.sides import Items
@@ -125,5 +126,5 @@ class ExtraFinder:
         books = self._keymap.bookkeeping
         owner = item.get(books.migration, {}).get("S")
         note = f"belongs to migration {owner}" if owner else ""
-        held = content(books, target, WHOLE, item)
+        held = data_of(books, target, item)
         return Difference(Kind.FOREIGN, target.name, target.key_of(item), WHOLE, None, held, note)

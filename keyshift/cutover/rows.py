@@ -12,7 +12,7 @@ from keymap.version import floor
 from keyshift.cutover.compare import Difference, Kind, judge
 from keyshift.cutover.sides import Items, PrimaryKey
 
-Register = tuple[str, Key, str]  # (table, key, slot): what one patch writes to
+Place = tuple[str, Key, str]  # (table, key, slot): where one patch writes
 RowName = tuple[str, PrimaryKey]  # source table and primary key
 
 _VERSION = floor(0)  # patches need one; what they set does not depend on it
@@ -23,7 +23,7 @@ class Verdict:
     """What a row should own, and each of its slots that differs, with the mark that the slot had ("" = none)."""
 
     row: RowName
-    registers: tuple[Register, ...]
+    places: tuple[Place, ...]
     differences: tuple[tuple[Difference, str], ...]
 
 
@@ -62,11 +62,11 @@ class RowJudge:
             difference = judge(self._keymap, self._migration, patch, item)
             if difference:
                 differences.append((difference, self._mark(item, patch.slot)))
-        return Verdict(row, tuple(patch.register for patch in patches), tuple(differences))
+        return Verdict(row, tuple(patch.place for patch in patches), tuple(differences))
 
     def _mark(self, item: Item | None, slot: str) -> str:
         books = self._keymap.bookkeeping
-        return books.slots(item).get(slot, "") if item and books.belongs_to(item, self._migration) else ""
+        return books.newest(item, slot) if item and books.belongs_to(item, self._migration) else ""
 
 
 def _unmappable(row: RowName, error: PatchError) -> Verdict:

@@ -18,10 +18,10 @@ from typing import Protocol
 from keymap.values import Row
 from keymap.version import version_of
 from keyshift.cutover.compare import Difference
-from keyshift.cutover.rows import Register, RowJudge, RowName, Verdict
+from keyshift.cutover.rows import Place, RowJudge, RowName, Verdict
 from keyshift.cutover.sides import PrimaryKey, Source
 
-Marks = Mapping[Register, str]
+Marks = Mapping[Place, str]
 
 
 class Barrier(Protocol):
@@ -49,10 +49,10 @@ def is_final(mark: str, barriers: Round, before: str | None) -> bool:
 
 def is_settled(verdict: Verdict, barriers: Round, before: Marks) -> bool:
     """Whether all that is wrong with a row is wrong for good (also: whether nothing is)."""
-    return all(is_final(mark, barriers, before.get(_register(one))) for one, mark in verdict.differences)
+    return all(is_final(mark, barriers, before.get(_place(one))) for one, mark in verdict.differences)
 
 
-def _register(difference: Difference) -> Register:
+def _place(difference: Difference) -> Place:
     return difference.table, difference.key, difference.slot
 
 
@@ -77,7 +77,7 @@ class Settler:
                 if is_settled(verdict, barriers, waiting.get(verdict.row, {})):
                     found += [difference for difference, _ in verdict.differences]
                 else:
-                    left[verdict.row] = {_register(one): mark for one, mark in verdict.differences}
+                    left[verdict.row] = {_place(one): mark for one, mark in verdict.differences}
             waiting, first = left, barriers.second
         return found, len(waiting)
 

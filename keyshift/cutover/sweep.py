@@ -15,10 +15,11 @@ from itertools import islice
 from typing import Any, Final
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.items import SLOTS_PER_UPDATE_MAX, per_update
-from keymap.patch import WHOLE, Item
+from keymap.patch import Item
 from keymap.rules import Keymap
+from keymap.slots import content, empty_maps, is_empty
 from keymap.targets import Target
+from keymap.updates import SLOTS_PER_UPDATE_MAX
 from keymap.version import is_tombstone
 from keyshift.aws import items
 from keyshift.aws.clients import DynamoDBClient, explaining
@@ -53,32 +54,47 @@ def removals(keymap: Keymap, migration: str, target: Target, item: Item) -> list
     """How to rid an item of its tombstones; nothing where it has none, is not ours, or holds data in their place."""
     books = keymap.bookkeeping
     marks = books.slots(item)
-    if not books.belongs_to(item, migration) or not any(map(is_tombstone, marks.values())):
+    if not books.belongs_to(item, migration) or not any(map(is_tombstone, books.marks(item))):
         return []
-    keys = {part.name for part in target.keys}
-    data = books.data(item).keys() - keys
-    if not data and all(map(is_tombstone, marks.values())):
+    if all(map(is_tombstone, books.marks(item))) and is_empty(books, target, item):
         return [_deletion(books, migration, target, item, marks)]
-    gone = [slot for slot, held in marks.items() if slot != WHOLE and is_tombstone(held) and slot not in data]
-    return [_clearing(books, migration, target, item, slots) for slots in per_update(gone)]
+    slots = [slot for slot in marks if _has_gone(books, target, item, slot)]
+    size = SLOTS_PER_UPDATE_MAX
+    parts = [slots[begin : begin + size] for begin in range(0, len(slots), size)]
+    return [_clearing(books, migration, target, item, part, maps=part is parts[0]) for part in parts]
+
+
+def _has_gone(books: Bookkeeping, target: Target, item: Item, slot: str) -> bool:
+    """Whether all that a slot has are tombstones, or at least all of its owners that are not shown."""
+    parked = books.parked_marks(item, slot)
+    if not all(map(is_tombstone, parked)):
+        return False
+    is_dead = is_tombstone(books.held(item, slot, ""))
+    return not content(books, target, slot, item) if is_dead else bool(parked)
 
 
 def _deletion(books: Bookkeeping, migration: str, target: Target, item: Item, marks: dict[str, str]) -> Removal:
-    # The revision alone would do for a grouped item; the marks are what a whole-item slot has. The first ones of very
-    # many are enough, and keep the expression below DynamoDB's 4 KB.
+    # The revision alone would do for an item that rows share; the marks are what a whole-item slot has. The first ones
+    # of very many are enough, and keep the expression below DynamoDB's 4 KB.
     condition = _Condition(books, migration, list(marks)[:SLOTS_PER_UPDATE_MAX], item)
-    revision = item.get(books.revision)
-    if revision:
-        condition.equal("#r", books.revision, ":r", revision)
-    else:
-        condition.absent("#r", books.revision)
+    condition.same("#r", books.revision, ":r", item)
+    condition.empty(empty_maps(books, item))
     return Removal({**condition.request(target, item)}, update=False, marks=len(marks))
 
 
-def _clearing(books: Bookkeeping, migration: str, target: Target, item: Item, slots: list[str]) -> Removal:
+def _clearing(  # noqa: PLR0913 - the item and where it is
+    books: Bookkeeping, migration: str, target: Target, item: Item, slots: list[str], *, maps: bool
+) -> Removal:
+    """Of a dead slot all bookkeeping goes, of a living one what former owners left; with `maps` the empty ones too."""
     condition = _Condition(books, migration, slots, item)
-    names = ", ".join(f"#v{index}" for index in range(len(slots)))
-    request = condition.request(target, item) | {"UpdateExpression": f"REMOVE {names}"}
+    condition.same("#r", books.revision, ":r", item)
+    emptied = empty_maps(books, item) if maps else []
+    condition.empty(emptied)
+    dead = [slot for slot in slots if is_tombstone(books.held(item, slot, ""))]
+    names = [name for slot in dead for name in (books.mark(slot), books.owner(slot))]
+    names += [books.parked(slot) for slot in slots] + emptied
+    aliases = condition.aliases(name for name in names if name in item)
+    request = condition.request(target, item) | {"UpdateExpression": f"REMOVE {', '.join(aliases)}"}
     return Removal(request, update=True, marks=len(slots))
 
 
@@ -97,9 +113,21 @@ class _Condition:
         self._names[alias], self._values[placeholder] = name, value
         self._terms.append(f"{alias} = {placeholder}")
 
-    def absent(self, alias: str, name: str) -> None:
-        self._names[alias] = name
-        self._terms.append(f"attribute_not_exists({alias})")
+    def same(self, alias: str, name: str, placeholder: str, item: Item) -> None:
+        if name in item:
+            self.equal(alias, name, placeholder, item[name])
+        else:
+            self._names[alias] = name
+            self._terms.append(f"attribute_not_exists({alias})")
+
+    def empty(self, maps: Iterable[str]) -> None:
+        for index, name in enumerate(maps):
+            self.equal(f"#e{index}", name, f":e{index}", {"M": {}})
+
+    def aliases(self, names: Iterable[str]) -> list[str]:
+        found = {f"#x{index}": name for index, name in enumerate(names)}
+        self._names |= found
+        return list(found)
 
     def request(self, target: Target, item: Item) -> Request:
         return {

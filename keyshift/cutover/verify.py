@@ -78,9 +78,9 @@ class Verifier:
 
     def _expect(self, verdicts: Iterable[Verdict], pair: DigestPair) -> None:
         for verdict in verdicts:
-            for register in verdict.registers:
-                pair.expected.add(digest(*register))
-            self._tally.slots += len(verdict.registers)
+            for place in verdict.places:
+                pair.expected.add(digest(*place))
+            self._tally.slots += len(verdict.places)
             self._tally.rows += 1
 
     def _settle(self, suspects: list[RowName]) -> None:

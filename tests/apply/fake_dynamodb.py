@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 
-TOKEN = re.compile(r"\s*(\(|\)|=|<|,|[#:A-Za-z_][\w]*)")
+TOKEN = re.compile(r"\s*(\(|\)|=|<|,|[#:A-Za-z_][\w.#]*)")
 
 
 def nothing() -> None:
@@ -85,10 +85,12 @@ def updated(request: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     for verb, body in zip(clauses[1::2], clauses[2::2], strict=True):
         for action in body.split(","):
             match verb, *action.split():
-                case "SET", name, "=", value:
-                    item[names[name]] = copy.deepcopy(values[value])
-                case "REMOVE", name:
-                    item.pop(names[name], None)
+                case "SET", path, "=", value:
+                    parent, name = place_of(item, names, path)
+                    parent[name] = copy.deepcopy(values[value])
+                case "REMOVE", path:
+                    parent, name = place_of(item, names, path)
+                    parent.pop(name, None)
                 case "ADD", name, value:
                     held = int(item.get(names[name], {"N": "0"})["N"])
                     item[names[name]] = {"N": str(held + int(values[value]["N"]))}
@@ -97,13 +99,23 @@ def updated(request: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
+def place_of(item: dict[str, Any], names: dict[str, str], path: str) -> tuple[dict[str, Any], str]:
+    """What holds the attribute or entry of a path, and its name there. A map that is not there is refused."""
+    *parents, last = path.split(".")
+    for alias in parents:
+        if "M" not in item.get(names[alias], {}):
+            raise refused("ValidationException")
+        item = item[names[alias]]["M"]
+    return item, names[last]
+
+
 class Condition:
-    """A ConditionExpression of OR, AND, parentheses, attribute_not_exists, = and <, with DynamoDB's precedence."""
+    """A ConditionExpression of OR, AND, parentheses, the two functions, = and <, with DynamoDB's precedence."""
 
     def __init__(self, request: dict[str, Any], item: dict[str, Any]) -> None:
         self._tokens = tokens_of(request["ConditionExpression"])
         self._names = request["ExpressionAttributeNames"]
-        self._values = request["ExpressionAttributeValues"]
+        self._values = request.get("ExpressionAttributeValues", {})
         self._item = item
 
     def holds(self) -> bool:
@@ -131,10 +143,10 @@ class Condition:
             found = self._either()
             assert self._tokens.pop(0) == ")"
             return found
-        if token == "attribute_not_exists":
+        if token in {"attribute_not_exists", "attribute_exists"}:
             opened, name, closed = (self._tokens.pop(0) for _ in range(3))
             assert (opened, closed) == ("(", ")")
-            return self._names[name] not in self._item
+            return (self._names[name] in self._item) == (token == "attribute_exists")
         operator, value = self._tokens.pop(0), self._values[self._tokens.pop(0)]
         return self._compare(self._item.get(self._names[token]), operator, value)
 

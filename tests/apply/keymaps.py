@@ -1,5 +1,6 @@
 """A small shop: rows that become items, and purchases that share them."""
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -74,7 +75,7 @@ def visible(keymap: Keymap, items: Iterable[Item]) -> list[Item]:
 
 def in_order(items: Iterable[Item]) -> list[Item]:
     """The items in an order that depends on nothing but what they hold."""
-    return sorted(items, key=lambda item: repr(sorted(item.items())))
+    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=repr))
 
 
 def counts(outcome: Outcome) -> tuple[int, int, int]:

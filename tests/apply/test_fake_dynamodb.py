@@ -7,8 +7,9 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keymap.items import put_request, update_request
+from keymap.items import put_request
 from keymap.patch import WHOLE, Patch
+from keymap.updates import update_request
 from keymap.version import version
 from tests.apply.conftest import Shop, fake_shop
 from tests.apply.keymaps import KEYS, MIGRATION, in_order

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from bulkload.writes import ChunkRows, ChunkWrites, plan_writes
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.errors import Problems
-from keymap.items import group_item, update_request, whole_item
+from keymap.items import group_item, whole_item
 from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.values import Row
 from keymap.version import floor
+from keyshift.aws.slots import write_slots
 from tests.apply.fake_dynamodb import FakeDynamoDB
 from tests.keymap.keymaps import CUSTOMER, ORDERS, PURCHASE, keymap
 
@@ -45,8 +46,8 @@ def written(fake: FakeDynamoDB, writes: ChunkWrites) -> None:
     """Carry the writes out as the load does: puts replace, updates are guarded."""
     for table, item in writes.puts:
         fake.put_item(TableName=table, Item=item)
-    for patches in writes.updates:
-        fake.update_item(**update_request(KEYMAP, MIGRATION, patches))
+    for patches in writes.guarded:
+        write_slots(fake, KEYMAP, MIGRATION, patches, guess={})  # type: ignore[arg-type]
 
 
 def stored(fake: FakeDynamoDB) -> dict[Key, Item]:
@@ -86,7 +87,7 @@ def test_groups_that_lie_whole_in_their_chunk_are_put(keys: list[tuple[int, int,
     fake = FakeDynamoDB(KEYS)
     for customer in (1, 2, 3):
         writes = planned(PURCHASE, [purchase(key) for key in keys if key[0] == customer], uncut=1)
-        assert not writes.updates
+        assert not writes.guarded
         written(fake, writes)
     assert stored(fake) == expected(keys)
 
@@ -95,13 +96,13 @@ def test_a_chunk_cut_by_more_columns_than_the_group_has_is_not_put() -> None:
     """Recorded as uncut by three columns, a chunk may still cut a group of two."""
     writes = planned(PURCHASE, [purchase((1, 1, 1))], uncut=3)
     assert not writes.puts
-    assert len(writes.updates) == 1
+    assert len(writes.guarded) == 1
 
 
 def test_a_group_of_many_slots_becomes_several_updates() -> None:
     """One expression has limits; all slots are still written, each once."""
     rows = [purchase((1, 1, product)) for product in range(100)]
-    updates = planned(PURCHASE, rows).updates
+    updates = planned(PURCHASE, rows).guarded
     assert len(updates) == 3
     assert sorted(patch.slot for patches in updates for patch in patches) == sorted(f"productid{n}" for n in range(100))
 
@@ -111,7 +112,7 @@ def test_one_row_items_are_put_and_filtered_rows_are_not_written() -> None:
     (first, _) = (KEYMAP.row_patches("shop.orders", order(number), floor(1))[0] for number in (1, 3))
     assert [table for table, _ in writes.puts] == ["app", "app"]
     assert writes.puts[0][1] == whole_item(KEYMAP, MIGRATION, first)
-    assert not writes.updates
+    assert not writes.guarded
     assert writes.items == 2
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from keymap.items import group_item, whole_item
 from keymap.patch import Item, Patch
+from keymap.slots import live_slots
 from keymap.version import floor, mark, version
-from keyshift.cutover.compare import Difference, Kind, judge, live_slots, same
+from keyshift.cutover.compare import Difference, Kind, judge, same
 from tests.keymap.keymaps import keymap
 
 MAP = keymap()

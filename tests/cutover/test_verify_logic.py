@@ -228,5 +228,11 @@ def test_examples_are_limited_by_kind_and_counts_are_not() -> None:
     for plant in (missing_item, missing_slot, different_slot):
         plant(world)
     judge_examples = world.verify(live=False)
-    assert judge_examples.differences == {Kind.MISSING: 2, Kind.DIFFERENT: 1, Kind.EXTRA: 0, Kind.FOREIGN: 0}
+    assert judge_examples.differences == {
+        Kind.MISSING: 2,
+        Kind.DIFFERENT: 1,
+        Kind.COLLISION: 0,
+        Kind.EXTRA: 0,
+        Kind.FOREIGN: 0,
+    }
     assert MIGRATION not in str(judge_examples.examples)

@@ -44,7 +44,7 @@ class Items:
     def write(self, patch: Patch) -> None:
         marks = {
             slot: {"S": held}
-            for (table, key, s), (held, _) in self.held.items()
+            for (table, key, s, _owner), (held, _) in self.held.items()
             if (table, key) == (patch.table, patch.key)
             for slot in [KEYMAP.bookkeeping.mark(s)]
         }

@@ -50,6 +50,10 @@ tables:
     - target: app
       key: {pk: "H#{id}", sk: X}
       group: {attribute: "a{id}", value: b}
+    - target: app
+      key: {pk: "I#{id}", sk: X}
+      group: {map: c, entry: "{id}"}
+      owner: [d]
 """
 
 
@@ -145,7 +149,9 @@ def test_keymaps_that_the_parser_takes_are_valid(text: str) -> None:
         ('mail: "{m|lower}"', "mail: [1]"),
         ("types: {a: BOOL}", "types: {a: YES}"),
         ("nulls: keep", "nulls: drop"),
-        (", value: b", ""),
+        (", value: b", ", values: b"),
+        ('map: c, entry: "{id}"', 'map: c.d, entry: "{id}"'),
+        ("owner: [d]", "owner: d"),
     ],
 )
 def test_what_the_parser_refuses_for_its_form_is_not_valid(old: str, new: str) -> None:

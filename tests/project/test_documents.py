@@ -28,7 +28,7 @@ def test_the_readmes_settings_and_keymap_are_valid(tmp_path: Path, monkeypatch: 
     (tmp_path / "keyshift.yaml").write_text(settings)
     monkeypatch.setenv("SHOP_PASSWORD", "x")
     assert load_settings(tmp_path / "keyshift.yaml").migration == "shop"
-    assert parse_keymap(keymap, "keymap.yaml").is_grouped("purchases")
+    assert not parse_keymap(keymap, "keymap.yaml").puts_all("purchases")
 
 
 def test_the_keymap_languages_example_and_the_demos_are_valid() -> None:
