@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,14 @@ from keymap.items import put_request
 from keymap.patch import WHOLE, Patch
 from keymap.updates import update_request
 from keymap.version import version
-from tests.apply.conftest import Shop, fake_shop
-from tests.apply.keymaps import KEYS, MIGRATION, in_order
+from keyshift.cli.demo.endpoints import Endpoints
+from tests.apply.club import KEYS as CLUB_KEYS
+from tests.apply.club import club
+from tests.apply.club_history import Club, History
+from tests.apply.conftest import Inline, Shop, fake_shop
+from tests.apply.fake_dynamodb import FakeDynamoDB
+from tests.apply.keymaps import KEYS, MIGRATION, create_tables, in_order
+from tests.servers.aws import client, unique
 
 OTHER = "shop.0000000b"
 
@@ -67,6 +74,52 @@ def test_any_run_of_requests_has_the_same_answers_and_leaves_the_same_items(real
         assert attempt(fake.dynamodb, some_request(fake, chance_fake)) == real_answer
     for name in KEYS:
         assert in_order(fake.items(name)) == in_order(real_shop.items(name))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_of_the_writers_requests_on_shared_items_has_the_same_answers(endpoints: Endpoints, seed: int) -> None:
+    """Entries of maps, and slots with owners: every request that the real code makes of a history."""
+    prefix = unique("club") + "-"
+    real = client("dynamodb", endpoints, attempts=3)
+    found, beside = Club(club(prefix), FakeDynamoDB(club_keys(prefix)), prefix, Inline()), []
+    create_tables(real, found.keymap)
+    chance = random.Random(seed)
+    history = History(chance, 50)
+    changes = history.changes + chance.choices(history.changes, k=20)
+    chance.shuffle(changes)
+
+    class Both:
+        """Sends each request to both, and answers as the fake does."""
+
+        def put_item(self, **request: Any) -> Any:
+            return self._both(request, found.dynamodb.put_item)
+
+        def update_item(self, **request: Any) -> Any:
+            return self._both(request, found.dynamodb.update_item)
+
+        @staticmethod
+        def _both(request: dict[str, Any], call: Any) -> Any:
+            answer = attempt(real, request)
+            try:
+                told = call(**request)
+            except ClientError as error:
+                beside.append((answer, (error.response["Error"]["Code"], error.response.get("Item"))))
+                raise
+            beside.append((answer, "written"))
+            return told
+
+    both = Club(found.keymap, Both(), prefix, Inline())
+    while changes:
+        both.apply([changes.pop() for _ in range(min(3, len(changes)))])
+    assert [real_answer for real_answer, _ in beside] == [fake_answer for _, fake_answer in beside]
+    assert len(beside) > 50
+    for name in found.keymap.targets:
+        assert in_order(real.scan(TableName=name)["Items"]) == in_order(found.dynamodb.items(name))
+        real.delete_table(TableName=name)
+
+
+def club_keys(prefix: str) -> dict[str, tuple[str, ...]]:
+    return {prefix + name: keys for name, keys in CLUB_KEYS.items()}
 
 
 def test_an_item_over_400_kb_is_refused(any_shop: Shop) -> None:

@@ -208,7 +208,7 @@ def test_exit_code_and_text_show_both_values(both: Both) -> None:
     assert '    source    {"total": {"N": "1.5"}}' in answer.out
     assert '    DynamoDB  {"total": {"N": "99"}}' in answer.out
     assert "    DynamoDB  nothing" in answer.out
-    assert "1 missing, 1 different, 0 extra, 0 foreign" in answer.out
+    assert "1 missing, 1 different, 0 collision, 0 extra, 0 foreign" in answer.out
 
 
 def test_the_shown_differences_are_limited_and_the_counts_are_not(both: Both) -> None:
