@@ -23,7 +23,7 @@ Scalar = str | int | float | bool
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
 SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
 IndexName = TargetName  # the same rule
-Conversion = Literal["S", "N", "BOOL", "JSON", "L", "B", "SS", "NS"]
+Conversion = Literal["S", "N", "BOOL", "JSON", "L", "B", "SS", "NS", "BS"]
 KeyType = Literal["S", "N", "B"]
 OneAttribute = Annotated[dict[str, KeyType], Field(min_length=1, max_length=1)]  # {name: type}
 

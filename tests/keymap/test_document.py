@@ -43,7 +43,7 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("types: {vip: BOOL}", 'attributes: {a: "{x"}', 24, "tables.shop.customer.0.attributes.a.from: "),
         ("types: {vip: BOOL}", "attributes: {a: 5}", 24, "attributes.a"),
         ("types: {vip: BOOL}", "attributes: {a: {type: S}}", 24, "Field required"),
-        ("types: {vip: BOOL}", "attributes: {a: {from: x, type: BS}}", 24, "attributes.a.type"),
+        ("types: {vip: BOOL}", "attributes: {a: {from: x, type: XS}}", 24, "attributes.a.type"),
         ("types: {vip: BOOL}", "attributes: {a: {from: x, when: {id: {}}}}", 24, "a condition needs is_null"),
         ("group:", "attributes: {a: x}\n      group:", 11, "include, exclude, rename, constants, attributes, nulls do"),
     ],
