@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from keymap.check_templates import null_problems, template_kind
+from keymap.computed import ComputedMap
 from keymap.conversions import own_type
 from keymap.document import ConditionDocument
 from keymap.errors import Problem
@@ -114,7 +115,10 @@ class _Finder:
             if computed.name == name and computed.columns <= self.schema.by_name.keys():
                 when = rule.document.attributes[name].when
                 place = where(*self.path, "attributes", name)
-                yield self._given(place, f"attribute {name}", computed.template, computed.wanted, when)
+                if isinstance(computed, ComputedMap):
+                    yield _Given(rule.target.name, place, f"attribute {name}", "M")
+                else:
+                    yield self._given(place, f"attribute {name}", computed.template, computed.wanted, when)
         for column, attribute in stored_columns(rule, self.schema):
             if attribute == name:
                 bare = Template(column, (Part("", column),))

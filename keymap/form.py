@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.document import KeymapDocument, Lines, RuleDocument
+from keymap.document import AttributeDocument, KeymapDocument, Lines, RuleDocument
 from keymap.errors import Problem
 from keymap.targets import Index, Target
 from keymap.template import parse_template
@@ -17,6 +17,7 @@ from keymap.template import parse_template
 GLOBAL_INDEXES_MAX: Final = 20  # AWS raises it on request; the keymap does not know whether it did
 LOCAL_INDEXES_MAX: Final = 5
 PROJECTED_MAX: Final = 20  # names in one projection
+MAPS_WITHIN_MAPS_MAX: Final = 31  # DynamoDB's 32 levels, of which the item is one; tried on DynamoDB Local
 PROJECTED_TOTAL_MAX: Final = 100  # names in all projections of a table
 
 Found = tuple[str, str]  # what it is, and the remedy
@@ -75,6 +76,16 @@ def _computed_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -
             yield name, (f"attribute {name} has the bookkeeping prefix", _PREFIX_REMEDY)
         if name in taken:
             yield name, (f"attribute {name} has the name of {taken[name]}", "Rename one of them, or exclude the column")
+        if _levels(rule.attributes[name]) > MAPS_WITHIN_MAPS_MAX:
+            what = (
+                f"attribute {name} has more than {MAPS_WITHIN_MAPS_MAX} maps within each other: DynamoDB takes no more"
+            )
+            yield name, (what, "Give the innermost maps attributes of their own")
+
+
+def _levels(attribute: AttributeDocument) -> int:
+    """How many maps stand within each other."""
+    return 0 if attribute.map is None else 1 + max(map(_levels, attribute.map.values()), default=0)
 
 
 def _target_problems(lines: Lines, target: Target, books: Bookkeeping) -> Iterator[Problem]:

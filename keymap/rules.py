@@ -15,7 +15,7 @@ from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, attri
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
 from keymap.columns import Columns
-from keymap.computed import Computed, Conditions, computed_of, conditions_of, meets
+from keymap.computed import AnyComputed, Conditions, computed_of, conditions_of, meets
 from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
@@ -41,7 +41,7 @@ class Rule:
     conditions: Conditions
     constants: Item
     columns: Columns
-    computed: tuple[Computed, ...]
+    computed: tuple[AnyComputed, ...]
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
