@@ -57,9 +57,9 @@ def _name_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> It
         if any(name == part.name for part in target.keys):
             yield f"constant {name} has the name of a key", "Give the constant another name"
     for part in target.keys:
-        if part.type != "S" and not parse_template(rule.key[part.name]).bare:
-            what = f"key {part.name} is of type {part.type}, so its template must be one column alone"
-            yield what, 'Write "{column}", or make the key type S'
+        if part.type != "S" and not parse_template(rule.key[part.name]).alone:
+            what = f"key {part.name} is of type {part.type}, so its template must be one field alone"
+            yield what, 'Write "{column}" or "{column|function}", or make the key type S'
 
 
 _PREFIX_REMEDY: Final = "Rename it, or set bookkeeping_prefix"

@@ -68,13 +68,14 @@ class Rule:
             text = template.render(row, self.document.defaults)
             _require_length(part.name, len(text.encode()), self.limits[index])
             return text
-        value = row.get(template.bare)
+        bare = template.bare
+        value = row.get(bare) if bare else template.value(row, {})  # without defaults, whose text is no number
         if part.type == "N" and isinstance(value, int | Decimal) and "N" in (attribute(value) or {}):
             return key_number(value)
         if part.type == "B" and isinstance(value, bytes):
             _require_length(part.name, len(value), self.limits[index])
             return value
-        raise PatchError(f"key {part.name} is of type {part.type}, and column {template.bare} holds none", _KEY_REMEDY)
+        raise PatchError(f"key {part.name} is of type {part.type}, and {template.text!r} gives none", _KEY_REMEDY)
 
     def _slot_name(self, template: Template, row: Row) -> str:
         slot = template.render(row, self.document.defaults)
@@ -97,7 +98,7 @@ class Rule:
         return found
 
 
-_KEY_REMEDY = "Use type S with a template, or a column of the key's type"
+_KEY_REMEDY = "Make the key type S, or give the template a value of the key's type"
 
 
 def _require_length(name: str, size: int, limit: int) -> None:

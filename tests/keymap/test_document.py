@@ -26,7 +26,7 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("target: purchases", "target: purchase", 11, "target purchase is not among targets"),
         ("sk: PROFILE", "sort: PROFILE", 22, "key must give pk, sk, in this order"),
         ("productid{productid}", "product", 13, "must use a column"),
-        ('"{customerid}"', '"C{customerid}"', 11, "type N, so its template must be one column alone"),
+        ('"{customerid}"', '"C{customerid}"', 11, "type N, so its template must be one field alone"),
         ("{type: order}", "{_ks_type: order}", 15, "bookkeeping prefix"),
         ("{type: order}", "{pk: order}", 15, "has the name of a key"),
         ("{total: total_price}", "{total: _ks_x}", 15, "bookkeeping prefix"),
