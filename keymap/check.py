@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
 from keymap.check_attributes import attribute_problems
+from keymap.check_hooks import hook_columns, seen_by
 from keymap.check_keys import typed_key_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
@@ -36,7 +37,9 @@ def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
         problems.extend(_table_problems(schema))
         for index, rule in enumerate(rules):
             where = keymap.lines.where("tables", table, index)
-            problems.extend(Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, schema))
+            problems.extend(
+                Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, seen_by(rule, schema))
+            )
     return problems + attribute_problems(keymap, schemas) + _overlaps(keymap)
 
 
@@ -130,13 +133,12 @@ _IDENTITY_REMEDY = (
 
 
 def _recovered(rule: Rule, schema: TableSchema, templates: Iterable[Template]) -> set[str]:
-    integers = frozenset(
-        column.name for column in schema.columns if column.data_type in _INTEGERS and not column.nullable
-    )
+    columns = seen_by(rule, schema).columns
+    integers = frozenset(column.name for column in columns if column.data_type in _INTEGERS and not column.nullable)
     found: set[str] = set()
     for template in templates:
         found |= recovers(template, integers, frozenset(rule.document.defaults))
-    return found
+    return found - hook_columns(rule)  # what a hook made of a column does not tell what the column holds
 
 
 def _overlaps(keymap: Keymap) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from keymap.check_hooks import seen_by
 from keymap.check_indexes import index_problems, stored_columns
 from keymap.check_templates import template_kind, value_problems
 from keymap.computed import AnyComputed, ComputedMap
@@ -21,7 +22,7 @@ def attribute_problems(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> li
     for table, rules in keymap.rules.items():
         if table in schemas:
             for index, rule in enumerate(rules):
-                problems.extend(_rule_problems(keymap, (table, index), rule, schemas[table]))
+                problems.extend(_rule_problems(keymap, (table, index), rule, seen_by(rule, schemas[table])))
     return problems + index_problems(keymap, schemas)
 
 

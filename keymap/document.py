@@ -145,11 +145,21 @@ class GroupDocument(_Model):
         return text
 
 
+class HookDocument(_Model):
+    """A Python function, ``module:function``, that the rule's rows go through first, and the columns that it makes."""
+
+    call: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+    columns: tuple[str, ...] = ()
+
+    _lists = field_validator("columns", mode="before")(_list_to_tuple)
+
+
 class RuleDocument(_Model):
     """One row of the source table becomes one item of `target`, or one attribute of a grouped item."""
 
     target: TargetName
     key: dict[str, str] = Field(min_length=1, max_length=2)
+    hook: HookDocument | None = None
     where: dict[str, ConditionDocument] = Field(default_factory=dict)
     defaults: dict[str, str] = Field(default_factory=dict)
     include: tuple[str, ...] | None = None

@@ -15,6 +15,7 @@ _TITLES: Final = {
     "AttributeDocument": "Computed attribute",
     "ConditionDocument": "Condition",
     "GroupDocument": "Group",
+    "HookDocument": "Hook",
     "IndexDocument": "Global secondary index",
     "KeymapDocument": "Keyshift keymap",
     "LocalIndexDocument": "Local secondary index",
@@ -55,6 +56,7 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
     "RuleDocument": {
         "target": "One of `targets`.",
         "key": 'A template for each key attribute of the target, in its order, such as "ORDER#{id:010d}".',
+        "hook": "A Python function that the rows go through first.",
         "where": "Conditions by column, all of which must hold. A row that stops meeting them loses its item.",
         "defaults": "Text that stands for NULL in key templates, by column.",
         "include": "The columns that become attributes; all, unless this or `exclude` says otherwise.",
@@ -75,6 +77,10 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
     "GroupDocument": {
         "attribute": 'The template of the attribute\'s name, such as "product{product_id}".',
         "value": "The column whose value the attribute holds.",
+    },
+    "HookDocument": {
+        "call": "The function, as module:function; the module is beside the keymap file, or installed.",
+        "columns": "The columns that it adds or changes.",
     },
     "ConditionDocument": {
         "is_null": "true: the column is NULL. false: it is not.",

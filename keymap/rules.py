@@ -20,6 +20,8 @@ from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
+from keymap.hook_modules import load_hooks, told
+from keymap.hooks import Hook
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
 from keymap.patch import WHOLE, Item, KeyValue, Patch
 from keymap.targets import Target, target_of
@@ -45,6 +47,7 @@ class Rule:
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
+    hook: Hook | None = None
 
     def patch(self, row: Row, version: str) -> Patch | None:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
@@ -119,19 +122,22 @@ def _limits(target: Target) -> tuple[int, ...]:
 class Keymap:
     """A keymap ready to use. `tables` are the captured source tables, `targets` the DynamoDB tables by name.
 
-    `digest` identifies what the keymap means, not how it is written: comments and layout do not change it.
+    `digest` identifies what the keymap means, not how it is written: comments and layout do not change it, hooks do.
+    `folder` is the keymap file's, beside which hooks are found.
     """
 
     targets: Mapping[str, Target]
     rules: Mapping[str, tuple[Rule, ...]]
 
-    def __init__(self, document: KeymapDocument, lines: Lines) -> None:
+    def __init__(self, document: KeymapDocument, lines: Lines, folder: Path | None = None) -> None:
         self.document, self.lines = document, lines
         self.bookkeeping = Bookkeeping(document.bookkeeping_prefix)
         self.targets = {name: target_of(name, target) for name, target in document.targets.items()}
         self.tables = tuple(document.tables)
-        self.digest = _digest(document)
-        Problems.raise_if_any(form_problems(document, lines, self.targets, self.bookkeeping))
+        self._hooks = load_hooks(document, lines, folder)
+        self.digest = _digest(document, self._hooks.sources)
+        problems = form_problems(document, lines, self.targets, self.bookkeeping)
+        Problems.raise_if_any(problems + self._hooks.problems)
         self.rules = {table: tuple(self._rule(rule) for rule in rules) for table, rules in document.tables.items()}
 
     def _rule(self, document: RuleDocument) -> Rule:
@@ -149,15 +155,21 @@ class Keymap:
             limits=_limits(target),
             index_keys=index_keys(target),
             reserved=self.bookkeeping,
+            hook=self._hooks.of(document),
         )
 
     def row_patches(self, table: str, row: Row, version: str) -> list[Patch]:
         """What a row sets, for the bulk load and verify. Raises PatchError, naming the table."""
+        found: list[Patch] = []
         try:
-            found = (rule.patch(row, version) for rule in self.rules[table])
-            return [patch for patch in found if patch is not None]
+            for rule in self.rules[table]:
+                if rule.hook is not None:
+                    found += rule.hook.patches(rule.patch, row, version)
+                elif (patch := rule.patch(row, version)) is not None:
+                    found.append(patch)
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
+        return found
 
     def patches(self, change: Change) -> list[Patch]:
         """What a change removes and sets, at its version. Raises PatchError, naming the table."""
@@ -178,16 +190,20 @@ class Keymap:
         )
 
 
-def _digest(document: KeymapDocument) -> str:
+def _digest(document: KeymapDocument, sources: Mapping[str, str]) -> str:
     # Without what is left at its default: a field that the language gains does not change what is recorded.
     meaning = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # also of longer integers
+    text += told(sources)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def parse_keymap(text: str, name: str) -> Keymap:
-    """Compile a keymap's text; `name` is the file's, for messages. Raises Problems with all mistakes."""
-    return Keymap(*parse_document(text, name))
+def parse_keymap(text: str, name: str, folder: Path | None = None) -> Keymap:
+    """Compile a keymap's text; `name` is the file's, for messages, `folder` its folder, where there is one.
+
+    Raises Problems with all mistakes.
+    """
+    return Keymap(*parse_document(text, name), folder)
 
 
 def load_keymap(path: str | Path) -> Keymap:
@@ -196,4 +212,4 @@ def load_keymap(path: str | Path) -> Keymap:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise KeyshiftError(f"the keymap {path} cannot be read: {error}", "Correct `keymap:` in the settings") from None
-    return parse_keymap(text, Path(path).name)
+    return parse_keymap(text, Path(path).name, Path(path).resolve().parent)
