@@ -123,7 +123,7 @@ class Keymap:
     """A keymap ready to use. `tables` are the captured source tables, `targets` the DynamoDB tables by name.
 
     `digest` identifies what the keymap means, not how it is written: comments and layout do not change it, hooks do.
-    `folder` is the keymap file's, beside which hooks are found.
+    `folder` is the keymap file's, beside which hooks are found; the text of `hook_modules` counts in the digest.
     """
 
     targets: Mapping[str, Target]
@@ -135,6 +135,7 @@ class Keymap:
         self.targets = {name: target_of(name, target) for name, target in document.targets.items()}
         self.tables = tuple(document.tables)
         self._hooks = load_hooks(document, lines, folder)
+        self.hook_modules = tuple(sorted(self._hooks.sources))
         self.digest = _digest(document, self._hooks.sources)
         problems = form_problems(document, lines, self.targets, self.bookkeeping)
         Problems.raise_if_any(problems + self._hooks.problems)
