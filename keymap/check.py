@@ -133,8 +133,9 @@ _IDENTITY_REMEDY = (
 
 
 def _recovered(rule: Rule, schema: TableSchema, templates: Iterable[Template]) -> set[str]:
-    columns = seen_by(rule, schema).columns
-    integers = frozenset(column.name for column in columns if column.data_type in _INTEGERS and not column.nullable)
+    integers = frozenset(
+        column.name for column in schema.columns if column.data_type in _INTEGERS and not column.nullable
+    )
     found: set[str] = set()
     for template in templates:
         found |= recovers(template, integers, frozenset(rule.document.defaults))

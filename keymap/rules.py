@@ -213,4 +213,4 @@ def load_keymap(path: str | Path) -> Keymap:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise KeyshiftError(f"the keymap {path} cannot be read: {error}", "Correct `keymap:` in the settings") from None
-    return parse_keymap(text, Path(path).name, Path(path).resolve().parent)
+    return parse_keymap(text, Path(path).name, Path(path).absolute().parent)

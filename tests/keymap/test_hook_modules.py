@@ -174,6 +174,12 @@ def test_a_column_that_a_hook_makes_is_known_and_may_hold_anything(written: Writ
     )
 
 
+def test_a_column_that_a_hook_makes_may_be_padded_and_go_through_functions(written: Write) -> None:
+    assert messages(written(HOOKED.replace("#{word}", "#{word:05d}"))) == []
+    computed = 'attributes: {loud: "{word|upper}", each: {map: {w: {from: "{word}", type: NS}}}}'
+    assert messages(written(HOOKED.replace("constants:", f"{computed}\n      constants:"))) == []
+
+
 def test_a_column_that_a_hook_makes_may_be_null(written: Write) -> None:
     (message,) = messages(written(HOOKED.replace(", is_null: false", ", is_null: true")))
     assert "column word can be NULL, and 'ORDER#{id:010d}#{word}' needs it" in message
@@ -192,6 +198,30 @@ def test_a_column_that_a_hook_changes_is_no_integer_to_the_proof(written: Write)
     text = text.replace("ORDER#{id:010d}#{word}", "ORDER#{customer_id}#{id}#{word}")
     assert any("the key does not tell primary key column id" in message for message in messages(written(text)))
     assert messages(written(text.replace(", customer_id]", "]"))) == []
+
+
+def test_the_only_text_of_a_key_tells_nothing_where_a_hook_made_it(written: Write) -> None:
+    """Alone, a text is read back whole; but what the hook made of `id` does not tell the `id` that the row had."""
+    text = HOOKED.replace("columns: [word]", "columns: [id, word]").replace("ORDER#{id:010d}#{word}", "ORDER#{id}")
+    text = text.replace("where: {word: {not_equals: draft, is_null: false}}", "where: {id: {is_null: false}}")
+    (message,) = messages(written(text))
+    assert "the key does not tell primary key column id" in message
+
+
+def test_a_column_that_a_hook_makes_may_be_a_key_of_any_type_and_is_looked_at_in_each_row(written: Write) -> None:
+    text = HOOKED.replace("ORDER#{id:010d}#{word}", "{word}").replace("sort_key: {sk: S}", "sort_key: {sk: N}")
+    text = text.replace("CUSTOMER#{customer_id}", "ORDER#{id}").replace("sk: PROFILE", 'sk: "{id}"')
+    assert messages(written(text)) == []
+    with pytest.raises(PatchError, match="key sk is of type N"):
+        written(text).row_patches("shop.orders", ORDER, "v")
+
+
+def test_a_hook_goes_before_a_group_too(written: Write) -> None:
+    hook = '\n      hook: {call: "shop_hooks:grouped", columns: [quantity]}\n      group:'
+    module = MODULE.replace('"productid": row["productid"] + 1', '"quantity": row["quantity"] + 1')
+    row = {"customerid": 1, "orderid": 2, "productid": 3, "quantity": 4}
+    (patch,) = written(TEXT.replace("\n      group:", hook), module).row_patches("shop.purchase", row, "v")
+    assert (patch.slot, patch.attributes) == ("productid3", {"productid3": {"N": "5"}})
 
 
 def test_an_attribute_that_a_hook_makes_has_no_type_to_rely_on(written: Write) -> None:

@@ -44,6 +44,7 @@ tables:
       attributes: {mail: "{m|lower}", f: {from: "{g}", type: N, when: {a: {equals: 1}}}, m: {map: {n: x, o: {map: {}}}}}
       types: {a: BOOL}
       nulls: keep
+      hook: {call: "shop.hooks:split", columns: [a, z]}
     - target: app
       key: {pk: "G#{id}", sk: X}
       include: [a]
@@ -150,6 +151,8 @@ def test_keymaps_that_the_parser_takes_are_valid(text: str) -> None:
         ('mail: "{m|lower}"', "mail: [1]"),
         ("types: {a: BOOL}", "types: {a: YES}"),
         ("nulls: keep", "nulls: drop"),
+        ("shop.hooks:split", "split"),
+        ("columns: [a, z]", "columns: z"),
         (", value: b", ""),
     ],
 )
