@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from keymap.check_attributes import attribute_problems
+from keymap.check_hooks import seen_by
+from keymap.check_keys import typed_key_problems
 from keymap.check_sharing import identity_problems, recovered, sharing_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
@@ -12,7 +14,6 @@ from keymap.template import Template
 from keymap.values import UnsupportedType, converter
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
-_NUMBERS = _INTEGERS | {"decimal", "float", "double"}
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 # Types whose order and equality in MySQL are those of the canonical value: no collation makes two of them equal.
 _PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
@@ -32,7 +33,9 @@ def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
         problems.extend(_table_problems(schema))
         for index, rule in enumerate(rules):
             where = keymap.lines.where("tables", table, index)
-            problems.extend(Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, schema))
+            problems.extend(
+                Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, seen_by(rule, schema))
+            )
     return problems + attribute_problems(keymap, schemas) + sharing_problems(keymap, schemas)
 
 
@@ -81,23 +84,14 @@ def _templates(rule: Rule) -> tuple[Template, ...]:
 
 def _key_problems(rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
     for template, part in zip(rule.templates, rule.target.keys, strict=True):
-        for column in map(schema.column, template.columns):
-            if part.type == "N" and column.data_type not in _NUMBERS:
-                yield (
-                    f"key {part.name} is a number, and column {column.name} is {column.column_type}",
-                    "Make the key type S",
-                )
-            if part.type == "B" and column.data_type not in _BINARY:
-                yield (
-                    f"key {part.name} is binary, and column {column.name} is {column.column_type}",
-                    "Make the key type S",
-                )
         if part.type == "S":
             yield from text_problems(template, schema)
+            yield from null_problems(rule, template, schema)
+        else:
+            yield from typed_key_problems(rule, part, template, schema)
     if rule.slot is not None:
         yield from text_problems(rule.slot, schema)
-    for template in _templates(rule):
-        yield from null_problems(rule, template, schema)
+        yield from null_problems(rule, rule.slot, schema)
 
 
 def _attribute_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,15 @@ DynamoDB refuses the whole item for a key of a wrong type, and an index that no 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from keymap.check_hooks import seen_by
 from keymap.check_templates import null_problems, template_kind
+from keymap.computed import ComputedMap
 from keymap.conversions import own_type
 from keymap.document import ConditionDocument
 from keymap.errors import Problem
 from keymap.fields import Part
 from keymap.index_keys import IndexKey, index_keys
-from keymap.kinds import Unfit
+from keymap.kinds import MADE_BY_HOOK, Unfit
 from keymap.rules import Keymap, Rule
 from keymap.schema import Column, TableSchema
 from keymap.targets import Target
@@ -96,7 +98,8 @@ def _given_keys(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> Iterator[
             own = {part.name for part in rule.target.keys}
             for key in rule.index_keys if rule.slot is None else ():
                 if table in schemas and key.name not in own:
-                    found = _Finder(keymap, ("tables", table, index), rule, schemas[table]).find(key.name)
+                    schema = seen_by(rule, schemas[table])
+                    found = _Finder(keymap, ("tables", table, index), rule, schema).find(key.name)
                     yield from ((key, given) for given in found)
 
 
@@ -119,7 +122,10 @@ class _Finder:
             if computed.name == name and computed.columns <= self.schema.by_name.keys():
                 when = rule.document.attributes[name].when
                 place = where(*self.path, "attributes", name)
-                yield self._given(place, f"attribute {name}", computed.template, computed.wanted, when)
+                if isinstance(computed, ComputedMap):
+                    yield _Given(rule.target.name, place, f"attribute {name}", "M")
+                else:
+                    yield self._given(place, f"attribute {name}", computed.template, computed.wanted, when)
         for column, attribute in stored_columns(rule, self.schema):
             if attribute == name:
                 bare = Template(column, (Part("", column),))
@@ -169,7 +175,7 @@ _MAY_EMPTY = frozenset({"trim", "json"})
 _NEVER_EMPTY = frozenset({"pad", "epoch", "number"})
 _EMPTY_TYPES = frozenset(
     "char varchar tinytext text mediumtext longtext varbinary tinyblob blob mediumblob longblob json".split()
-)
+) | {MADE_BY_HOOK}
 
 
 def _column_may_be_empty(column: Column, where: Conditions) -> bool:

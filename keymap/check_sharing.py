@@ -7,6 +7,7 @@ that no two rules can give one slot. So no two rows at rest ever share a registe
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from keymap.check_hooks import hook_columns, seen_by
 from keymap.check_indexes import stored_columns
 from keymap.errors import Problem
 from keymap.kinds import INTEGERS
@@ -25,6 +26,9 @@ def identity_problems(rule: Rule, schema: TableSchema) -> Found:
     told = recovered(rule, schema, templates)
     missing = [name for name in schema.primary_key if name not in told]
     key = ", ".join(schema.primary_key)
+    made = sorted(hook_columns(rule) & set(rule.document.owner))
+    if made:
+        yield f"owner names column {made[0]}, which the hook makes", "Let the hook give another column"
     if rule.document.owner and set(rule.document.owner) != set(schema.primary_key):
         yield f"owner names {', '.join(rule.document.owner)}, and the primary key is {key}", f"Write owner: [{key}]"
     elif rule.document.owner and not missing:
@@ -43,12 +47,13 @@ _OWNED = "or, where no two rows ever rest on one slot, let it tell its rows apar
 
 
 def recovered(rule: Rule, schema: TableSchema, templates: Iterable[Template]) -> set[str]:
-    """The columns that can be read back from what the templates render."""
+    """The columns of the row itself that can be read back from what the templates render."""
     integers = frozenset(
         column.name for column in schema.columns if column.data_type in INTEGERS and not column.nullable
     )
     defaulted = frozenset(rule.document.defaults)
-    return {name for template in templates for name in recovers(template, integers, defaulted)}
+    told = {name for template in templates for name in recovers(template, integers, defaulted)}
+    return told - hook_columns(rule)  # what a hook made of a column does not tell what the column holds
 
 
 def sharing_problems(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
@@ -102,7 +107,8 @@ def _literal(text: str) -> Template:
 def _own_names(placed: _Placed, schemas: Mapping[str, TableSchema]) -> list[str]:
     """The attributes that a rule without a group may give; those that are columns only where the table is known."""
     table, _, rule = placed
-    columns = [name for _, name in stored_columns(rule, schemas[table])] if table in schemas else []
+    seen = seen_by(rule, schemas[table]) if table in schemas else None
+    columns = [name for _, name in stored_columns(rule, seen)] if seen else []
     return [*columns, *rule.constants, *(computed.name for computed in rule.computed)]
 
 

@@ -6,7 +6,7 @@ Problems are pairs of what is wrong and its remedy; keymap.check adds the place.
 from collections.abc import Iterator
 
 from keymap.fields import Part
-from keymap.kinds import INTEGERS, TEXTLESS, Kind, Unfit, either, kind_of
+from keymap.kinds import INTEGERS, MADE_BY_HOOK, TEXTLESS, Kind, Unfit, either, kind_of
 from keymap.rules import Rule
 from keymap.schema import TableSchema
 from keymap.template import Template
@@ -55,7 +55,7 @@ def _problems(template: Template, schema: TableSchema, *, needs_text: bool) -> F
         except Unfit as unfit:
             yield f"{unfit.message}, in {template.text!r}", unfit.remedy
             continue
-        if part.spec and column.data_type not in INTEGERS:
+        if part.spec and column.data_type not in INTEGERS | {MADE_BY_HOOK}:
             yield f"{{{column.name}:{part.spec}}} pads an integer, and the column is none", "Remove the format"
         if needs_text and kind in TEXTLESS:
             yield f"column {column.name} ({column.column_type}) has no text for a template", _TEXT_REMEDIES[kind]

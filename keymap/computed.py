@@ -1,6 +1,7 @@
 """Computed attributes: what a template gives, under a name of its own, for the rows that meet a condition.
 
-Where the template gives NULL, or the row does not meet `when`, there is no attribute: that makes an index sparse.
+Where the template gives NULL, or the row does not meet `when`, there is no attribute: that makes an index sparse. A map
+holds such attributes, and maps of them; one that comes out empty is there all the same, as an empty map.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +29,13 @@ def meets(row: Row, conditions: Conditions) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """One computed attribute, compiled. `keeps_null`: NULL becomes a NULL attribute."""
+    """One computed attribute, compiled. `keeps_null`: NULL becomes a NULL attribute.
+
+    `place` is its name after those of the maps that it is in, as in ``address.city``, for messages.
+    """
 
     name: str
+    place: str
     template: Template
     wanted: str | None
     conditions: Conditions
@@ -50,24 +55,54 @@ class Computed:
             value = self.template.value(row, self.defaults)
             found = as_type(value, self.wanted)
         except PatchError as error:
-            raise PatchError(f"attribute {self.name}: {error.message}", error.remedy) from None
+            raise PatchError(f"attribute {self.place}: {error.message}", error.remedy) from None
         except ValueError:
-            what = f"attribute {self.name} comes to a value that is no {self.wanted}"
+            what = f"attribute {self.place} comes to a value that is no {self.wanted}"
             raise PatchError(what, "Change its type or its template, or leave such rows out with `when`") from None
         return {"NULL": True} if value is None and self.keeps_null else found
 
 
-def computed_of(document: RuleDocument) -> tuple[Computed, ...]:
+@dataclass(frozen=True, slots=True)
+class ComputedMap:
+    """A map of computed attributes, compiled."""
+
+    name: str
+    place: str
+    inner: tuple["AnyComputed", ...]
+    conditions: Conditions
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that the conditions name. What is within names its own."""
+        return {column for column, _ in self.conditions}
+
+    def attribute(self, row: Row) -> Attribute | None:
+        """The map of a row, None where it has none. Raises PatchError, naming the attribute within."""
+        if not meets(row, self.conditions):
+            return None
+        found = ((one.name, one.attribute(row)) for one in self.inner)
+        return {"M": {name: value for name, value in found if value is not None}}
+
+
+AnyComputed = Computed | ComputedMap
+
+
+def computed_of(document: RuleDocument) -> tuple[AnyComputed, ...]:
     """The computed attributes of a rule."""
-    return tuple(_computed(name, one, document) for name, one in document.attributes.items())
+    return tuple(_computed(name, name, one, document) for name, one in document.attributes.items())
 
 
-def _computed(name: str, one: AttributeDocument, rule: RuleDocument) -> Computed:
+def _computed(name: str, place: str, one: AttributeDocument, rule: RuleDocument) -> AnyComputed:
+    conditions = conditions_of(one.when)
+    if one.source is None:
+        inner = (_computed(each, f"{place}.{each}", within, rule) for each, within in (one.map or {}).items())
+        return ComputedMap(name, place, tuple(inner), conditions)
     return Computed(
         name=name,
+        place=place,
         template=parse_template(one.source),
         wanted=one.type,
-        conditions=conditions_of(one.when),
+        conditions=conditions,
         defaults=rule.defaults,
         keeps_null=rule.nulls == "keep",
     )

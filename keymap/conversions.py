@@ -2,6 +2,7 @@
 
 import re
 import struct
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from math import isfinite
@@ -119,6 +120,12 @@ def _number_set(value: Canonical) -> Attribute | None:
     return {"NS": list(texts.values())} if texts else None
 
 
+def _bytes_set(value: Canonical) -> Attribute | None:
+    """Of a JSON array of base64 texts, as RFC 4648 writes them: `+`, `/` and all the `=`, and nothing else."""
+    members = {b64decode(member, validate=True): None for member in _array(value)}
+    return {"BS": list(members)} if members else None
+
+
 _CONVERSIONS: Mapping[str, Callable[[Canonical], Attribute | None]] = MappingProxyType(
     {
         "S": _text,
@@ -129,6 +136,7 @@ _CONVERSIONS: Mapping[str, Callable[[Canonical], Attribute | None]] = MappingPro
         "B": _bytes,
         "SS": _text_set,
         "NS": _number_set,
+        "BS": _bytes_set,
     }
 )
 
@@ -137,12 +145,12 @@ _OF_KIND: Mapping[Kind, frozenset[str]] = MappingProxyType(
     {
         "integer": frozenset({"S", "N", "BOOL"}),
         "number": frozenset({"S", "N", "BOOL"}),
-        "text": frozenset({"S", "N", "JSON", "L", "SS", "NS"}),
+        "text": frozenset({"S", "N", "JSON", "L", "SS", "NS", "BS"}),
         "date": frozenset({"S"}),
         "datetime": frozenset({"S"}),
         "timestamp": frozenset({"S"}),
         "bytes": frozenset({"B", "JSON"}),
-        "json": frozenset({"S", "BOOL", "JSON", "L", "SS", "NS"}),
+        "json": frozenset({"S", "BOOL", "JSON", "L", "SS", "NS", "BS"}),
         "set": frozenset({"L", "SS", "NS"}),
         "any": frozenset(_CONVERSIONS),
     }

@@ -23,8 +23,9 @@ Scalar = str | int | float | bool
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
 SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
 IndexName = TargetName  # the same rule
-Conversion = Literal["S", "N", "BOOL", "JSON", "L", "B", "SS", "NS"]
+Conversion = Literal["S", "N", "BOOL", "JSON", "L", "B", "SS", "NS", "BS"]
 KeyType = Literal["S", "N", "B"]
+InnerName = Annotated[str, StringConstraints(min_length=1)]
 OneAttribute = Annotated[dict[str, KeyType], Field(min_length=1, max_length=1)]  # {name: type}
 
 
@@ -94,16 +95,19 @@ class ConditionDocument(_Model):
 
     @model_validator(mode="after")
     def _says_something(self) -> "ConditionDocument":
-        if not self.model_fields_set:
+        if all(
+            value is None for value in self.__dict__.values()
+        ):  # `equals: null` would be read as IS NULL, and is not
             raise ValueError("a condition needs is_null, equals, not_equals, in or not_in")
         return self
 
 
 class AttributeDocument(_Model):
-    """A computed attribute: what the template `from` gives, as `type` where one is named, for rows that meet `when`."""
+    """A computed attribute: what the template `from` gives, or a map of attributes, for rows that meet `when`."""
 
-    source: str = Field(alias="from")
+    source: str | None = Field(default=None, alias="from")
     type: Conversion | None = None
+    map: dict[InnerName, "AttributeDocument"] | None = None
     when: dict[str, ConditionDocument] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -113,9 +117,18 @@ class AttributeDocument(_Model):
 
     @field_validator("source")
     @classmethod
-    def _template_parses(cls, text: str) -> str:
-        parse_template(text)
+    def _template_parses(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_template(text)
         return text
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "AttributeDocument":
+        if (self.source is None) == (self.map is None):
+            raise ValueError("an attribute has either from or map")
+        if self.map is not None and self.type is not None:
+            raise ValueError("a map has no type: it is an M")
+        return self
 
 
 class GroupDocument(_Model):
@@ -149,11 +162,21 @@ class GroupDocument(_Model):
         return self.entry or self.attribute or ""
 
 
+class HookDocument(_Model):
+    """A Python function, ``module:function``, that the rule's rows go through first, and the columns that it makes."""
+
+    call: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+    columns: tuple[str, ...] = ()
+
+    _lists = field_validator("columns", mode="before")(_list_to_tuple)
+
+
 class RuleDocument(_Model):
     """One row of the source table becomes one item of `target`, or one part of an item that rows share."""
 
     target: TargetName
     key: dict[str, str] = Field(min_length=1, max_length=2)
+    hook: HookDocument | None = None
     where: dict[str, ConditionDocument] = Field(default_factory=dict)
     defaults: dict[str, str] = Field(default_factory=dict)
     include: tuple[str, ...] | None = None

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.document import KeymapDocument, Lines, RuleDocument
+from keymap.document import AttributeDocument, KeymapDocument, Lines, RuleDocument
 from keymap.errors import Problem
 from keymap.targets import Index, Target
 from keymap.template import parse_template
@@ -17,6 +17,7 @@ from keymap.template import parse_template
 GLOBAL_INDEXES_MAX: Final = 20  # AWS raises it on request; the keymap does not know whether it did
 LOCAL_INDEXES_MAX: Final = 5
 PROJECTED_MAX: Final = 20  # names in one projection
+MAPS_WITHIN_MAPS_MAX: Final = 31  # DynamoDB's 32 levels, of which the item is one; tried on DynamoDB Local
 PROJECTED_TOTAL_MAX: Final = 100  # names in all projections of a table
 
 Found = tuple[str, str]  # what it is, and the remedy
@@ -60,9 +61,9 @@ def _name_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> It
         if any(name == part.name for part in target.keys):
             yield f"constant {name} has the name of a key", "Give the constant another name"
     for part in target.keys:
-        if part.type != "S" and not parse_template(rule.key[part.name]).bare:
-            what = f"key {part.name} is of type {part.type}, so its template must be one column alone"
-            yield what, 'Write "{column}", or make the key type S'
+        if part.type != "S" and not parse_template(rule.key[part.name]).alone:
+            what = f"key {part.name} is of type {part.type}, so its template must be one field alone"
+            yield what, 'Write "{column}" or "{column|function}", or make the key type S'
 
 
 _PREFIX_REMEDY: Final = "Rename it, or set bookkeeping_prefix"
@@ -79,6 +80,16 @@ def _computed_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -
             yield name, (f"attribute {name} has the bookkeeping prefix", _PREFIX_REMEDY)
         if name in taken:
             yield name, (f"attribute {name} has the name of {taken[name]}", "Rename one of them, or exclude the column")
+        if _levels(rule.attributes[name]) > MAPS_WITHIN_MAPS_MAX:
+            what = (
+                f"attribute {name} has more than {MAPS_WITHIN_MAPS_MAX} maps within each other: DynamoDB takes no more"
+            )
+            yield name, (what, "Give the innermost maps attributes of their own")
+
+
+def _levels(attribute: AttributeDocument) -> int:
+    """How many maps stand within each other."""
+    return 0 if attribute.map is None else 1 + max(map(_levels, attribute.map.values()), default=0)
 
 
 def _target_problems(lines: Lines, target: Target, books: Bookkeeping) -> Iterator[Problem]:

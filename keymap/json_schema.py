@@ -15,6 +15,7 @@ _TITLES: Final = {
     "AttributeDocument": "Computed attribute",
     "ConditionDocument": "Condition",
     "GroupDocument": "Group",
+    "HookDocument": "Hook",
     "IndexDocument": "Global secondary index",
     "KeymapDocument": "Keyshift keymap",
     "LocalIndexDocument": "Local secondary index",
@@ -55,13 +56,14 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
     "RuleDocument": {
         "target": "One of `targets`.",
         "key": 'A template for each key attribute of the target, in its order, such as "ORDER#{id:010d}".',
+        "hook": "A Python function that the rows go through first.",
         "where": "Conditions by column, all of which must hold. A row that stops meeting them loses its item.",
         "defaults": "Text that stands for NULL in key templates, by column.",
         "include": "The columns that become attributes; all, unless this or `exclude` says otherwise.",
         "exclude": "The columns that do not become attributes.",
         "rename": "Attribute names by column.",
         "constants": "Attributes with a fixed value, by name.",
-        "attributes": "Computed attributes by name: a template, or a template with a type and conditions.",
+        "attributes": "Computed attributes by name: a template, one with a type and conditions, or a map of them.",
         "types": "Another DynamoDB type for a column's attribute than its own, by column.",
         "nulls": "What NULL becomes: no attribute (omit), or a NULL attribute (keep).",
         "group": "Many rows share one item, and each owns one attribute of it, or one entry of a map.",
@@ -70,6 +72,7 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
     "AttributeDocument": {
         "from": "The template whose value the attribute holds; where it gives NULL there is no attribute.",
         "type": "Another DynamoDB type than the value's own.",
+        "map": "Instead of `from`: attributes by name, which the attribute holds as a map (M).",
         "when": "Conditions by column; a row that does not meet them has no such attribute.",
     },
     "GroupDocument": {
@@ -77,6 +80,10 @@ DESCRIPTIONS: Final[dict[str, dict[str, str]]] = {
         "map": "The map attribute whose entries the rows own.",
         "entry": 'The template of the entry\'s name in the map, such as "{line_no:03d}".',
         "value": "The column whose value it holds; without one, a map of the row's attributes.",
+    },
+    "HookDocument": {
+        "call": "The function, as module:function; the module is beside the keymap file, or installed.",
+        "columns": "The columns that it adds or changes.",
     },
     "ConditionDocument": {
         "is_null": "true: the column is NULL. false: it is not.",
@@ -97,13 +104,20 @@ def keymap_schema() -> dict[str, Any]:
     _explain(KeymapDocument.__name__, raw)
     for field in ("targets", "tables"):
         raw["properties"][field]["additionalProperties"] = False  # a name that fits no pattern is a mistake
-    shortened = dict(models["AttributeDocument"])
-    models["AttributeDocument"] = {
-        "title": shortened.pop("title"),
-        "description": shortened.pop("description"),
-        "anyOf": [{"type": "string"}, shortened],
-    }
+    models["AttributeDocument"] = _shortened(models["AttributeDocument"])
     return {"$schema": DIALECT, **raw, "$defs": models}
+
+
+def _shortened(model: dict[str, Any]) -> dict[str, Any]:
+    """A computed attribute: a template alone, or an object that has either `from` or `map`."""
+    for field in ("from", "map"):
+        given, _ = model["properties"][field].pop("anyOf")  # the other is null, for the one that is not there
+        model["properties"][field] |= given
+        del model["properties"][field]["default"]
+    model["properties"]["map"]["additionalProperties"] = {"$ref": "#/$defs/AttributeDocument"}
+    title, description = model.pop("title"), model.pop("description")
+    either = [{"required": ["from"]}, {"required": ["map"]}]
+    return {"title": title, "description": description, "anyOf": [{"type": "string"}, model | {"anyOf": either}]}
 
 
 def _explain(name: str, model: dict[str, Any]) -> None:

@@ -69,9 +69,11 @@ def kind_of_value(value: Canonical) -> Kind:
     return "set" if isinstance(value, tuple) else "text"
 
 
+MADE_BY_HOOK = "(hook)"  # the data type of a column that a hook makes, whose values may be of any kind
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
 _OWN: Mapping[str, Kind] = MappingProxyType(
     {
+        MADE_BY_HOOK: "any",
         "float": "number",
         "double": "number",
         "date": "date",

@@ -15,11 +15,13 @@ from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, Attri
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
 from keymap.columns import Columns, key_columns
-from keymap.computed import Computed, Conditions, computed_of, conditions_of, meets
+from keymap.computed import AnyComputed, Conditions, computed_of, conditions_of, meets
 from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
+from keymap.hook_modules import load_hooks, told
+from keymap.hooks import Hook
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
 from keymap.owners import owner_name
 from keymap.patch import WHOLE, Item, KeyValue, Patch
@@ -46,10 +48,11 @@ class Rule:
     conditions: Conditions
     constants: Item
     columns: Columns
-    computed: tuple[Computed, ...]
+    computed: tuple[AnyComputed, ...]
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
+    hook: Hook | None = None
 
     @property
     def shares(self) -> bool:
@@ -119,13 +122,14 @@ class Rule:
             text = template.render(row, self.document.defaults)
             _require_length(part.name, len(text.encode()), self.limits[index])
             return text
-        value = row.get(template.bare)
+        bare = template.bare
+        value = row.get(bare) if bare else template.value(row, {})  # without defaults, whose text is no number
         if part.type == "N" and isinstance(value, int | Decimal) and "N" in (attribute(value) or {}):
             return key_number(value)
         if part.type == "B" and isinstance(value, bytes):
             _require_length(part.name, len(value), self.limits[index])
             return value
-        raise PatchError(f"key {part.name} is of type {part.type}, and column {template.bare} holds none", _KEY_REMEDY)
+        raise PatchError(f"key {part.name} is of type {part.type}, and {template.text!r} gives none", _KEY_REMEDY)
 
     def _attributes(self, row: Row) -> Item:
         found = dict(self.constants)
@@ -140,7 +144,7 @@ class Rule:
         return found
 
 
-_KEY_REMEDY = "Use type S with a template, or a column of the key's type"
+_KEY_REMEDY = "Make the key type S, or give the template a value of the key's type"
 
 
 def _require_length(name: str, size: int, limit: int) -> None:
@@ -161,19 +165,23 @@ def _limits(target: Target) -> tuple[int, ...]:
 class Keymap:
     """A keymap ready to use. `tables` are the captured source tables, `targets` the DynamoDB tables by name.
 
-    `digest` identifies what the keymap means, not how it is written: comments and layout do not change it.
+    `digest` identifies what the keymap means, not how it is written: comments and layout do not change it, hooks do.
+    `folder` is the keymap file's, beside which hooks are found; the text of `hook_modules` counts in the digest.
     """
 
     targets: Mapping[str, Target]
     rules: Mapping[str, tuple[Rule, ...]]
 
-    def __init__(self, document: KeymapDocument, lines: Lines) -> None:
+    def __init__(self, document: KeymapDocument, lines: Lines, folder: Path | None = None) -> None:
         self.document, self.lines = document, lines
         self.bookkeeping = Bookkeeping(document.bookkeeping_prefix)
         self.targets = {name: target_of(name, target) for name, target in document.targets.items()}
         self.tables = tuple(document.tables)
-        self.digest = _digest(document)
-        Problems.raise_if_any(form_problems(document, lines, self.targets, self.bookkeeping))
+        self._hooks = load_hooks(document, lines, folder)
+        self.hook_modules = tuple(sorted(self._hooks.sources))
+        self.digest = _digest(document, self._hooks.sources)
+        problems = form_problems(document, lines, self.targets, self.bookkeeping)
+        Problems.raise_if_any(problems + self._hooks.problems)
         everywhere = [rule for rules in document.tables.values() for rule in rules]
         self.rules = {
             table: tuple(self._rule(rule, everywhere) for rule in rules) for table, rules in document.tables.items()
@@ -195,15 +203,21 @@ class Keymap:
             limits=_limits(target),
             index_keys=index_keys(target),
             reserved=self.bookkeeping,
+            hook=self._hooks.of(document),
         )
 
     def row_patches(self, table: str, row: Row, version: str) -> list[Patch]:
         """What a row sets, for the bulk load and verify. Raises PatchError, naming the table."""
+        found: list[Patch] = []
         try:
-            found = (rule.patch(row, version) for rule in self.rules[table])
-            return [patch for patch in found if patch is not None]
+            for rule in self.rules[table]:
+                if rule.hook is not None:
+                    found += rule.hook.patches(rule.patch, row, version)
+                elif (patch := rule.patch(row, version)) is not None:
+                    found.append(patch)
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
+        return found
 
     def patches(self, change: Change) -> list[Patch]:
         """What a change removes and sets, at its version. Raises PatchError, naming the table."""
@@ -223,16 +237,20 @@ def may_meet(one: RuleDocument, other: RuleDocument) -> bool:
     return one.target == other.target and not any(map(disjoint, one.templates().values(), other.templates().values()))
 
 
-def _digest(document: KeymapDocument) -> str:
+def _digest(document: KeymapDocument, sources: Mapping[str, str]) -> str:
     # Without what is left at its default: a field that the language gains does not change what is recorded.
     meaning = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # also of longer integers
+    text += told(sources)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def parse_keymap(text: str, name: str) -> Keymap:
-    """Compile a keymap's text; `name` is the file's, for messages. Raises Problems with all mistakes."""
-    return Keymap(*parse_document(text, name))
+def parse_keymap(text: str, name: str, folder: Path | None = None) -> Keymap:
+    """Compile a keymap's text; `name` is the file's, for messages, `folder` its folder, where there is one.
+
+    Raises Problems with all mistakes.
+    """
+    return Keymap(*parse_document(text, name), folder)
 
 
 def load_keymap(path: str | Path) -> Keymap:
@@ -241,4 +259,4 @@ def load_keymap(path: str | Path) -> Keymap:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise KeyshiftError(f"the keymap {path} cannot be read: {error}", "Correct `keymap:` in the settings") from None
-    return parse_keymap(text, Path(path).name)
+    return parse_keymap(text, Path(path).name, Path(path).absolute().parent)

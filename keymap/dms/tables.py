@@ -144,12 +144,12 @@ class Tables:
         draft.add(mapping.target_attribute_name, of_template(mapping.value), kind)
 
     def _document(self, draft: Draft, rule: ObjectMapping, mapping: AttributeMapping) -> None:
-        """The keymap has no maps of columns, so the columns stay what they are: nothing is lost but the nesting."""
+        """Documents are not carried over; their columns stay what they are, so nothing is lost but the nesting."""
         columns = [column for column in columns_of(mapping.value) if column not in draft.hidden]
         draft.exclude = [column for column in draft.exclude if column not in columns]
         stay = f"; {', '.join(columns)} stay attributes of their own" if columns else ""
         what = f"attribute {mapping.target_attribute_name} of {draft.table} is a document of columns{stay}"
-        remedy = "Let the application read them from the item itself; `rename` gives them other names"
+        remedy = "Make it under `attributes`, with `map`, and exclude its columns; or let the application read these"
         self.remarks.leave_out(rule.label, what, remedy)
 
 

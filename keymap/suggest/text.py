@@ -11,7 +11,7 @@ from keymap.suggest.indexes import IndexPlan, key_names, plan_indexes
 from keymap.suggest.layout import Layout, lay_out, own_place
 from keymap.suggest.names import constant_name, target_name, unused
 from keymap.suggest.places import PARTITION_KEY, SORT_KEY, Place
-from keymap.suggest.yaml_text import block, comment, commented, flow, scalar
+from keymap.yaml_text import comment, commented, entry, flow, scalar
 
 _BOOLEANS = frozenset({"tinyint(1)", "bit(1)"})
 _HEAD = """
@@ -113,10 +113,14 @@ class _Writer:
     def _rule(self, table: TableFacts, place: Place, plans: Sequence[IndexPlan]) -> list[str]:
         schema = table.schema
         lines = [f"    - target: {scalar(self.target)}"]
-        lines += block("key", place.key(schema), 6)
-        lines += block("constants", {self.constant: self.layout.entities[table.name].lower()}, 6)
-        lines += block("rename", self._renamed(schema), 6)
-        lines += block("types", _types(table), 6)
+        fields = {
+            "key": place.key(schema),
+            "constants": {self.constant: self.layout.entities[table.name].lower()},
+            "rename": self._renamed(schema),
+            "types": _types(table),
+        }
+        for field, value in fields.items():
+            lines += entry(field, value, 6) if value else []
         attributes = [plan for plan in plans if plan.attributes]
         if attributes:
             lines.append("      attributes:")

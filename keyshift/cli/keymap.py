@@ -12,6 +12,7 @@ from keyshift.cli import show
 from keyshift.cli.keymap_from_dms import from_dms
 from keyshift.cli.keymap_preview import preview
 from keyshift.cli.keymap_schema import schema
+from keyshift.cli.keymap_show import show_keymap
 from keyshift.cli.keymap_suggest import suggest
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.mysql.connection import Unreachable
@@ -23,7 +24,7 @@ def keymap() -> None:
     """Propose, check and preview a keymap, before anything moves."""
 
 
-for command in (suggest, from_dms, preview, schema):
+for command in (suggest, from_dms, preview, show_keymap, schema):
     keymap.add_command(command)
 
 

@@ -114,6 +114,36 @@ def test_the_type_is_the_columns_or_what_the_template_makes_of_it(source: str, k
     assert found(*given(source, kind)) == []
 
 
+MAP = """
+          map:
+            fine: "{id}"
+            inner:
+              map:
+                x: SOURCE"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('"S#{statuss}"', "attribute a.inner.x: column statuss does not exist in shop.orders"),
+        ('{from: "{status}", when: {stat: {equals: x}}}', "attribute a.inner.x: column stat does not exist"),
+        ('"{created|epoch}"', "attribute a.inner.x: column created (datetime): epoch needs a zone"),
+        ('"X{picture}"', "column picture (varbinary(9)) has no text"),
+        ('{from: "{created}", type: N}', "attribute a.inner.x: '{created}' gives no N"),
+        ("{map: {}, when: {stat: {equals: x}}}", "attribute a.inner.x: column stat does not exist in shop.orders"),
+    ],
+)
+def test_what_does_not_fit_within_a_map_is_named_at_its_own_line(source: str, expected: str) -> None:
+    (message,) = found(("{a: S}", "{pk: S}"), ('"S#{status}"', MAP.replace("SOURCE", source)))
+    assert message.startswith("keymap.yaml:18: ")
+    assert expected in message
+
+
+def test_a_map_is_no_key_of_an_index() -> None:
+    (message,) = found(('"S#{status}"', "{map: {x: y}}"))
+    assert message.startswith("keymap.yaml:13: attribute a is of type M, and of type S as a key of index first")
+
+
 def test_a_vector_can_be_a_list_and_other_bytes_cannot() -> None:
     unindexed = ("{a: S}", "{pk: S}")
     assert found(unindexed, ('"S#{status}"', '{from: "{place}", type: L}')) == []

@@ -1,19 +1,27 @@
 """The one idea on the real code: any order, duplication and crash point of the same changes leaves the same items.
 
 Histories of a few rows (insert, update, delete, moves between keys), a bulk load that reads each row at its own moment
-after capture started, then the changes in any order with any of them repeated.
+after capture started, then the changes in any order with any of them repeated. One rule has a hook, which makes none,
+one or two items of a row.
 """
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keymap.check import check
 from keymap.items import newer_than
 from keymap.lanes import lane_of, lanes_of
 from keymap.patch import Patch, fold
 from keymap.version import floor, is_tombstone, mark
-from tests.keymap.keymaps import change, keymap
+from tests.keymap.keymaps import SCHEMAS, TEXT, change, keymap
 
-KEYMAP = keymap()
+HOOKED = """
+    - target: app
+      key: {pk: "PRODUCT#{productid}", sk: "{part}#{customerid}#{orderid}"}
+      hook: {call: "tests.keymap.hooks:parts", columns: [part]}
+      where: {part: {is_null: false}}
+  shop.orders:"""
+KEYMAP = keymap(TEXT.replace("\n  shop.orders:", HOOKED))
 LANES = 4
 TABLES = {
     "shop.purchase": ("customerid", "orderid", "productid"),
@@ -74,6 +82,10 @@ def histories(draw: st.DrawFn):
         changes.append(change(table, before, None if delete else row, at))
         states.append(dict(state))
     return changes, states
+
+
+def test_the_keymap_has_the_proofs_that_this_rests_on() -> None:
+    assert check(KEYMAP, SCHEMAS) == []
 
 
 @settings(max_examples=600, deadline=None)

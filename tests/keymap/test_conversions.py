@@ -33,16 +33,24 @@ ONE, HALF = b"\x00\x00\x80\x3f", b"\x00\x00\x00\x3f"  # float32, lowest byte fir
         (Json("[1,1.5,1]"), "NS", {"NS": ["1", "1.5"]}),
         ("[1, 1.0]", "NS", {"NS": ["1"]}),
         (("1", "01", "2"), "NS", {"NS": ["1", "2"]}),
+        ('["AAE=", "", "AAE="]', "BS", {"BS": [b"\x00\x01", b""]}),
+        (Json('["+/8="]'), "BS", {"BS": [b"\xfb\xff"]}),
+        ('["AAE=", "AAF="]', "BS", {"BS": [b"\x00\x01"]}),  # two texts of the same bytes
     ],
 )
 def test_a_value_that_the_type_can_hold(value: Canonical, wanted: str, expected: Any) -> None:
     assert converted(value, wanted, "c") == expected
 
 
-@pytest.mark.parametrize("wanted", ["SS", "NS"])
-@pytest.mark.parametrize("value", ["[]", Json("[]"), ()])
+@pytest.mark.parametrize("wanted", ["SS", "NS", "BS"])
+@pytest.mark.parametrize("value", ["[]", Json("[]")])
 def test_an_empty_set_is_no_attribute(value: Canonical, wanted: str) -> None:
     assert converted(value, wanted, "c") is None
+
+
+@pytest.mark.parametrize("wanted", ["SS", "NS"])
+def test_an_empty_set_of_the_source_is_no_attribute(wanted: str) -> None:
+    assert converted((), wanted, "c") is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,14 @@ def test_an_empty_set_is_no_attribute(value: Canonical, wanted: str) -> None:
         (b'["a"]', "SS"),
         ("[1e200]", "NS"),
         (5, "NS"),
+        ('["AAE"]', "BS"),  # without its padding
+        ('["A A E ="]', "BS"),
+        ('["-_8="]', "BS"),  # the alphabet of URLs
+        ('["é==="]', "BS"),
+        ("[1]", "BS"),
+        ('"AAE="', "BS"),
+        (b'["AAE="]', "BS"),
+        (("AAE=",), "BS"),
     ],
 )
 def test_a_value_that_the_type_cannot_hold_is_refused_with_the_columns_name(value: Canonical, wanted: str) -> None:
@@ -81,7 +97,7 @@ def test_a_value_that_the_type_cannot_hold_is_refused_with_the_columns_name(valu
         converted(value, wanted, "c")
 
 
-@pytest.mark.parametrize("wanted", [None, "S", "N", "BOOL", "JSON", "L", "B", "SS", "NS"])
+@pytest.mark.parametrize("wanted", [None, "S", "N", "BOOL", "JSON", "L", "B", "SS", "NS", "BS"])
 def test_null_is_no_attribute_of_any_type(wanted: str | None) -> None:
     assert converted(None, wanted, "c") is None
 

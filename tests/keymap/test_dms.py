@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from keymap.dms.convert import Imported, convert
 from keymap.dms.listed import PrimaryKey, parse_listed
 from keymap.dms.names import literal, matches
-from keymap.dms.printing import flow
 from keymap.dms.rules import Condition, Selection, Transformation
 from keymap.errors import Problems
 from keymap.rules import Keymap, parse_keymap
@@ -635,16 +634,6 @@ def test_whatever_rules_come_in_they_end_in_a_keymap_or_in_listed_problems(rules
     except Problems:
         return
     assert isinstance(parse_keymap(made.text, "keymap.yaml"), Keymap)
-
-
-SCALARS = st.text() | NAMES | st.integers(-(2**63), 2**64 - 1) | st.booleans()
-
-
-@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=99) | NAMES, inner)))
-def test_what_is_printed_on_one_line_is_read_as_it_was(value: object) -> None:
-    line = flow(value)
-    assert "\n" not in line
-    assert yaml.safe_load(f"x: {line}") == {"x": value}
 
 
 @given(

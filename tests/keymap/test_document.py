@@ -26,12 +26,13 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("target: purchases", "target: purchase", 11, "target purchase is not among targets"),
         ("sk: PROFILE", "sort: PROFILE", 22, "key must give pk, sk, in this order"),
         ("productid{productid}", "product", 13, "must use a column"),
-        ('"{customerid}"', '"C{customerid}"', 11, "type N, so its template must be one column alone"),
+        ('"{customerid}"', '"C{customerid}"', 11, "type N, so its template must be one field alone"),
         ("{type: order}", "{_ks_type: order}", 15, "bookkeeping prefix"),
         ("{type: order}", "{pk: order}", 15, "has the name of a key"),
         ("{total: total_price}", "{total: _ks_x}", 15, "bookkeeping prefix"),
         ("rename: {total: total_price}", "rename: {total: type}", 15, "give the same attribute"),
         ("{not_equals: draft}", "{}", 20, "a condition needs is_null"),
+        ("{not_equals: draft}", "{equals: null}", 20, "a condition needs is_null"),
         ("exclude: [note]", "exclude: [note]\n      exclude: [total]", 19, "is given twice"),
         ("shop.customer:", "customer:", 21, "should match pattern"),
         ("{id:010d}", "{id:x}", 16, "the format :x is not known"),
@@ -42,8 +43,17 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("exclude: [note]", "include: [note]\n      attributes: {note: y}", 19, "the name of column note"),
         ("types: {vip: BOOL}", 'attributes: {a: "{x"}', 24, "tables.shop.customer.0.attributes.a.from: "),
         ("types: {vip: BOOL}", "attributes: {a: 5}", 24, "attributes.a"),
-        ("types: {vip: BOOL}", "attributes: {a: {type: S}}", 24, "Field required"),
-        ("types: {vip: BOOL}", "attributes: {a: {from: x, type: BS}}", 24, "attributes.a.type"),
+        ("types: {vip: BOOL}", "attributes: {a: {type: S}}", 24, "an attribute has either from or map"),
+        ("types: {vip: BOOL}", "attributes: {a: {from: x, map: {}}}", 24, "an attribute has either from or map"),
+        ("types: {vip: BOOL}", "attributes: {a: {map: {b: x}, type: S}}", 24, "a map has no type: it is an M"),
+        ("types: {vip: BOOL}", "attributes: {a: {map: {'': x}}}", 24, "should have at least 1 character"),
+        (
+            "types: {vip: BOOL}",
+            "attributes:\n        a:\n          map:\n            b: '{x'",
+            27,
+            "attributes.a.map.b",
+        ),
+        ("types: {vip: BOOL}", "attributes: {a: {from: x, type: XS}}", 24, "attributes.a.type"),
         ("types: {vip: BOOL}", "attributes: {a: {from: x, when: {id: {}}}}", 24, "a condition needs is_null"),
         ("group:", "attributes: {a: x}\n      group:", 11, "include, exclude, rename, constants, attributes, nulls do"),
     ],
@@ -150,3 +160,13 @@ def test_dates_in_a_keymap_stay_text() -> None:
     keymap = parse_keymap(TEXT.replace("{not_equals: draft}", "{equals: 2024-02-29}"), "keymap.yaml")
     row = {"id": 1, "customer_id": 2, "status": "2024-02-29", "total": None, "note": None}
     assert keymap.row_patches("shop.orders", row, "v")
+
+
+def maps(count: int) -> str:
+    return TEXT.replace("types: {vip: BOOL}", f"attributes: {{a: {'{map: {m: ' * count}x{'}}' * count}}}")
+
+
+def test_maps_are_within_each_other_as_far_as_dynamodb_allows() -> None:
+    parse_keymap(maps(31), "keymap.yaml")
+    (found,) = problems(maps(32))
+    assert found == "keymap.yaml:24 attribute a has more than 31 maps within each other: DynamoDB takes no more"

@@ -41,9 +41,10 @@ tables:
       exclude: [c]
       rename: {d: e}
       constants: {type: order, old: true, n: 1.5}
-      attributes: {mail: "{m|lower}", f: {from: "{g}", type: N, when: {a: {equals: 1}}}}
+      attributes: {mail: "{m|lower}", f: {from: "{g}", type: N, when: {a: {equals: 1}}}, m: {map: {n: x, o: {map: {}}}}}
       types: {a: BOOL}
       nulls: keep
+      hook: {call: "shop.hooks:split", columns: [a, z]}
     - target: app
       key: {pk: "G#{id}", sk: X}
       include: [a]
@@ -81,6 +82,8 @@ def valid(value: Any, schema: dict[str, Any]) -> bool:
         "enum": lambda allowed: value in allowed,
         "const": lambda wanted: value == wanted,
         "pattern": lambda pattern: re.search(pattern, value) is not None,
+        "minLength": lambda least: len(value) >= least,
+        "propertyNames": lambda each: all(valid(name, each) for name in value),
         "minimum": lambda least: value >= least,
         "minItems": lambda least: len(value) >= least,
         "minProperties": lambda least: len(value) >= least,
@@ -146,12 +149,17 @@ def test_keymaps_that_the_parser_takes_are_valid(text: str) -> None:
         ("exclude: [c]", "exclud: [c]"),
         ("type: N, when", "type: M, when"),
         ("{from:", "{form:"),
+        ("{map: {}}", "{map: x}"),
+        ("{map: {}}", "{}"),
+        ("{n: x", "{'': x"),
         ('mail: "{m|lower}"', "mail: [1]"),
         ("types: {a: BOOL}", "types: {a: YES}"),
         ("nulls: keep", "nulls: drop"),
         (", value: b", ", values: b"),
         ('map: c, entry: "{id}"', 'map: c.d, entry: "{id}"'),
         ("owner: [d]", "owner: d"),
+        ("shop.hooks:split", "split"),
+        ("columns: [a, z]", "columns: z"),
     ],
 )
 def test_what_the_parser_refuses_for_its_form_is_not_valid(old: str, new: str) -> None:

@@ -170,9 +170,46 @@ def test_a_default_stands_for_null_in_a_computed_attribute() -> None:
     assert computed(COMPUTED + "      defaults: {note: none}\n", note=None)["gsi"] == {"S": "paid#none"}
 
 
+NESTED = COMPUTED.replace(
+    'copy: "{total}"',
+    """facts:
+          when: {status: {not_equals: void}}
+          map:
+            total: "{total}"
+            note: {from: "{note}", when: {status: {equals: paid}}}
+            deep: {map: {price: {from: "{total}", type: S}, word: "{note|json('$.w')}"}}""",
+)
+
+
+def test_a_map_holds_what_its_parts_give_and_lacks_what_they_do_not() -> None:
+    assert computed(NESTED, note='{"w":true}')["facts"] == {
+        "M": {
+            "total": {"N": "12.3"},
+            "note": {"S": '{"w":true}'},
+            "deep": {"M": {"price": {"S": "12.30"}, "word": {"BOOL": True}}},
+        }
+    }
+    assert computed(NESTED, status="new", total=None, note=None)["facts"] == {"M": {"deep": {"M": {}}}}
+    assert "facts" not in computed(NESTED, status="void", note="{}")
+
+
+def test_a_map_keeps_null_where_the_rule_does() -> None:
+    keeping = NESTED.replace("{number: N}", "{other: N}").replace("{status}#{note}", "{status}") + "      nulls: keep\n"
+    nothing = {"NULL": True}
+    assert computed(keeping, total=None, note=None)["facts"] == {
+        "M": {"total": nothing, "note": nothing, "deep": {"M": {"price": nothing, "word": nothing}}}
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "values", "message"),
     [
+        (
+            NESTED.replace("type: S", "type: BOOL"),
+            {"note": "{}"},
+            "attribute facts.deep.price comes to a value that is no",
+        ),
+        (NESTED, {"note": "abc"}, "attribute facts.deep.word: column note: json"),
         (COMPUTED, {"total": "abc"}, "attribute number comes to a value that is no N"),
         (COMPUTED, {"total": 10**40 + 1}, "attribute number is of type N in index by_total, and this row gives S"),
         (

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from keymap.bookkeeping import Bookkeeping
+from keymap.hooks import Hook
 from keymap.patch import WHOLE
 from keymap.rules import parse_keymap
 from keyshift.cli.demo.shop import keymap_text
@@ -35,6 +36,18 @@ def test_the_keymap_languages_example_and_the_demos_are_valid() -> None:
     (example,) = yaml_blocks(KEYMAP_MD)
     for text in (example, keymap_text()):
         assert set(parse_keymap(text, "keymap.yaml").tables) == {"shop.purchase", "shop.customer", "shop.orders"}
+
+
+def test_the_keymap_languages_hook_is_one() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", KEYMAP_MD, re.DOTALL)
+    defined: dict = {}
+    exec(code, defined)
+    hook = Hook("shop_hooks:tags", defined["tags"], ("tag",), ("id",))
+    assert hook.rows({"id": 1, "tags": "new red"}) == [
+        {"id": 1, "tags": "new red", "tag": "new"},
+        {"id": 1, "tags": "new red", "tag": "red"},
+    ]
+    assert hook.rows({"id": 1, "tags": None}) == []
 
 
 def test_every_command_that_the_readme_shows_exists() -> None:
