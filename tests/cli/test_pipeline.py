@@ -2,17 +2,16 @@
 
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Self
 
 import pytest
 
-from keyshift.cli.demo.commands import Commands
 from keyshift.control.phase import Phase, read_phase
 from keyshift.cutover import conduct
 from tests.cli.conftest import Project, another
+from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, store_of
 
 
@@ -53,36 +52,6 @@ class Application:
                 )
                 cursor.execute(statement)
                 self.written += 1
-
-
-class Migration:
-    """A project with its long-running commands as processes of their own."""
-
-    def __init__(self, project: Project, stack: ExitStack) -> None:
-        self.project, self._stack = project, stack
-        environment = {**project.endpoints.environment(), "TEST_PASSWORD": project.database.password}
-        self.commands = Commands(project.folder, environment)
-
-    def start(self, *arguments: str) -> None:
-        self._stack.enter_context(self.commands.background(*arguments))
-
-    def load(self) -> None:
-        assert self.project.keyshift("init").code == 0
-        self.start("cdc", "run")
-        until(lambda: answer_of(self.project, "status")["capture"]["started"])
-        answer = self.project.keyshift("bulkload", "run")
-        assert answer.code == 0, answer.err
-
-    def run(self) -> None:
-        self.load()
-        self.start("apply", "run")
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture
