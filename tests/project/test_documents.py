@@ -10,6 +10,7 @@ import yaml
 from keymap.bookkeeping import Bookkeeping
 from keymap.hooks import Hook
 from keymap.patch import WHOLE
+from keymap.slots import entry_slot
 from keymap.rules import parse_keymap
 from keyshift.cli.demo.shop import keymap_text
 from keyshift.cli.main import cli
@@ -67,8 +68,14 @@ def test_every_command_that_the_readme_shows_exists() -> None:
 
 def test_the_bookkeeping_table_names_the_attributes() -> None:
     books = Bookkeeping()
-    named = set(re.findall(r"^\| `(_ks[^`]*)`", KEYMAP_MD, re.MULTILINE))
-    assert named == {books.migration, books.mark(WHOLE), books.mark("NAME"), books.revision}
+    rows = re.findall(r"^\| (`_ks[^|]*) \|", KEYMAP_MD, re.MULTILINE)
+    assert {name for row in rows for name in re.findall("`([^`]+)`", row)} == {
+        books.migration,
+        books.revision,
+        *map(books.mark, (WHOLE, "NAME", entry_slot("MAP", "KEY"))),
+        *map(books.owner, (WHOLE, "SLOT")),
+        *map(books.parked, (WHOLE, "SLOT")),
+    }
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
