@@ -1,11 +1,13 @@
 """`keyshift destroy`: remove what this migration created, and nothing else, and say what is left to a person.
 
+Once replay is closed the target tables may be what the application lives on: they stay then, unless asked for by name.
 The first step takes the phase out of the control table: from then on no process of the migration can write or begin.
 What names the migration goes last, so that a destroy that was killed is simply run again.
 """
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -16,23 +18,33 @@ from keyshift.cli import show
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
 from keyshift.control.migration import Migration, NotInitialised, Resource
+from keyshift.control.phase import Phase, read_phase
 from keyshift.control.store import HEAD, PHASE, Store
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--with-targets", is_flag=True, help="After the cutover too, remove the target tables and all they hold.")
 @pass_wiring
-def destroy(wiring: Wiring, *, yes: bool) -> None:
-    """Remove everything that `keyshift init` created, after asking. Safe to repeat."""
+def destroy(wiring: Wiring, *, yes: bool, with_targets: bool) -> None:
+    """Remove everything that `keyshift init` created, after asking. Safe to repeat.
+
+    After `keyshift cutover run` the target tables stay: the application may have switched to them.
+    """
     wiring.log()
     try:
         migration = wiring.migration
     except NotInitialised as error:
         click.echo(f"nothing to destroy: {error.message}")
         return
+    keep_targets = not with_targets and _is_cut_over(wiring)
+    if keep_targets:
+        migration = replace(migration, created=tuple(one for one in migration.created if one.kind != "table"))
     _announce(wiring, migration)
     if not yes:
         click.confirm("Remove all of this?", abort=True)
+    if keep_targets:
+        migrations.give_away(wiring.store, "table")
     wiring.store.delete([PHASE])
     for resource in migration.created:
         _remove(wiring, migration, resource)
@@ -40,6 +52,12 @@ def destroy(wiring: Wiring, *, yes: bool) -> None:
     _forget(wiring, migration)
     click.echo(f"migration {migration.name} ({migration.id}) is gone")
     _say_what_is_left(wiring, migration)
+
+
+def _is_cut_over(wiring: Wiring) -> bool:
+    """Whether replay is closed. A destroy that was killed has taken the phase, and given away what it had to before."""
+    phase = wiring.store.get(PHASE)
+    return phase is not None and read_phase(wiring.store) is Phase.CLOSED
 
 
 def _announce(wiring: Wiring, migration: Migration) -> None:
@@ -130,7 +148,7 @@ def _say_what_is_left(wiring: Wiring, migration: Migration) -> None:
     left = [_GRANTS.format(user=source.user, host=source.host), _BINLOG]
     kept = [f"{kind} {name}" for kind, name in _kept(wiring, migration)]
     if kept:
-        left.append(f"was there before init, and stays: {', '.join(kept)}")
+        left.append(f"was there before init, or is the application's now, and stays: {', '.join(kept)}")
     tables = [name for kind, name in _kept(wiring, migration) if kind == "table"]
     if tables:
         left.append(

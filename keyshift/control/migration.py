@@ -111,6 +111,21 @@ def record_created(store: Store, resource: Resource) -> None:
     raise Conflict(HEAD)
 
 
+def give_away(store: Store, kind: str) -> None:
+    """Forget that we created resources of a kind: somebody else depends on them now. Safe to repeat."""
+    for _ in range(_ATTEMPTS_MAX):
+        head = store.require_head()
+        kept = tuple(entry for entry in head.texts("created") if not entry.startswith(f"{kind}:"))
+        if kept == head.texts("created"):
+            return
+        try:
+            store.swap(HEAD, head, {"created": kept})
+        except Conflict:
+            continue
+        return
+    raise Conflict(HEAD)
+
+
 def forget(store: Store) -> None:
     """Remove everything that the control table holds of the run. Safe to repeat; processes of the run stop by it."""
     store.purge()

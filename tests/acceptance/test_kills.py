@@ -91,4 +91,4 @@ def test_killing_daemon_load_and_consumer_in_the_middle_loses_nothing(
     assert report["differences"] == 0
     assert report["rows"] > 0
     assert writer.rows > 0
-    commands.run("destroy", "--yes")
+    commands.run("destroy", "--yes", "--with-targets")

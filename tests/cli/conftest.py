@@ -144,4 +144,4 @@ def project(
     made = make_project(keyshift, database, endpoints, schema, tmp_path)
     made.execute(ORDERS, PURCHASE)
     yield made
-    made.keyshift("destroy", "--yes")
+    made.keyshift("destroy", "--yes", "--with-targets")

@@ -1,10 +1,16 @@
 """init creates what is missing and records it; destroy removes exactly that; both may be killed and repeated."""
 
+from types import ModuleType
+
 import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.aws import resources
+from keyshift.control import migration as migrations
+from keyshift.control.phase import Phase
+from keyshift.control.store import PHASE
 from tests.cli.conftest import Project, another
+from tests.cli.steps import store_of
 
 
 def test_init_creates_everything_and_destroy_removes_all_of_it(project: Project) -> None:
@@ -94,6 +100,47 @@ def test_init_killed_after_any_creation_is_repeated_and_destroy_still_removes_al
     # Nothing can be recorded before the control table is there, and DynamoDB Local keeps no tags.
     tagless = call == "ensure_control_table" and servers.endswith("+local")
     assert project.made() == ([f"{project.name}-control"] if tagless else [])
+
+
+def cut_over(project: Project) -> None:
+    assert project.keyshift("init").code == 0
+    store = store_of(project)
+    before = store.get(PHASE)
+    assert before is not None
+    store.swap(PHASE, before, {"phase": Phase.CLOSED.value})
+
+
+def test_after_the_cutover_the_target_tables_stay(project: Project) -> None:
+    cut_over(project)
+    targets = [f"{project.name}-app", f"{project.name}-groups"]
+    answer = project.keyshift("destroy", "--yes")
+    assert answer.code == 0, answer.err
+    assert project.made() == targets
+    assert "is the application's now, and stays: " in answer.out
+    assert "THE MIGRATED DATA" not in answer.out
+
+
+def test_after_the_cutover_the_target_tables_go_when_they_are_asked_for(project: Project) -> None:
+    cut_over(project)
+    assert project.keyshift("destroy").code != 0  # asked, and not answered: nothing is given away
+    assert project.keyshift("destroy", "--yes", "--with-targets").code == 0
+    assert project.made() == []
+
+
+@pytest.mark.parametrize(("module", "call"), [(migrations, "give_away"), (resources, "delete_stream")])
+def test_destroy_killed_after_the_cutover_still_leaves_the_target_tables(
+    project: Project, monkeypatch: pytest.MonkeyPatch, module: ModuleType, call: str
+) -> None:
+    cut_over(project)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, call, _interrupted)
+        assert project.keyshift("destroy", "--yes").code == 130
+    assert project.keyshift("destroy", "--yes").code == 0
+    assert project.made() == [f"{project.name}-app", f"{project.name}-groups"]
+
+
+def _interrupted(*_: object, **_options: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("call", ["delete_stream", "delete_table", "delete_bucket"])

@@ -179,7 +179,7 @@ def test_two_migrations_of_one_server_at_once(migration: Migration, stack: ExitS
         answer = one.project.keyshift("cutover", "run")
         assert answer.code == 0, answer.out + answer.err
         assert answer_of(one.project, "verify")["clean"]
-    assert other.project.keyshift("destroy", "--yes").code == 0
+    assert other.project.keyshift("destroy", "--yes", "--with-targets").code == 0
     assert answer_of(migration.project, "verify")["clean"]
     assert other.project.made() == []
 
@@ -195,7 +195,7 @@ def test_a_second_run_of_one_migration_after_destroy(project: Project) -> None:
             answer = project.keyshift("cutover", "run")
             assert answer.code == 0, answer.out + answer.err
             assert answer_of(project, "verify")["clean"]
-        assert project.keyshift("destroy", "--yes").code == 0
+        assert project.keyshift("destroy", "--yes", "--with-targets").code == 0
         assert project.made() == []
 
 

@@ -30,7 +30,7 @@ def project(
 ) -> Iterator[Project]:
     made = make_project(keyshift, database, endpoints, schema, tmp_path)
     yield made
-    made.keyshift("destroy", "--yes")
+    made.keyshift("destroy", "--yes", "--with-targets")
 
 
 @pytest.fixture

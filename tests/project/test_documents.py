@@ -10,8 +10,8 @@ import yaml
 from keymap.bookkeeping import Bookkeeping
 from keymap.hooks import Hook
 from keymap.patch import WHOLE
-from keymap.slots import entry_slot
 from keymap.rules import parse_keymap
+from keymap.slots import entry_slot
 from keyshift.cli.demo.shop import keymap_text
 from keyshift.cli.main import cli
 from keyshift.process.settings import load_settings

@@ -143,7 +143,7 @@ def _close(  # noqa: PLR0913, PLR0917 - the closing table gathers from everywher
     screen.step("keyshift verify", "once more, every row against its items and every item against the rows")
     report, status = commands.json("verify"), commands.json("status")
     screen.step("keyshift destroy --yes", "removes everything that init created")
-    commands.run("destroy", "--yes")
+    commands.run("destroy", "--yes", "--with-targets")
     return Outcome(
         server=f"{database.flavour} {database.version}",
         rows=_count(database),
