@@ -20,6 +20,7 @@ from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
+from keymap.generate import QuickKey, quick_key
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
 from keymap.patch import WHOLE, Item, KeyValue, Patch
 from keymap.targets import Target, target_of
@@ -45,12 +46,13 @@ class Rule:
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
+    quick_key: QuickKey
 
     def patch(self, row: Row, version: str) -> Patch | None:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
         if not meets(row, self.conditions):
             return None
-        key = tuple(self._key_value(index, row) for index in range(len(self.templates)))
+        key = self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
         if self.slot is None:
             slot, attributes = WHOLE, self._attributes(row)
         else:
@@ -135,7 +137,7 @@ class Keymap:
 
     def _rule(self, document: RuleDocument) -> Rule:
         target = self.targets[document.target]
-        templates = tuple(document.templates().values())
+        templates, limits = tuple(document.templates().values()), _limits(target)
         return Rule(
             document=document,
             target=target,
@@ -145,16 +147,16 @@ class Keymap:
             constants={name: constant(value) for name, value in document.constants.items()},
             columns=Columns(document, target, templates),
             computed=computed_of(document),
-            limits=_limits(target),
+            limits=limits,
             index_keys=index_keys(target),
             reserved=self.bookkeeping,
+            quick_key=quick_key(target.keys, templates, limits, document.defaults),
         )
 
     def row_patches(self, table: str, row: Row, version: str) -> list[Patch]:
         """What a row sets, for the bulk load and verify. Raises PatchError, naming the table."""
         try:
-            found = (rule.patch(row, version) for rule in self.rules[table])
-            return [patch for patch in found if patch is not None]
+            return [patch for rule in self.rules[table] if (patch := rule.patch(row, version)) is not None]
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
 
