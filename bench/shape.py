@@ -48,6 +48,11 @@ def keymap() -> Keymap:
     return parse_keymap(KEYMAP, "bench.yaml")
 
 
+def plain_keymap() -> Keymap:
+    """The same for rows whose `details` are text, and stay it."""
+    return parse_keymap(KEYMAP.replace("types: {details: JSON}", ""), "bench.yaml")
+
+
 def values(count: int, first: int = 1) -> Iterator[tuple[Any, ...]]:
     """Rows as an application would insert them, always the same."""
     draw = random.Random(12)

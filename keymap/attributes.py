@@ -6,6 +6,7 @@ Sources of the limits: the DynamoDB developer guide ("Constraints", "Item sizes 
 from decimal import Context, Decimal
 from typing import Any
 
+from keymap.jsons import shortest_digits
 from keymap.patch import Item
 from keymap.values import Canonical, Json
 
@@ -24,12 +25,15 @@ def number(value: int | Decimal) -> Attribute:
     """N where DynamoDB can hold the number exactly, else S with all its digits."""
     if isinstance(value, int) and -INTEGER_END < value < INTEGER_END:
         return {"N": str(value)}
-    short = Decimal(value).normalize(_EXACT)  # trailing zeros count as digits for the service's check, but say nothing
+    text = str(value)
+    if "." in text and len(text) <= NUMBER_DIGITS_MAX and "E" not in text:  # nearly all there are
+        text = text.rstrip("0").rstrip(".")  # zeros count as digits for the service's check, but say nothing
+        if text[-1] != "0":
+            return {"N": text}
+    short = Decimal(value).normalize(_EXACT)
     if not short:
         return {"N": "0"}
     text = str(short)
-    if len(text) <= NUMBER_DIGITS_MAX and "E" not in text:  # nearly all there are
-        return {"N": text}
     fits = len(short.as_tuple().digits) <= NUMBER_DIGITS_MAX
     in_range = NUMBER_EXPONENT_MIN <= short.adjusted() <= NUMBER_EXPONENT_MAX
     return {"N": text} if fits and in_range else {"S": str(value)}
@@ -52,21 +56,29 @@ def attribute(value: Canonical) -> Attribute | None:
     if isinstance(value, bytes):
         return {"B": value}
     if isinstance(value, Json):
-        return document(value.document())
+        return json_attribute(value)
     return {"SS": list(value)}
 
 
-def document(value: object) -> Attribute:
+def json_attribute(value: Json) -> Attribute:
     """A JSON document as M, L, S, N, BOOL or NULL."""
-    if isinstance(value, dict):
-        return {"M": {name: document(inner) for name, inner in value.items()}}
-    if isinstance(value, list):
-        return {"L": [document(inner) for inner in value]}
-    if isinstance(value, bool):
+    return document(value.quick_document())
+
+
+def document(value: Any) -> Attribute:  # noqa: ANN401 - a JSON document is any of its types
+    """A decoded JSON document as M, L, S, N, BOOL or NULL. Numbers are exact, or floats as of `Json.quick_document`."""
+    kind = type(value)
+    if kind is str:
+        return {"S": value}
+    if kind is dict:  # the texts within are done here, because a call for each would double the time
+        return {"M": {name: {"S": one} if type(one) is str else document(one) for name, one in value.items()}}
+    if kind is list:
+        return {"L": [{"S": one} if type(one) is str else document(one) for one in value]}
+    if kind is bool:
         return {"BOOL": value}
-    if isinstance(value, int | Decimal):
-        return number(value)
-    return {"NULL": True} if value is None else {"S": value}
+    if value is None:
+        return {"NULL": True}
+    return number(Decimal(shortest_digits(value)) if kind is float else value)
 
 
 def _bytes_of(attribute: Attribute) -> int:

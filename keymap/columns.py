@@ -1,25 +1,24 @@
-"""Which of a row's columns become attributes, under which names and types: decided once for each shape of row."""
+"""Which of a row's columns become attributes, under which names and types: decided once for each shape of row.
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+The plain loop (`put_plainly`) says what is right. For a shape that comes often, keymap.generate writes a function that
+does the same.
+"""
 
-from keymap.attributes import INTEGER_END, Attribute, attribute
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Final
+
+from keymap.attributes import Attribute, attribute
 from keymap.conversions import converted
 from keymap.document import RuleDocument
+from keymap.generate import Chosen, Put, put_columns
 from keymap.patch import Item
 from keymap.targets import Target
 from keymap.template import PatchError, Template
 from keymap.values import Canonical, Row
 
-SHAPES_MAX = 64  # of rows of one table: each ALTER makes another one
-
-
-class _Chosen(NamedTuple):
-    """A column, the attribute that it becomes, and the type that it is asked to have (None: its own)."""
-
-    column: str
-    name: str
-    wanted: str | None
+SHAPES_MAX: Final = 64  # of rows of one table: each ALTER makes another one
+OFTEN: Final = 300  # rows of one shape: by then the plain loop has cost as much as writing a function does
 
 
 def key_columns(target: Target, templates: Sequence[Template]) -> Mapping[str, str]:
@@ -36,28 +35,25 @@ class Columns:
     def __init__(self, document: RuleDocument, keys: Mapping[str, str]) -> None:
         self._document = document
         self._keys = keys
-        self._shapes: dict[tuple[str, ...], tuple[_Chosen, ...]] = {}
+        self._shapes: dict[tuple[str, ...], Put] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._keep_nulls = document.nulls == "keep"
 
-    def names(self, row: Row) -> list[str]:
+    def names(self, row: Row) -> tuple[str, ...]:
         """The names of all attributes that rows of this shape may have. Raises PatchError as `add`."""
-        return [name for _, name, _ in self._shape(row)]
+        shape = tuple(row)
+        found = self._names.get(shape)
+        if found is None:
+            if len(self._names) >= SHAPES_MAX:
+                self._names.clear()
+            found = self._names[shape] = tuple(chosen.name for chosen in self._chosen(shape))
+        return found
 
     def add(self, row: Row, item: Item) -> None:
         """Put the row's attributes into `item`. Raises PatchError where the row cannot become one."""
-        for column, name, wanted in self._shape(row):
-            value = row[column]
-            if value is None:
-                if self._keep_nulls:
-                    item[name] = {"NULL": True}
-            elif wanted is None and value.__class__ is str:
-                item[name] = {"S": value}
-            elif wanted is None and value.__class__ is int and abs(value) < INTEGER_END:
-                item[name] = {"N": str(value)}
-            else:
-                found = attribute(value) if wanted is None else converted(value, wanted, column)
-                if found is not None:
-                    item[name] = found
+        names = tuple(row)
+        put = self._shapes.get(names) or self._first(names)
+        put(row, item)
 
     def value(self, column: str, row: Row) -> Attribute | None:
         """One column's attribute. Raises PatchError where the row lacks it, or holds what its type cannot."""
@@ -66,16 +62,21 @@ class Columns:
         value: Canonical = row[column]
         return converted(value, self._document.types.get(column), column)
 
-    def _shape(self, row: Row) -> tuple[_Chosen, ...]:
-        names = tuple(row)
-        chosen = self._shapes.get(names)
-        if chosen is None:
-            if len(self._shapes) >= SHAPES_MAX:
-                self._shapes.clear()
-            chosen = self._shapes[names] = self._chosen(names)
-        return chosen
+    def _first(self, names: tuple[str, ...]) -> Put:
+        """The plain loop for a shape of row, which makes way for a function once it has run often enough."""
+        if len(self._shapes) >= SHAPES_MAX:
+            self._shapes.clear()
+        chosen, rows = self._chosen(names), count(1)
 
-    def _chosen(self, names: tuple[str, ...]) -> tuple[_Chosen, ...]:
+        def put(row: Row, item: Item) -> None:
+            if next(rows) == OFTEN:
+                self._shapes[names] = put_columns(names, chosen, keep_nulls=self._keep_nulls)
+            put_plainly(row, item, chosen, keep_nulls=self._keep_nulls)
+
+        self._shapes[names] = put
+        return put
+
+    def _chosen(self, names: tuple[str, ...]) -> tuple[Chosen, ...]:
         document, chosen = self._document, []
         for column in document.include if document.include is not None else names:
             if column in document.exclude:
@@ -87,8 +88,19 @@ class Columns:
                 raise _missing(column)
             if name in self._keys:
                 raise PatchError("a column has the name of a key attribute", "Rename or exclude the column")
-            chosen.append(_Chosen(column, name, document.types.get(column)))
+            chosen.append(Chosen(column, name, document.types.get(column)))
         return tuple(chosen)
+
+
+def put_plainly(row: Row, item: Item, chosen: Iterable[Chosen], *, keep_nulls: bool) -> None:
+    """Put the chosen columns of a row into an item."""
+    for column, name, wanted in chosen:
+        value = row[column]
+        found = attribute(value) if wanted is None else converted(value, wanted, column)
+        if found is not None:
+            item[name] = found
+        elif value is None and keep_nulls:
+            item[name] = {"NULL": True}
 
 
 def _missing(column: str) -> PatchError:

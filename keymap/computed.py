@@ -24,7 +24,7 @@ def conditions_of(documents: Mapping[str, ConditionDocument]) -> Conditions:
 
 def meets(row: Row, conditions: Conditions) -> bool:
     """Whether a row meets all of the conditions."""
-    return all(holds(row.get(column)) for column, holds in conditions)
+    return not conditions or all(holds(row.get(column)) for column, holds in conditions)
 
 
 @dataclass(frozen=True, slots=True)

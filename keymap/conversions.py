@@ -9,7 +9,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final
 
-from keymap.attributes import Attribute, attribute, document, number
+from keymap.attributes import Attribute, attribute, document, json_attribute, number
 from keymap.kinds import Kind, kind_of
 from keymap.schema import Column
 from keymap.template import PatchError, text_of
@@ -64,19 +64,22 @@ def _boolean(value: Canonical) -> Attribute:
     return {"BOOL": value == 1}
 
 
-def _parsed(value: Canonical) -> Any:  # noqa: ANN401 - a JSON document is any of its types
-    if not isinstance(value, str | bytes | Json):
+def _held(value: Canonical) -> Json:
+    """The document that a value is, or holds as text."""
+    if isinstance(value, Json):
+        return value
+    if not isinstance(value, str | bytes):
         raise TypeError
-    return (value if isinstance(value, Json) else json_text(value)).document()
+    return json_text(value)
 
 
 def _json(value: Canonical) -> Attribute:
-    return document(_parsed(value))
+    return json_attribute(_held(value))
 
 
 def _array(value: Canonical) -> list[Any]:
     """The members of a JSON array, from a document or from text."""
-    found = None if isinstance(value, bytes) else _parsed(value)
+    found = None if isinstance(value, bytes) else _held(value).document()
     if not isinstance(found, list):
         raise TypeError
     return found

@@ -39,6 +39,24 @@ class Json:
         """The document, every number exact: int or Decimal."""
         return _parse_canonical(self.text)
 
+    def quick_document(self) -> Any:  # noqa: ANN401 - a JSON document is any of its types
+        """The document, most often in half the time: a fraction may be a float, if `shortest_digits` are all it has.
+
+        What orjson reads and then writes just as it was has lost nothing on the way.
+        """
+        try:
+            found = orjson.loads(self.text)
+            if orjson.dumps(found).decode() == self.text:
+                return found
+        except (TypeError, ValueError):
+            pass
+        return self.document()
+
+
+def shortest_digits(number: float) -> str:
+    """The digits of a float that `quick_document` gave, which are the document's own."""
+    return orjson.dumps(number).decode()
+
 
 def json_text(text: str | bytes) -> Json:
     """The canonical form of a document given as JSON text (bytes: UTF-8). Raises ValueError where it is not JSON."""

@@ -20,6 +20,7 @@ from keymap.conditions import constant
 from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
+from keymap.generate import QuickKey, quick_key
 from keymap.hook_modules import load_hooks, told
 from keymap.hooks import Hook
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
@@ -52,6 +53,7 @@ class Rule:
     limits: tuple[int, ...]
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
+    quick_key: QuickKey
     hook: Hook | None = None
 
     @property
@@ -68,7 +70,7 @@ class Rule:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
         if not meets(row, self.conditions):
             return None
-        key = tuple(self._key_value(index, row) for index in range(len(self.templates)))
+        key = self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
         owner = self._owner(row) if self.document.owner else ""
         if self.slot is not None:
             slot, attributes = self._part(self.slot, row)
@@ -189,7 +191,7 @@ class Keymap:
 
     def _rule(self, document: RuleDocument, everywhere: Sequence[RuleDocument]) -> Rule:
         target = self.targets[document.target]
-        templates = tuple(document.templates().values())
+        templates, limits = tuple(document.templates().values()), _limits(target)
         return Rule(
             document=document,
             target=target,
@@ -200,9 +202,10 @@ class Keymap:
             constants={name: constant(value) for name, value in document.constants.items()},
             columns=Columns(document, {} if document.group else key_columns(target, templates)),
             computed=computed_of(document),
-            limits=_limits(target),
+            limits=limits,
             index_keys=index_keys(target),
             reserved=self.bookkeeping,
+            quick_key=quick_key(target.keys, templates, limits, document.defaults),
             hook=self._hooks.of(document),
         )
 

@@ -1,0 +1,143 @@
+"""Rows mapped by Python code that is written for a rule: what nearly all rows need, without a loop.
+
+Two functions are written: one that makes a rule's key, and for each shape of row one that turns its columns into
+attributes. Each knows the usual values only. Whatever else comes goes to the plain code (`Rule.patch`,
+`conversions.converted`), which says what is right and raises every error; tests hold these functions to it. Names and
+literal text get into the source as repr() only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from keymap.attributes import INTEGER_END, Attribute, attribute, json_attribute, number
+from keymap.conversions import converted
+from keymap.fields import Part
+from keymap.patch import Item, Key
+from keymap.targets import KeyAttribute
+from keymap.template import Template
+from keymap.values import Json, Row
+
+QuickKey = Callable[[Row], Key | None]  # None: the plain code must look at the row
+Put = Callable[[Row, Item], None]  # the attributes of a row's columns into an item; raises PatchError where one cannot
+
+
+class Chosen(NamedTuple):
+    """A column, the attribute that it becomes, and the type that it is asked to have (None: its own)."""
+
+    column: str
+    name: str
+    wanted: str | None
+
+
+_INTEGER: Final = f"type(VALUE) is int and -{INTEGER_END} < VALUE < {INTEGER_END}"
+
+
+def quick_key(
+    keys: Sequence[KeyAttribute], templates: Sequence[Template], limits: Sequence[int], defaults: dict[str, str]
+) -> QuickKey:
+    """The function for a rule with these keys, which may have so many bytes."""
+    scope: dict[str, Any] = {"defaults": defaults}
+    lines, values = [], [f"key{index}" for index in range(len(keys))]
+    for value, key, template, limit in zip(values, keys, templates, limits, strict=True):
+        if key.type == "S":
+            scope[f"render_{value}"] = template.render
+            lines += [*_rendered(template, value), _unless(f"0 < len({value}.encode()) <= {limit}")]
+        elif not template.bare:  # functions are left to the plain code
+            lines.append("return None")
+        else:
+            usual = _INTEGER if key.type == "N" else f"type(VALUE) is bytes and 0 < len(VALUE) <= {limit}"
+            lines += [f"{value} = row[{template.bare!r}]", _unless(usual.replace("VALUE", value))]
+    lines = ["try:", *(f"    {line}" for line in lines), "except KeyError: return None", f"return {', '.join(values)},"]
+    found: QuickKey = _compiled("key(row)", lines, scope)
+    return found
+
+
+def _unless(usual: str) -> str:
+    return f"if not ({usual}): return None"
+
+
+def _rendered(template: Template, value: str) -> Iterator[str]:
+    """The lines that render a template. One with functions is left to the plain code."""
+    if any(part.functions for part in template.parts):
+        yield f"{value} = render_{value}(row, defaults)"
+        return
+    pieces = []
+    for index, part in enumerate(template.parts):
+        pieces.append(repr(part.literal))
+        if part.column:
+            yield from _field(part, f"{value}_{index}")
+            pieces.append(f"f'{{{value}_{index}}}'")
+    yield f"{value} = {' '.join(pieces) or repr('')}"  # literals side by side are one to the compiler
+
+
+def _field(part: Part, value: str) -> Iterator[str]:
+    yield f"{value} = row[{part.column!r}]"
+    if part.spec:
+        yield _unless(f"type({value}) is int")
+        yield f"{value} = {f'%{part.spec}'!r} % {value}"  # for integers the same as format(), in half the time
+    else:
+        yield _unless(f"type({value}) is int or type({value}) is str")
+
+
+_TEXT: Final = ("type(VALUE) is str", "{'S': VALUE}")
+_BYTES: Final = ("type(VALUE) is bytes", "{'B': VALUE}")
+_WHOLE: Final = (_INTEGER, "{'N': f'{VALUE}'}")
+_DECIMAL: Final = ("type(VALUE) is Decimal", "number(VALUE)")
+_JSON: Final = ("type(VALUE) is Json", "json_attribute(VALUE)")
+_USUAL: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
+    None: (_TEXT, _WHOLE, _DECIMAL, _BYTES, _JSON),
+    "S": (_TEXT, (_INTEGER, "{'S': f'{VALUE}'}")),
+    "N": (_WHOLE,),
+    "BOOL": (("type(VALUE) is int and 0 <= VALUE <= 1", "{'BOOL': VALUE == 1}"),),
+    "B": (_BYTES,),
+    "JSON": (("type(VALUE) is Json", "asked_json(ASKED)"),),
+}  # by the type that is asked for: what is usual, and its attribute
+
+
+def put_columns(names: Sequence[str], chosen: Iterable[Chosen], *, keep_nulls: bool) -> Put:
+    """The function for rows whose columns are `names`, in this order."""
+    values = {name: f"value{index}" for index, name in enumerate(names)}
+    lines = [f"{', '.join(values.values())}, = row.values()" if values else "pass"]
+    for one in chosen:
+        lines += _column(one, values[one.column], keep_nulls=keep_nulls)
+    found: Put = _compiled("put(row, item)", lines, dict(_SHARED))
+    return found
+
+
+def _column(chosen: Chosen, value: str, *, keep_nulls: bool) -> Iterator[str]:
+    target, asked = f"item[{chosen.name!r}]", f"{value}, {chosen.wanted!r}, {chosen.column!r}"
+    null = f"{target} = {{'NULL': True}}" if keep_nulls else "pass"
+    word = "if"
+    for usual, made in _USUAL.get(chosen.wanted, ()):
+        made_here = made.replace("VALUE", value).replace("ASKED", asked)
+        yield f"{word} {usual.replace('VALUE', value)}: {target} = {made_here}"
+        word = "elif"
+    yield f"{word} {value} is None: {null}"
+    yield "else:"
+    yield f"    found = {f'attribute({value})' if chosen.wanted is None else f'converted({asked})'}"
+    yield f"    if found is not None: {target} = found"
+
+
+def _asked_json(value: Json, wanted: str | None, column: str) -> Attribute | None:
+    try:
+        return json_attribute(value)
+    except (ArithmeticError, RecursionError, ValueError):
+        return converted(value, wanted, column)  # which says what is wrong
+
+
+_SHARED: Final[dict[str, Any]] = {
+    "Decimal": Decimal,
+    "Json": Json,
+    "converted": converted,
+    "asked_json": _asked_json,
+    "attribute": attribute,
+    "json_attribute": json_attribute,
+    "number": number,
+}
+
+
+def _compiled(signature: str, lines: Iterable[str], scope: dict[str, Any]) -> Any:  # noqa: ANN401 - the caller says
+    text = f"def {signature}:\n" + "".join(f"    {line}\n" for line in lines)
+    exec(compile(text, "<a table's items>", "exec"), scope)  # noqa: S102 - names are in it as repr() only
+    return scope[signature.partition("(")[0]]

@@ -1,0 +1,58 @@
+"""Attributes of numbers and documents: the short ways give what the plain steps give."""
+
+import json
+from decimal import Context, Decimal
+
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from keymap.attributes import attribute, json_attribute, number
+from keymap.values import json_text
+
+NUMBERS = "0 -0 0.00 -0.0 1.0 10.00 12.50 120 1E+3 1.5E-7 0.000001 1E-200 1.1E+126 NaN NaN123 sNaN Infinity".split()
+
+json_documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(NUMBERS).map(Decimal)
+
+
+@settings(max_examples=500)
+@given(decimals | st.decimals(places=2) | st.integers())
+@example(Decimal("-0.00"))
+@example(Decimal("100.00"))
+@example(Decimal("9" * 38 + ".0"))
+def test_a_numbers_text_is_the_one_of_its_normal_form(value: Decimal | int) -> None:
+    assume(not Decimal(value).is_nan())
+    exact = Decimal(value).normalize(Context(prec=1000))
+    fits = len(exact.as_tuple().digits) <= 38 and -130 <= exact.adjusted() <= 125 and exact.is_finite()
+    if not exact:
+        assert number(value) == {"N": "0"}
+    elif len(str(exact)) <= 38:
+        assert number(value) == {"N": str(value if isinstance(value, int) else exact)} or not fits
+    else:
+        assert set(number(value)) == {"N" if fits else "S"}
+
+
+def exactly(value: object) -> dict:
+    """A decoded document as an attribute, one plain step after the other."""
+    if isinstance(value, dict):
+        return {"M": {name: exactly(inner) for name, inner in value.items()}}
+    if isinstance(value, list):
+        return {"L": [exactly(inner) for inner in value]}
+    if isinstance(value, bool) or value is None:
+        return {"NULL": True} if value is None else {"BOOL": value}
+    return {"S": value} if isinstance(value, str) else number(value)
+
+
+@settings(max_examples=500)
+@given(json_documents.map(json.dumps))
+@example("0.1000000000000000055511151231257827021181583404541015625")
+@example("[18446744073709551615, 18446744073709551616, -9223372036854775809, 1e400, -0.0, 1.0, 1e16, 1e-7]")
+@example('{"b": "\\ud800", "a": 0.5, "b": 1}')
+@example("[" * 300 + "0.5" + "]" * 300)
+def test_a_documents_attribute_is_that_of_its_exact_values(text: str) -> None:
+    document = json_text(text)
+    assert repr(json_attribute(document)) == repr(exactly(document.document())) == repr(attribute(document))
