@@ -7,11 +7,11 @@ from keymap.check_indexes import index_problems, stored_columns
 from keymap.check_templates import template_kind, value_problems
 from keymap.computed import AnyComputed, ComputedMap
 from keymap.conversions import types_of_column, types_of_kind
-from keymap.document import Path
 from keymap.errors import Problem
 from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
 from keymap.template import Template
+from keymap.yaml_file import Path
 
 Found = Iterator[tuple[str, str]]
 

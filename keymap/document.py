@@ -1,9 +1,8 @@
 """The keymap as its author writes it: YAML, validated as a whole, every mistake reported at once with file and line."""
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,8 +16,8 @@ from pydantic import (
 
 from keymap.errors import Problem, Problems
 from keymap.template import Template, parse_template
+from keymap.yaml_file import Lines, load_yaml
 
-Path = tuple[str | int, ...]
 Scalar = str | int | float | bool
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
 SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
@@ -232,64 +231,6 @@ class KeymapDocument(_Model):
         if not isinstance(tables, Mapping):
             return tables
         return {name: tuple(rules) if isinstance(rules, list) else rules for name, rules in tables.items()}
-
-
-class Lines:
-    """Which line of the file each part of the document stands on."""
-
-    def __init__(self, name: str, root: yaml.Node | None) -> None:
-        self.name = name
-        self._lines: dict[Path, int] = {(): 1}
-        for path, line in _walk(root, ()) if root else ():
-            self._lines.setdefault(path, line)
-
-    def where(self, *path: str | int) -> str:
-        """``file:line`` of the deepest part of `path` that the file has."""
-        while path not in self._lines:
-            path = path[:-1]
-        return f"{self.name}:{self._lines[path]}"
-
-
-def _walk(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    yield path, node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield (*path, key.value), key.start_mark.line + 1
-            yield from _walk(value, (*path, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _walk(value, (*path, index))
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML without its surprises: dates stay text, and a key given twice is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the library's signature
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def load_yaml(text: str, name: str) -> tuple[Any, Lines]:
-    """The document and its lines. Raises Problems naming the line where it is not YAML, or gives a key twice."""
-    try:
-        return yaml.load(text, _Loader), Lines(name, yaml.compose(text, _Loader))  # noqa: S506 - _Loader is a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "not a YAML file"
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise Problems(
-            [Problem(where, what, "Mend the file's form; the line may be the one after the mistake")]
-        ) from None
 
 
 def validation_problems(error: ValidationError, lines: Lines) -> list[Problem]:

@@ -9,10 +9,11 @@ from itertools import chain
 from typing import Final
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.document import AttributeDocument, KeymapDocument, Lines, RuleDocument
+from keymap.document import AttributeDocument, KeymapDocument, RuleDocument
 from keymap.errors import Problem
 from keymap.targets import Index, Target
 from keymap.template import parse_template
+from keymap.yaml_file import Lines
 
 GLOBAL_INDEXES_MAX: Final = 20  # AWS raises it on request; the keymap does not know whether it did
 LOCAL_INDEXES_MAX: Final = 5

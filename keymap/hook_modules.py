@@ -13,10 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from keymap.document import HookDocument, KeymapDocument, Lines, RuleDocument
+from keymap.document import HookDocument, KeymapDocument, RuleDocument
 from keymap.errors import Problem
 from keymap.hooks import Hook, HookFunction
 from keymap.template import parse_template
+from keymap.yaml_file import Lines
 
 
 class _Mistake(Exception):

@@ -17,7 +17,7 @@ from keymap.change import Change
 from keymap.columns import Columns, key_columns
 from keymap.computed import AnyComputed, Conditions, computed_of, conditions_of, meets
 from keymap.conditions import constant
-from keymap.document import KeymapDocument, Lines, RuleDocument, parse_document
+from keymap.document import KeymapDocument, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
 from keymap.generate import QuickKey, quick_key
@@ -30,6 +30,7 @@ from keymap.slots import entry_slot
 from keymap.targets import Target, target_of
 from keymap.template import PatchError, Template, disjoint, parse_template
 from keymap.values import Row
+from keymap.yaml_file import Lines
 
 
 @dataclass(frozen=True, slots=True)

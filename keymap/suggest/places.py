@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keymap.check import check
-from keymap.document import KeymapDocument, Lines
+from keymap.document import KeymapDocument
 from keymap.errors import Problem, Problems
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.suggest.columns import field_of
+from keymap.yaml_file import Lines
 
 PARTITION_KEY, SORT_KEY = "pk", "sk"
 _ANY = "app"  # a target's name, where it does not matter

@@ -5,7 +5,6 @@ deep, is shown where the person can mend it; all of them at once.
 """
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from keymap.errors import Problem, Problems
+from keymap.yaml_file import PlainLoader
 
 PREFIX = "KEYSHIFT_"
 SEPARATOR = "__"
@@ -25,19 +25,6 @@ BYTES_MAX = 1024 * 1024  # settings are a page; a larger file is another file gi
 
 Location = tuple[str, ...]
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its surprises: `off` and `no` stay words, dates stay text, only true and false are booleans."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
 
 
 @dataclass(slots=True)
@@ -86,7 +73,7 @@ def _compose(path: Path) -> yaml.MappingNode | None:
         text = path.read_bytes()[: BYTES_MAX + 1]
         if len(text) > BYTES_MAX:
             raise Problems([Problem(path.name, f"it is larger than {BYTES_MAX} bytes", "Is it the settings file?")])
-        node = yaml.compose(text.decode(), Loader=_Loader)
+        node = yaml.compose(text.decode(), Loader=PlainLoader)
     except OSError as error:
         what = f"cannot read {path}: {error.strerror}"
         raise Problems([Problem(path.name, what, "Name the settings file with --config")]) from None
@@ -127,7 +114,7 @@ def _values(node: yaml.MappingNode, above: Location, document: Document) -> dict
 def _value(node: yaml.Node, location: Location, document: Document) -> Any:  # noqa: ANN401 - what YAML holds
     if isinstance(node, yaml.MappingNode):
         return _values(node, location, document)
-    loader = _Loader("")
+    loader = PlainLoader("")
     try:
         return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError):

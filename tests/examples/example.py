@@ -13,8 +13,8 @@ import yaml
 from pymysql.constants import CLIENT
 
 from keymap.bookkeeping import Bookkeeping
-from keymap.document import load_yaml
 from keymap.rules import Keymap, parse_keymap
+from keymap.yaml_file import load_yaml
 from tests.cli.conftest import Project
 
 FOLDER = Path(__file__).parents[2] / "examples"

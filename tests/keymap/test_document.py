@@ -2,6 +2,7 @@
 
 import pytest
 
+from keymap.document import parse_document
 from keymap.errors import Problems
 from keymap.rules import load_keymap, parse_keymap
 from tests.keymap.keymaps import TEXT
@@ -170,3 +171,20 @@ def test_maps_are_within_each_other_as_far_as_dynamodb_allows() -> None:
     parse_keymap(maps(31), "keymap.yaml")
     (found,) = problems(maps(32))
     assert found == "keymap.yaml:24 attribute a has more than 31 maps within each other: DynamoDB takes no more"
+
+
+def test_words_that_yaml_1_1_takes_for_booleans_are_words() -> None:
+    """A column may be called `on`, and a country NO."""
+    document, _ = parse_document(
+        "keyshift: 1\ntargets: {app: {partition_key: {pk: S}}}\ntables:\n  shop.no:\n"
+        '    - {target: app, key: {pk: "{on}"}, where: {country: {equals: NO}}, constants: {yes: off, old: true}}\n',
+        "keymap.yaml",
+    )
+    (rule,) = document.tables["shop.no"]
+    assert rule.where["country"].equals == "NO"
+    assert rule.constants == {"yes": "off", "old": True}
+
+
+def test_a_name_that_is_a_list_is_a_mistake_with_its_line() -> None:
+    with pytest.raises(Problems, match=r"keymap.yaml:2: a name is a list or a mapping"):
+        parse_document("keyshift: 1\n? [a, b]\n: c\n", "keymap.yaml")
