@@ -51,7 +51,7 @@ def _table_problems(schema: TableSchema) -> Iterator[Problem]:
 
 
 def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
-    unknown = sorted(_named_columns(rule) - schema.by_name.keys())
+    unknown = sorted(named_columns(rule) - schema.by_name.keys())
     for column in unknown:
         yield f"column {column} does not exist in {schema.full_name}", "Correct the name"
     if unknown:
@@ -62,7 +62,8 @@ def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[
         yield from identity_problems(rule, schema)
 
 
-def _named_columns(rule: Rule) -> set[str]:
+def named_columns(rule: Rule) -> set[str]:
+    """The columns that a rule names, but for those of its computed attributes."""
     document = rule.document
     named = {
         *document.where,
