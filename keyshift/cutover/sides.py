@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Final, Protocol, TypeVar
 
-from bulkload.estimate import Estimate, first_limit, read_estimates
+from bulkload.estimate import Estimate, first_limit, next_limit, read_estimates
 from keymap.errors import KeyshiftError
 from keymap.patch import Item, Key
 from keymap.schema import TableSchema
 from keymap.targets import Target
-from keymap.values import Canonical, Row
+from keymap.values import Canonical, Json, Row
 from keyshift.aws import items
 from keyshift.aws.clients import DynamoDBClient, explaining
 from keyshift.mysql.connection import Connection, MySQLError, is_lost
+from keyshift.mysql.sample import middle_key
 from keyshift.mysql.table_reader import get_rows, read_chunk
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import Stop
@@ -25,6 +27,20 @@ PrimaryKey = tuple[Canonical, ...]
 # A SELECT of milliseconds, and enough keys for twenty concurrent BatchGetItem calls; fewer where rows are large.
 CHUNK_ROWS: Final = 2_000
 RECONNECTS_MAX: Final = 10  # in a row; with pauses up to 5 s a server has half a minute to come back
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a table: its rows as they were at one moment, and where it is: at most `limit` rows after a key.
+
+    `upper` is the key behind which to read on, None at the table's end.
+    """
+
+    table: str
+    after: PrimaryKey | None
+    limit: int
+    rows: list[Row]
+    upper: PrimaryKey | None
 
 
 class Source(Protocol):
@@ -56,16 +72,31 @@ class MySQLSource:
 
     def chunks(self, table: str) -> Iterator[list[Row]]:
         """All rows of a table. Raises KeyshiftError where it cannot be read, Stopped."""
-        schema = self._schemas[table]
-        estimates = self._read(table, partial(read_estimates, tables=[table]))
-        limit = first_limit(estimates.get(table, Estimate(0, 0)), CHUNK_ROWS)
-        after: PrimaryKey | None = None
+        return (piece.rows for piece in self.pieces(table))
+
+    def pieces(self, table: str, after: PrimaryKey | None = None) -> Iterator[Piece]:
+        """All rows of a table after a key, in pieces that grow until they have the usual size. Raises as `chunks`."""
+        limit = first_limit(self.estimate(table), CHUNK_ROWS)
         while True:
-            chunk = self._read(table, partial(read_chunk, schema=schema, after=after, limit=limit))
-            yield chunk.rows
-            after = chunk.upper
+            piece = self.piece(table, after, limit)
+            yield piece
+            after = piece.upper
             if after is None:
                 return
+            limit = next_limit(limit, len(piece.rows), _bytes_of(piece.rows), CHUNK_ROWS)
+
+    def piece(self, table: str, after: PrimaryKey | None, limit: int) -> Piece:
+        """One piece: at most `limit` rows after the key. Raises as `chunks`."""
+        chunk = self._read(table, partial(read_chunk, schema=self._schemas[table], after=after, limit=limit))
+        return Piece(table, after, limit, chunk.rows, chunk.upper)
+
+    def middle(self, table: str) -> PrimaryKey | None:
+        """A key about the middle of the table, None where it is empty. Raises as `chunks`."""
+        return self._read(table, partial(middle_key, schema=self._schemas[table]))
+
+    def estimate(self, table: str) -> Estimate:
+        """The server's estimate of the table's size. Raises as `chunks`."""
+        return self._read(table, partial(read_estimates, tables=[table])).get(table, Estimate(0, 0))
 
     def rows(self, table: str, keys: Iterable[PrimaryKey]) -> list[Row]:
         """The rows that these primary keys have now. Raises as `chunks`."""
@@ -89,9 +120,20 @@ class MySQLSource:
             except MySQLError as error:
                 self._connection = None
                 if not is_lost(error) or backoff.attempts >= RECONNECTS_MAX:
-                    remedy = "Check the grants and the server's error log, then verify again"
+                    remedy = "Check the grants and the server's error log, then do it again"
                     raise KeyshiftError(f"reading table {table} failed: {error}", remedy) from error
                 self._stop.sleep(backoff.next())
+
+
+def _bytes_of(rows: Iterable[Row]) -> int:
+    """About how much these rows occupy."""
+    return sum(_value_bytes(value) for row in rows for value in row.values())
+
+
+def _value_bytes(value: Canonical) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    return len(value.text) if isinstance(value, Json) else 8
 
 
 class DynamoItems:

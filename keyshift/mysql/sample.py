@@ -19,7 +19,7 @@ def read_sample(connection: Connection, schema: TableSchema, rows: int) -> list[
     Raises MySQLError, and KeyshiftError for a table that cannot be read by its key.
     """
     first = read_chunk(connection, schema, None, rows)
-    after = _middle(connection, schema) if first.upper and rows // 3 else None
+    after = middle_key(connection, schema) if first.upper and rows // 3 else None
     further = read_chunk(connection, schema, after, rows // 3).rows if after else []
     found = {canonical_key(schema, row): row for row in first.rows[: rows - len(further)] + further}
     for row in first.rows:
@@ -28,8 +28,11 @@ def read_sample(connection: Connection, schema: TableSchema, rows: int) -> list[
     return list(found.values())
 
 
-def _middle(connection: Connection, schema: TableSchema) -> Key | None:
-    """A key, or the beginning of one, behind which to read on; None where the table has become empty meanwhile."""
+def middle_key(connection: Connection, schema: TableSchema) -> Key | None:
+    """A key about the table's middle, or the beginning of one, to read on behind; None where the table is empty.
+
+    Raises as `read_sample`.
+    """
     leading = schema.column(schema.primary_key[0])
     if leading.data_type in _WHOLE:
         name, table = quote_name(leading.name), quote_table(schema.full_name)
