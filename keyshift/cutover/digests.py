@@ -1,9 +1,12 @@
-"""Two large sets compared in bounded memory: what the source should own against what the target holds.
+"""Large collections of digests in bounded memory: two of them compared, or one of them gathered by digest.
 
 Each slot is known by a 16-byte digest. Both sides are partitioned by their digests' first byte, to temporary files once
 they are larger than a buffer; a partition of one side can only meet the same partition of the other, and one that is
 still too large is partitioned again by the next byte. (The external hash join of the databases, with sets for tables.)
 Two of n slots share a digest with a probability of n² / 2^129: nothing to think about.
+
+A digest may carry a payload of fixed size. All records of one digest are in one partition, in the order in which they
+came, so whoever adds up what belongs together does it partition by partition (`gathered`).
 """
 
 import hashlib
@@ -22,6 +25,9 @@ FAN_OUT: Final = 64  # partitions per level: few enough to append to one after t
 # A digest in a Python set takes some 100 bytes, so a partition takes about 50 MB.
 PARTITION_DIGESTS_MAX: Final = 500_000
 BUFFER_BYTES_MAX: Final = 8 * 1024 * 1024  # per side: half a million slots never touch the disk
+# Levels of partitions: 64^4 of them are enough for any table. What is too large then is too many records of one digest,
+# which no further level would separate.
+DEPTH_MAX: Final = 4
 
 
 def digest(table: str, key: Key, slot: str) -> bytes:
@@ -42,19 +48,22 @@ def _key_bytes(value: KeyValue) -> bytes:
 
 
 class Digests:
-    """One side: a growing collection of digests, partitioned."""
+    """A growing collection of records, each a digest and a payload of `payload_bytes`, partitioned by digest."""
 
-    def __init__(self, directory: Path, buffer_bytes_max: int = BUFFER_BYTES_MAX, depth: int = 0) -> None:
+    def __init__(
+        self, directory: Path, buffer_bytes_max: int = BUFFER_BYTES_MAX, depth: int = 0, payload_bytes: int = 0
+    ) -> None:
         self._directory, self._buffer_bytes_max, self._depth = directory, buffer_bytes_max, depth
+        self._record_bytes = DIGEST_BYTES + payload_bytes
         self._buffers = [bytearray() for _ in range(FAN_OUT)]
         self._buffered = 0
         self.count = 0
 
-    def add(self, one: bytes) -> None:
-        """Add one digest; digests given twice count twice."""
-        self._buffers[one[self._depth] % FAN_OUT] += one
+    def add(self, record: bytes) -> None:
+        """Add one record; digests given twice count twice."""
+        self._buffers[record[self._depth] % FAN_OUT] += record
         self.count += 1
-        self._buffered += DIGEST_BYTES
+        self._buffered += self._record_bytes
         if self._buffered >= self._buffer_bytes_max:
             self._flush()
 
@@ -71,27 +80,33 @@ class Digests:
         return self._directory / f"{index:02d}"
 
     def size(self, index: int) -> int:
-        """How many digests a partition holds."""
+        """How many records a partition holds."""
         file = self._file(index)
-        return ((file.stat().st_size if file.exists() else 0) + len(self._buffers[index])) // DIGEST_BYTES
+        return ((file.stat().st_size if file.exists() else 0) + len(self._buffers[index])) // self._record_bytes
 
     def partition(self, index: int) -> Iterator[bytes]:
-        """The digests of one partition."""
+        """The records of one partition, in the order in which they were added."""
         if self._file(index).exists():
             with self._file(index).open("rb") as file:
-                while block := file.read(DIGEST_BYTES * 65_536):
-                    yield from _cut(block)
-        yield from _cut(bytes(self._buffers[index]))
+                while block := file.read(self._record_bytes * 65_536):
+                    yield from self._cut(block)
+        yield from self._cut(bytes(self._buffers[index]))
 
-    def can_split(self, index: int, digests_max: int) -> bool:
-        """Whether a partition is larger than that, and there is a byte left to partition it by."""
-        return self.size(index) > digests_max and self._depth + 1 < DIGEST_BYTES
+    def _cut(self, block: bytes) -> Iterator[bytes]:
+        size = self._record_bytes
+        return (block[start : start + size] for start in range(0, len(block), size))
+
+    def can_split(self, index: int, records_max: int) -> bool:
+        """Whether a partition is larger than that, and there is a level left to partition it by."""
+        return self._depth + 1 < DEPTH_MAX and self.size(index) > records_max
 
     def split(self, index: int) -> "Digests":
         """One partition, partitioned again by the next byte."""
-        inner = Digests(self._directory / f"split-{index:02d}", self._buffer_bytes_max, self._depth + 1)
-        for one in self.partition(index):
-            inner.add(one)
+        directory = self._directory / f"split-{index:02d}"
+        payload_bytes = self._record_bytes - DIGEST_BYTES
+        inner = Digests(directory, self._buffer_bytes_max, self._depth + 1, payload_bytes)
+        for record in self.partition(index):
+            inner.add(record)
         return inner
 
     def clear(self) -> None:
@@ -99,8 +114,15 @@ class Digests:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _cut(block: bytes) -> Iterator[bytes]:
-    return (block[start : start + DIGEST_BYTES] for start in range(0, len(block), DIGEST_BYTES))
+def gathered(records: Digests, partition_max: int = PARTITION_DIGESTS_MAX) -> Iterator[Iterator[bytes]]:
+    """All records, in parts of about `partition_max` or fewer different digests; no digest is in two of the parts."""
+    for index in range(FAN_OUT):
+        if records.can_split(index, partition_max):
+            inner = records.split(index)
+            yield from gathered(inner, partition_max)
+            inner.clear()
+        elif records.size(index):
+            yield records.partition(index)
 
 
 class DigestPair:
