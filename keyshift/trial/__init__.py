@@ -1,0 +1,1 @@
+"""Tries a keymap on real rows, before anything moves."""
