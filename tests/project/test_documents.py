@@ -1,6 +1,7 @@
 """What the documents and the files beside the code say is what the code does."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +16,7 @@ from keymap.slots import entry_slot
 from keyshift.cli.demo.shop import keymap_text
 from keyshift.cli.main import cli
 from keyshift.process.settings import load_settings
+from keyshift.trial.report import TargetReport
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,6 +78,12 @@ def test_the_bookkeeping_table_names_the_attributes() -> None:
         *map(books.owner, (WHOLE, "SLOT")),
         *map(books.parked, (WHOLE, "SLOT")),
     }
+
+
+def test_the_figures_of_a_keymap_check_are_those_of_its_json() -> None:
+    text = (ROOT / "docs" / "keymap-check.md").read_text(encoding="utf-8").split("## Figures")[1]
+    told = [name for line in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)]
+    assert told == [field.name for field in fields(TargetReport)]
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
