@@ -4,6 +4,9 @@ One Kinesis record is one pack: gzip of lines, a header and then one change per 
 names, so that ``base64 -d | gunzip | jq`` reads it. Values are typed so that decimals and bytes survive: text, integers
 and null are plain JSON; the others are objects of one key: ``{"N": "12.30"}``, ``{"B": base64}``, ``{"J": JSON text}``,
 ``{"SS": [..]}``.
+
+A change that does not fit lies in S3, and its line holds ``claim`` in place of the two images (keymap.claims). A pack
+with such a line is of another format, so that a consumer from before says what it lacks.
 """
 
 import base64
@@ -18,12 +21,14 @@ from typing import Any, TypeVar
 import orjson
 
 from keymap.change import Change, Source
+from keymap.claims import Claim, Fetch, opened, unfetched
 from keymap.errors import KeyshiftError
 from keymap.values import Canonical, Json, Row
 
 T = TypeVar("T")
 
 FORMAT = 1
+CLAIM_FORMAT = 2  # of packs with pointers to S3
 PACK_BYTES_MAX = 900_000  # of raw change lines: even where nothing compresses, a record stays under Kinesis' 1 MiB
 _LEVEL = 1  # gzip's fastest: most of the gain for a third of the time; measured by `make bench`
 _INT64_END = 1 << 63
@@ -123,8 +128,10 @@ def encode_change(change: Change) -> bytes:
     )
 
 
-def _decode_change(line: bytes) -> Change:
+def _decode_change(line: bytes) -> Change | Claim:
     record = loads(line)
+    if "claim" in record:
+        return Claim(**record["claim"])
     source = dict(record["source"])
     table = f"{source.pop('db')}.{source.pop('table')}"
     before, after = record["before"], record["after"]
@@ -138,9 +145,9 @@ def _decode_change(line: bytes) -> Change:
     )
 
 
-def encode_pack(header: Header, lines: Sequence[bytes]) -> bytes:
-    """The record's data. The caller keeps the lines' sum within PACK_BYTES_MAX."""
-    return compress(b"\n".join([dumps({"keyshift": FORMAT, **asdict(header)}), *lines]), _LEVEL, mtime=0)
+def encode_pack(header: Header, lines: Sequence[bytes], version: int = FORMAT) -> bytes:
+    """The record's data, of a format's `version`. The caller keeps the lines' sum within PACK_BYTES_MAX."""
+    return compress(b"\n".join([dumps({"keyshift": version, **asdict(header)}), *lines]), _LEVEL, mtime=0)
 
 
 def decode_header(data: bytes) -> Header:
@@ -148,12 +155,24 @@ def decode_header(data: bytes) -> Header:
     return _guarded(lambda: _header(zlib.decompressobj(31).decompress(data, 65_536).partition(b"\n")[0]))
 
 
-def decode_pack(data: bytes) -> tuple[Header, list[Change]]:
-    """Header and changes of a record. Raises WireError where it is damaged or of a format not known here."""
-    return _guarded(lambda: _pack(decompress(data)))
+def decode_pack(data: bytes, fetch: Fetch = unfetched) -> tuple[Header, list[Change]]:
+    """Header and changes of a record; `fetch` gives the objects of those that lie in S3, and what it raises is raised.
+
+    Raises WireError where the record is damaged or of a format not known here, ClaimError where an object is.
+    """
+    header, found = _guarded(lambda: _pack(decompress(data)))
+    return header, [_claimed(one, fetch) if isinstance(one, Claim) else one for one in found]
 
 
-def _pack(raw: bytes) -> tuple[Header, list[Change]]:
+def _claimed(claim: Claim, fetch: Fetch) -> Change:
+    line = opened(fetch(claim), claim)
+    change = _guarded(lambda: _decode_change(line))
+    if isinstance(change, Claim):
+        raise WireError(f"the object {claim.object} holds a pointer, and no change", _FOREIGN)
+    return change
+
+
+def _pack(raw: bytes) -> tuple[Header, list[Change | Claim]]:
     first, *lines = raw.split(b"\n")
     header = _header(first)
     if len(lines) != header.count:
@@ -168,7 +187,7 @@ def _header(line: bytes) -> Header:
     fields = loads(line)
     if not isinstance(fields, dict) or "keyshift" not in fields:
         raise WireError("the stream holds a record that is not Keyshift's", _FOREIGN)
-    if fields.pop("keyshift") != FORMAT:
+    if fields.pop("keyshift") not in {FORMAT, CLAIM_FORMAT}:
         raise WireError("the stream holds a record of another format", "Deploy the consumer of the daemon's version")
     return Header(**fields)
 

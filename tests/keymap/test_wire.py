@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keymap.change import Change, Source
+from keymap.claims import Claim, ClaimError, claim_of, packed, pointer
 from keymap.values import Json
-from keymap.wire import Header, WireError, decode_header, decode_pack, encode_change, encode_pack
+from keymap.wire import CLAIM_FORMAT, Header, WireError, decode_header, decode_pack, encode_change, encode_pack
 
 VALUES = st.one_of(
     st.none(),
@@ -78,7 +79,7 @@ def test_foreign_or_damaged_data_is_refused_and_never_half_read(data: bytes) -> 
 def test_another_format_is_refused_with_the_remedy() -> None:
     import gzip
 
-    later = gzip.compress(gzip.decompress(GOOD).replace(b'"keyshift":1', b'"keyshift":2'))
+    later = gzip.compress(gzip.decompress(GOOD).replace(b'"keyshift":1', b'"keyshift":3'))
     with pytest.raises(WireError, match="another format"):
         decode_pack(later)
 
@@ -86,3 +87,79 @@ def test_another_format_is_refused_with_the_remedy() -> None:
 def test_a_pack_that_lost_a_change_is_refused() -> None:
     with pytest.raises(WireError, match="says 2 changes and holds 0"):
         decode_pack(encode_pack(header(2), []))
+
+
+def claimed(change: Change) -> tuple[bytes, Claim, bytes]:
+    """The record, the pointer in it, and the object that it points to."""
+    line = encode_change(change)
+    claim = claim_of(line, change.version, "keyshift/shop.1/claims")
+    return encode_pack(header(1), [pointer(line, claim)], CLAIM_FORMAT), claim, packed(line)
+
+
+@given(CHANGES)
+def test_a_change_that_lies_in_s3_is_the_change_that_was_put_there(change: Change) -> None:
+    data, claim, stored = claimed(change)
+    assert decode_pack(data, {claim: stored}.__getitem__) == (header(1), [change])
+    assert decode_header(data) == header(1)
+
+
+@given(CHANGES)
+def test_the_pointer_keeps_all_but_the_images(change: Change) -> None:
+    """And stays readable with jq, whatever the row holds."""
+    line = encode_change(change)
+    claim = claim_of(line, change.version, "keyshift/shop.1/claims")
+    shown, whole = json.loads(pointer(line, claim)), json.loads(line)
+    assert shown.pop("claim") == {"object": claim.object, "sha256": claim.sha256, "bytes": len(line)}
+    assert shown == {name: value for name, value in whole.items() if name not in {"before", "after"}}
+
+
+BIG = Change(
+    "u", "shop.orders", {"source": '"source":{'}, {"before": ',"before":'}, "v", Source("b.1", 4, 0, "g", "u", 9)
+)
+
+
+def test_common_tools_read_the_object() -> None:
+    _, claim, stored = claimed(BIG)
+    line = subprocess.run(["gunzip"], input=stored, capture_output=True, check=True).stdout
+    assert json.loads(line)["after"] == BIG.after
+    told = subprocess.run(["sha256sum"], input=line, capture_output=True, check=True).stdout.split()[0].decode()
+    assert told == claim.sha256
+
+
+STORED = claimed(BIG)[2]
+
+
+@given(
+    st.binary(max_size=50)
+    | st.integers(0, len(STORED) - 9).map(lambda end: STORED[:end])
+    | st.tuples(st.integers(10, len(STORED) - 9), st.integers(0, 7)).map(
+        lambda at: STORED[: at[0]] + bytes([STORED[at[0]] ^ (1 << at[1])]) + STORED[at[0] + 1 :]
+    )
+)
+def test_a_damaged_object_is_refused(stored: bytes) -> None:
+    data, _, _ = claimed(BIG)
+    with pytest.raises(ClaimError, match=r"keyshift/shop\.1/claims/v-") as raised:
+        decode_pack(data, lambda _: stored)
+    assert "Put the object back" in raised.value.remedy
+
+
+def test_an_object_that_unpacks_to_more_than_was_said_is_not_unpacked() -> None:
+    data, _, _ = claimed(BIG)
+    with pytest.raises(ClaimError):
+        decode_pack(data, lambda _: packed(b"x" * 100_000_000))
+
+
+def test_the_same_change_has_the_same_object_whoever_puts_it() -> None:
+    assert claimed(BIG) == claimed(BIG)
+
+
+def test_a_reader_without_the_bucket_is_told_where_the_change_lies() -> None:
+    with pytest.raises(ClaimError, match=r"a change lies in the object keyshift/shop\.1/claims/v-"):
+        decode_pack(claimed(BIG)[0])
+
+
+def test_a_consumer_from_before_refuses_a_pointer_by_its_format() -> None:
+    import gzip
+
+    assert json.loads(gzip.decompress(claimed(BIG)[0]).split(b"\n")[0])["keyshift"] == CLAIM_FORMAT
+    assert json.loads(gzip.decompress(GOOD).split(b"\n")[0])["keyshift"] == 1
