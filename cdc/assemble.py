@@ -15,13 +15,15 @@ from cdc import statements
 from cdc.entries import Entries, Entry, Mark
 from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
 from keymap.change import Change, Source
+from keymap.claims import CLAIM_BYTES_MAX
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.lanes import lanes_of
+from keymap.needs import needs
 from keymap.position import Position, file_number
 from keymap.rules import Keymap
 from keymap.version import version
-from keymap.wire import PACK_BYTES_MAX, encode_change
+from keymap.wire import encode_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Assembler:
 
     def __init__(self, capture: Capture, start: Position, *, gtids: bool) -> None:
         self._capture = capture
+        self._needs = needs(capture.keymap)
         self._tables = statements.Tables(capture.keymap.tables)
         self._start = start
         self._file, self._end = start.file, start.offset
@@ -168,11 +171,12 @@ class Assembler:
     def _entry(self, event: Rows, ordinal: int, image: Image, group: _Group) -> Entry:
         place, capture = event.place, self._capture
         before, after = image
+        needed = self._needs[event.table].of
         change = Change(
             op="c" if before is None else "d" if after is None else "u",
             table=event.table,
-            before=before,
-            after=after,
+            before=None if before is None else needed(before),
+            after=None if after is None else needed(after),
             version=version(capture.epoch, file_number(place.file), place.offset, ordinal),
             source=Source(place.file, place.offset, ordinal, group.gtid, capture.server, group.timestamp_us // 1000),
         )
@@ -181,10 +185,9 @@ class Assembler:
         except KeyshiftError as error:
             raise KeyshiftError(f"{error.message} (row {ordinal} of the event at {place})", error.remedy) from error
         line = encode_change(change)
-        if len(line) > PACK_BYTES_MAX:
-            message = f"a change of table {event.table} at {place} has {len(line)} bytes, and a record holds"
-            message += f" {PACK_BYTES_MAX}: this version cannot send it"
-            raise KeyshiftError(message, "Exclude the table from the keymap, and start the migration again")
+        if len(line) > CLAIM_BYTES_MAX:
+            message = f"a change of table {event.table} at {place} has {len(line):,} bytes, and one of more than"
+            raise KeyshiftError(f"{message} {CLAIM_BYTES_MAX:,} cannot be sent", REMEDY_SIZE)
         return Entry(tuple(lanes), change.version, line)
 
     def _query(self, event: Query) -> Transaction | None:
@@ -255,6 +258,10 @@ class Assembler:
             raise KeyshiftError(message, "Report it with the output of mysqlbinlog around this position")
 
 
+REMEDY_SIZE = (
+    "No item holds more than 400 KB of it: exclude the large columns in the keymap, which are then not sent at all, and"
+    " start the migration again (keyshift destroy, then init). A hook is given whole rows, so its tables cannot do so"
+)
 REMEDY_STATEMENT = (
     "Its rows and items may differ from here on: start the migration again (keyshift destroy, then init). Keep"
     " binlog_format=ROW, and change captured tables only by INSERT, UPDATE and DELETE until the cutover"

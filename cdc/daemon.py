@@ -22,8 +22,10 @@ from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
 from cdc.reader import Reader
 from cdc.sender import Sender
+from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
+from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
 from keyshift.aws.leases import stand_by, this_process
 from keyshift.aws.stream import put_records
@@ -118,14 +120,22 @@ class Parts:
 
     def outbox(self, beginning: Beginning) -> Outbox:
         """The lanes."""
-        stamp = Stamp(self.migration.id, self.migration.digest, self.migration.epoch, self.migration.lanes)
+        migration = self.migration
+        folder = claims_folder(migration.prefix, migration.id)
+        stamp = Stamp(migration.id, migration.digest, migration.epoch, migration.lanes, folder)
         bytes_max = self.settings.capture.buffer_bytes_max
         return Outbox(stamp, beginning.progress, bytes_max - bytes_max // INBOX_SHARE)
 
     def sender(self, wake: Callable[[], None]) -> Sender:
-        """The calls to the stream."""
-        put = partial(put_records, self.clients.kinesis, self.migration.stream)
-        return Sender(put, self.migration.lanes, clock=time.monotonic, wake=wake, new_backoff=self._backoff)
+        """The calls to the stream, and to S3 for what fits no record."""
+        return Sender(
+            partial(put_records, self.clients.kinesis, self.migration.stream),
+            self.migration.lanes,
+            clock=time.monotonic,
+            wake=wake,
+            new_backoff=self._backoff,
+            store=ClaimStore(self.clients.s3, self.migration.bucket, self.stop).put,
+        )
 
     @contextmanager
     def reading(self, beginning: Beginning, inbox: Inbox) -> Iterator[None]:

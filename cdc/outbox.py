@@ -5,6 +5,9 @@ record's size). So a slow stream gets few, full records, and an idle one gets sm
 not accepted is sent again unchanged before anything later of its lane, because the first try may have been accepted
 after all: then the two are the same record twice, and nothing between them.
 
+A change that is larger than a record has one to itself, with a pointer (cdc.claims): the lane waits while the change is
+put into S3 as it waits for the record, and the others go on.
+
 `progress` moves only past whole transactions of which every record was accepted, with nothing earlier outstanding:
 acknowledge, then remember (docs/design, "Checkpoint, lease, barrier, phase"). Pure: who sends, and when, is elsewhere.
 """
@@ -14,9 +17,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from cdc.claims import Claimed
 from cdc.entries import Entry
 from keymap.position import Position
-from keymap.wire import PACK_BYTES_MAX, Header, encode_pack
+from keymap.wire import CLAIM_FORMAT, PACK_BYTES_MAX, Header, encode_pack
 
 CHANGES: Final = "changes"
 BARRIER: Final = "barrier"
@@ -24,12 +28,13 @@ BARRIER: Final = "barrier"
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What every record of one run of capture says of itself."""
+    """What every record of one run of capture says of itself. `claims` is the folder of what fits no record."""
 
     migration: str
     digest: str
     epoch: int
     lanes: int
+    claims: str = "claims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A lane's next record."""
+    """A lane's next record. Where it is a pointer, what is `claimed` must be in S3 before it is sent."""
 
     lane: int
     data: bytes
+    claimed: Claimed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class _Point:
 
 @dataclass(slots=True, eq=False)
 class _Pack:
-    """A record to be: lines in order, and how many of them belong to which point."""
+    """A record to be: lines in order, and how many of them belong to which point; or one that is `claimed`, alone."""
 
     follows: str
     last: str
@@ -83,6 +89,7 @@ class _Pack:
     line_bytes: int = 0
     size_bytes: int = 0
     parts: list[tuple[_Point, int]] = field(default_factory=list)
+    claimed: Claimed | None = None
 
     def add(self, entry: Entry, point: _Point) -> None:
         self.lines.append(entry.line)
@@ -137,8 +144,7 @@ class Outbox:
 
     def add(self, entry: Entry) -> None:
         """Add the next change of the transaction that is being added, to each of its lanes."""
-        if len(entry.line) > PACK_BYTES_MAX:
-            raise ValueError(f"the change {entry.version} does not fit a record")
+        claimed = Claimed.of(entry, self._stamp.claims) if len(entry.line) > PACK_BYTES_MAX else None
         point = self._points[-1]
         point.changes += 1
         point.last_version = entry.version
@@ -147,7 +153,9 @@ class Outbox:
         for number in entry.lanes:
             point.lanes[number] = entry.version
             lane = self._lanes[number]
-            self._pack_for(lane, len(entry.line)).add(entry, point)
+            pack = self._pack_for(lane, len(entry.line))
+            pack.add(entry, point)
+            pack.claimed = claimed
             lane.tail = entry.version
             self._offer(number, lane)
 
@@ -220,7 +228,7 @@ class Outbox:
     def _send(self, number: int, lane: _Lane) -> Record:
         if lane.sending is None:
             pack = lane.waiting.popleft()
-            lane.sending = pack, Record(number, self._encoded(number, pack))
+            lane.sending = pack, Record(number, self._encoded(number, pack), pack.claimed)
         return lane.sending[1]
 
     def _encoded(self, number: int, pack: _Pack) -> bytes:
@@ -235,6 +243,8 @@ class Outbox:
             barrier=pack.barrier or 0,
             count=len(pack.lines),
         )
+        if pack.claimed is not None:
+            return encode_pack(header, [pack.claimed.pointer], CLAIM_FORMAT)
         return encode_pack(header, pack.lines)
 
     def _advance(self) -> None:

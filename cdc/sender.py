@@ -3,6 +3,9 @@
 A lane has one record in flight, so calls may overlap as they like. A record that was not accepted rests its lane for a
 jittered while, and goes again unchanged; other lanes go on. A call whose answer was lost counts as not accepted: the
 records may then be on the stream twice, which consumers find STALE.
+
+Where a record is a pointer, its change is put into S3 first, by threads of their own, so that large changes hold up
+nobody else's; until both are done the record is not accepted.
 """
 
 from collections import deque
@@ -11,12 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from cdc.claims import Store, nowhere
 from cdc.outbox import Outbox, Record
 from keymap.lanes import hash_key
 from keyshift.aws.stream import RECORDS_PER_PUT_MAX, Entry, PutResult, calls
 from keyshift.process.backoff import Backoff
 
 CALLS_MAX: Final = 4  # in flight: hides the round trip; what waits meanwhile makes the next records fuller
+CLAIM_CALLS_MAX: Final = 2  # puts to S3 at once: each holds a change of many megabytes, and its compressed form
 Put = Callable[[Sequence[Entry]], list[PutResult]]
 
 
@@ -36,10 +41,14 @@ class Sent:
     data_bytes: int = 0
     retries: int = 0
     last_error: str = ""
+    claims: int = 0
 
 
 class Sender:
-    """Sends what an outbox holds. `put` is one call; `wake` is called from another thread when one is answered."""
+    """Sends what an outbox holds. `put` is one call; `wake` is called from another thread when one is answered.
+
+    `store` puts what fits no record into S3.
+    """
 
     def __init__(  # noqa: PLR0913 - collaborators, handed in once
         self,
@@ -50,6 +59,7 @@ class Sender:
         wake: Callable[[], None],
         new_backoff: Callable[[], Backoff],
         calls_max: int = CALLS_MAX,
+        store: Store = nowhere,
     ) -> None:
         self._put = put
         self._hash_keys = [hash_key(lane, lanes) for lane in range(lanes)]
@@ -57,7 +67,9 @@ class Sender:
         self._wake = wake
         self._new_backoff = new_backoff
         self._calls_max = calls_max
+        self._store = store
         self._pool = ThreadPoolExecutor(calls_max, "put-records")
+        self._claims = ThreadPoolExecutor(CLAIM_CALLS_MAX, "put-claims")
         self._answers: deque[tuple[Sequence[Record], Future[list[PutResult]]]] = deque()
         self._rests: dict[int, _Rest] = {}
         self.calls = 0  # in flight
@@ -76,7 +88,8 @@ class Sender:
         """Tell the outbox what was answered since. Raises what a call raised, which no repetition mends."""
         while self._answers:
             records, future = self._answers.popleft()
-            self.calls -= 1
+            if records[0].claimed is None:
+                self.calls -= 1
             try:
                 results = future.result()
             except BaseException:
@@ -92,6 +105,7 @@ class Sender:
 
     def close(self) -> None:
         """Wait for the calls in flight, whose answers nobody will hear."""
+        self._claims.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _resting(self) -> set[int]:
@@ -100,7 +114,12 @@ class Sender:
 
     def _send(self, records: Sequence[Record]) -> None:
         """As many calls as the records need; a last one may exceed the number of calls, and then waits in the pool."""
-        entries = [Entry(record.data, str(record.lane), self._hash_keys[record.lane]) for record in records]
+        for record in records:
+            if record.claimed is not None:
+                future = self._claims.submit(self._put_claimed, record)
+                future.add_done_callback(lambda done, part=(record,): self._done(part, done))  # type: ignore[misc]
+        records = [record for record in records if record.claimed is None]
+        entries = [self._entry(record) for record in records]
         begin = 0
         for call in calls(entries):
             part = records[begin : begin + len(call)]
@@ -108,6 +127,15 @@ class Sender:
             self.calls += 1
             future = self._pool.submit(self._put, call)
             future.add_done_callback(lambda done, part=part: self._done(part, done))  # type: ignore[misc]
+
+    def _entry(self, record: Record) -> Entry:
+        return Entry(record.data, str(record.lane), self._hash_keys[record.lane])
+
+    def _put_claimed(self, record: Record) -> list[PutResult]:
+        """The object first: a record never points to nothing, and an object that no record names does no harm."""
+        assert record.claimed is not None
+        error = record.claimed.put(self._store)
+        return [PutResult(error=error)] if error else self._put([self._entry(record)])
 
     def _done(self, records: Sequence[Record], future: Future[list[PutResult]]) -> None:
         self._answers.append((records, future))
@@ -118,6 +146,7 @@ class Sender:
             self._rests.pop(record.lane, None)
             self.sent.records += 1
             self.sent.data_bytes += len(record.data)
+            self.sent.claims += record.claimed is not None
             outbox.accepted(record.lane)
             return
         rest = self._rests.setdefault(record.lane, _Rest(self._new_backoff()))

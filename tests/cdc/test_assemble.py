@@ -12,7 +12,7 @@ from cdc.events import Begin, Commit, Event, NewFile, Passed, Place, Prepare, Qu
 from keymap.errors import KeyshiftError
 from keymap.lanes import lane_of
 from keymap.position import Position
-from keymap.wire import PACK_BYTES_MAX
+from keymap.wire import PACK_BYTES_MAX, loads
 from tests.cdc.logs import LANES, TABLE, UUID, Log, assembler, capture, images_of, logs, row
 from tests.keymap.keymaps import keymap
 
@@ -198,12 +198,38 @@ def test_a_row_that_cannot_become_an_item_stops_with_its_table_and_position() ->
         run(assembler(log), log.events)
 
 
-def test_a_change_that_no_record_holds_stops_with_its_table_and_position() -> None:
+def test_a_change_larger_than_memory_allows_stops_with_its_table_position_and_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cdc.assemble.CLAIM_BYTES_MAX", 1000)
     log = Log()
     log.begin()
-    log.rows([(None, row(1, 1) | {"note": "x" * PACK_BYTES_MAX})])
-    with pytest.raises(KeyshiftError, match=r"a change of table shop\.purchase at binlog\.000001:54 has 900\d+ bytes"):
+    log.rows([(None, row(1, 1) | {"quantity": "x" * 1000})])
+    told = r"a change of table shop\.purchase at binlog\.000001:54 has 1,\d\d\d bytes, and one of more than"
+    with pytest.raises(KeyshiftError, match=told) as raised:
         run(assembler(log), log.events)
+    assert "exclude the large columns" in raised.value.remedy
+
+
+def test_a_change_larger_than_a_record_waits_for_the_end_of_its_transaction_like_any_other() -> None:
+    log = Log()
+    log.begin()
+    log.rows([(None, row(1, 1) | {"quantity": "x" * PACK_BYTES_MAX})])
+    log.commit()
+    (transaction,) = run(assembler(log), log.events)
+    (entry,) = transaction.entries
+    assert len(entry.line) > PACK_BYTES_MAX
+
+
+def test_a_change_is_sent_without_the_columns_that_no_rule_looks_at() -> None:
+    log = Log()
+    log.begin()
+    log.rows([(row(1, 1) | {"note": "secret"}, row(1, 2) | {"note": "secret"})])
+    log.commit()
+    (transaction,) = run(assembler(log), log.events)
+    (entry,) = transaction.entries
+    change = loads(entry.line)
+    assert (change["before"], change["after"]) == (row(1, 1), row(1, 2))
 
 
 def test_a_row_outside_the_filters_is_no_change() -> None:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,7 @@ from cdc.outbox import BARRIER, Outbox, Progress, Record, Stamp
 from keymap.change import Change, Source
 from keymap.position import Position
 from keymap.version import version
-from keymap.wire import PACK_BYTES_MAX, Header, decode_pack, encode_change
+from keymap.wire import Header, decode_pack, encode_change
 
 LANES = 3
 STAMP = Stamp("demo.1", "digest", 1, LANES)
@@ -257,12 +256,6 @@ def test_records_stay_within_their_size() -> None:
         outbox.accepted(0)
     assert counts == [4, 4, 2]
     assert outbox.progress.position.offset == 100
-
-
-def test_a_change_larger_than_a_record_is_refused() -> None:
-    outbox = Outbox(STAMP, Progress(START), 10_000_000)
-    with pytest.raises(ValueError, match="does not fit"):
-        outbox.add(Entry((0,), version(1, 1, 4, 0), b"x" * (PACK_BYTES_MAX + 1)))
 
 
 def test_it_is_full_by_bytes_and_has_room_again_when_they_are_accepted() -> None:
