@@ -134,7 +134,7 @@ class Parts:
             clock=time.monotonic,
             wake=wake,
             new_backoff=self._backoff,
-            store=ClaimStore(self.clients.s3, self.migration.bucket, self.stop).put,
+            store=ClaimStore(self.clients, self.migration.bucket, self.stop).put,
         )
 
     @contextmanager

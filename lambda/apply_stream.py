@@ -25,11 +25,13 @@ from keymap.rules import load_keymap
 from keyshift.apply.refusals import OtherStream
 from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
 from keyshift.apply.writer import GuardedWriter
+from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.store import NotInitialised, Store
 from keyshift.process import log
+from keyshift.process.stop import NEVER
 
 WRITE_CONCURRENCY = 16  # hides DynamoDB's round trip of some milliseconds behind what one vCPU can prepare
 _log = log.get_logger("lambda")
@@ -66,7 +68,9 @@ def applier() -> StreamApplier:
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))
-    return StreamApplier(writer, keymap, migration, ControlGate(store))
+    return StreamApplier(
+        writer, keymap, migration, ControlGate(store), ClaimStore(clients, migration.bucket, NEVER).get
+    )
 
 
 def _settings(*names: str) -> list[str]:

@@ -21,6 +21,7 @@ from keyshift.apply.stream import ControlGate, StreamApplier
 from keyshift.apply.tally import Tally
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws import stream as kinesis
+from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import (
     BotoCoreError,
     ClientError,
@@ -72,7 +73,8 @@ def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
 ) -> None:
     with ThreadPoolExecutor(settings.write_concurrency, "write") as pool:
         writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop)
-        applier = StreamApplier(writer, keymap, migration, ControlGate(store))
+        fetch = ClaimStore(clients, migration.bucket, stop).get
+        applier = StreamApplier(writer, keymap, migration, ControlGate(store), fetch)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)
         consumer = Consumer(applier, clients.kinesis, migration.stream, lease=lease, settings=settings, stop=stop)
         backoff = Backoff()

@@ -5,16 +5,19 @@ first record that cannot be applied, all that is before it is folded per slot an
 barriers among it are recorded. So a marker is recorded after everything that precedes it in its lane is written; that
 more than this was written before it does no harm.
 
+Changes that lie in S3 are fetched one after another. Where they are large together, the batch is applied in parts.
+
 What is promised about a failure is the lowest sequence number whose content is not completely applied: everything
 before it is done, whatever its lane. What comes after may be done too, and is found STALE when it is delivered again.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from keymap.change import Change
+from keymap.claims import Claim, Fetch, unfetched
 from keymap.errors import KeyshiftError
 from keymap.lanes import lane_of
 from keymap.patch import Patch
@@ -29,6 +32,8 @@ from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.store import Store
 from keyshift.process.stop import Stopped
+
+FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a tenth of the function's memory
 
 
 class Gate(Protocol):
@@ -84,6 +89,22 @@ class BatchResult:
         """The changes that are completely applied, the stale ones among them."""
         return sum(self.operations.values())
 
+    def followed_by(self, rest: "BatchResult") -> "BatchResult":
+        """The two parts of a batch, of which the first is completely applied."""
+        return BatchResult(
+            records=self.records + rest.records,
+            operations=Counter(self.operations) + Counter(rest.operations),
+            set=self.set + rest.set,
+            removed=self.removed + rest.removed,
+            stale=self.stale + rest.stale,
+            collided=self.collided + rest.collided,
+            markers=self.markers + rest.markers,
+            newest_version=max(self.newest_version, rest.newest_version),
+            newest_ms=max(self.newest_ms, rest.newest_ms),
+            failed_sequence=rest.failed_sequence,
+            error=rest.error,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Pack:
@@ -94,24 +115,50 @@ class _Pack:
     patches: Sequence[Patch]
 
 
-class StreamApplier:
-    """Applies batches for one migration. May be used by several threads, with batches of different shards."""
+class _Fetching:
+    """Fetches changes from S3, and counts their bytes."""
 
-    def __init__(self, writer: GuardedWriter, keymap: Keymap, migration: Migration, gate: Gate) -> None:
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self.bytes = 0
+
+    def __call__(self, claim: Claim) -> bytes:
+        self.bytes += claim.bytes
+        return self._fetch(claim)
+
+
+class StreamApplier:
+    """Applies batches for one migration. May be used by several threads, with batches of different shards.
+
+    `fetch` gives the objects of changes that lie in S3.
+    """
+
+    def __init__(
+        self, writer: GuardedWriter, keymap: Keymap, migration: Migration, gate: Gate, fetch: Fetch = unfetched
+    ) -> None:
         self._writer = writer
         self._keymap = keymap
         self._migration = migration
         self._gate = gate
+        self._fetch = fetch
 
     def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
         """Apply one shard's next records. Raises ReplayClosed, with nothing written, before replay is opened.
 
         Errors of the control table are raised too: nothing of the batch may then be counted as done.
         """
-        phase = self._gate.phase()
-        if phase is Phase.LOAD:
-            raise ReplayClosed
-        packs, refusal = self._read(records)
+        result = self._handle_part(records)
+        while result.error is None and result.records < len(records):
+            result = result.followed_by(self._handle_part(records[result.records :]))
+        return result
+
+    def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
+        """As much of it as is read at once."""
+        phase = self._phase()
+        fetching = _Fetching(self._fetch)
+        packs, refusal = self._read(records, fetching)
+        if fetching.bytes:
+            phase = self._phase()  # S3 took its time: the gate is looked at right before the writes
         patches = [patch for pack in packs for patch in pack.patches]
         # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
         # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
@@ -120,23 +167,37 @@ class StreamApplier:
         markers = [pack.header for pack in done if pack.header.kind == "barrier"]
         for header in markers:
             self._gate.seen(header.barrier, header.lane)
-        return _result(done, outcome, len(markers), records, error)
+        failed = None if error is None else records[len(done)].sequence_number
+        return _result(done, outcome, len(markers), failed, error)
 
-    def _read(self, records: Iterable[StreamRecord]) -> tuple[list[_Pack], KeyshiftError | None]:
-        """The packs before the first record that cannot be applied, and why that one cannot."""
+    def _phase(self) -> Phase:
+        phase = self._gate.phase()
+        if phase is Phase.LOAD:
+            raise ReplayClosed
+        return phase
+
+    def _read(self, records: Iterable[StreamRecord], fetching: _Fetching) -> tuple[list[_Pack], KeyshiftError | None]:
+        """The packs before the first record that cannot be applied, and why that one cannot; fewer, where much of it
+        had to be fetched.
+        """
         packs: list[_Pack] = []
         for record in records:
             try:
-                packs.append(self._pack(record))
+                packs.append(self._pack(record, fetching))
             except KeyshiftError as error:
                 return packs, error
+            if fetching.bytes >= FETCHED_BYTES_MAX:
+                break
         return packs, None
 
-    def _pack(self, record: StreamRecord) -> _Pack:
+    def _pack(self, record: StreamRecord, fetching: _Fetching) -> _Pack:
         # The header alone comes first: the changes of another keymap may not be readable.
         require_ours(decode_header(record.data), self._migration.id, self._keymap.digest, self._migration.lanes)
-        header, changes = decode_pack(record.data)
+        before = fetching.bytes
+        header, changes = decode_pack(record.data, fetching)
         patches = [patch for change in changes for patch in self._patches(change, header.lane)]
+        if fetching.bytes > before:  # what no item holds of a large row need not be kept
+            changes = [replace(change, before=None, after=None) for change in changes]
         return _Pack(header, changes, patches)
 
     def _patches(self, change: Change, lane: int) -> list[Patch]:
@@ -168,7 +229,7 @@ def _result(
     done: Sequence[_Pack],
     outcome: Outcome,
     markers: int,
-    records: Sequence[StreamRecord],
+    failed: str | None,
     error: KeyshiftError | Stopped | None,
 ) -> BatchResult:
     changes = [change for pack in done for change in pack.changes]
@@ -182,6 +243,6 @@ def _result(
         markers=markers,
         newest_version=max((change.version for change in changes), default=""),
         newest_ms=max((change.source.ts_ms for change in changes), default=0),
-        failed_sequence=records[len(done)].sequence_number if len(done) < len(records) else None,
+        failed_sequence=failed,
         error=error,
     )

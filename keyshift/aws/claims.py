@@ -6,7 +6,7 @@ from keymap.claims import LOST, Claim, ClaimError
 from keyshift.aws.clients import (
     BotoCoreError,
     ClientError,
-    S3Client,
+    Clients,
     error_code,
     explain,
     explaining,
@@ -22,10 +22,10 @@ _DENIED = {"AccessDenied", "403"}
 
 
 class ClaimStore:
-    """The objects in a migration's bucket. For use by several threads."""
+    """The objects in a migration's bucket. For use by several threads; S3's client is made when it is first needed."""
 
-    def __init__(self, client: S3Client, bucket: str, stop: Stop) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, bucket: str, stop: Stop) -> None:
+        self._clients = clients
         self._bucket = bucket
         self._stop = stop
 
@@ -35,7 +35,7 @@ class ClaimStore:
         Raises KeyshiftError for what no repetition mends (no such bucket, no permission).
         """
         try:
-            self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
+            self._clients.s3.put_object(Bucket=self._bucket, Key=name, Body=data)
         except (ClientError, BotoCoreError) as error:
             if is_throttle(error) or is_transient(error):
                 return error_code(error) or type(error).__name__
@@ -62,7 +62,7 @@ class ClaimStore:
                 raise
 
     def _read(self, name: str) -> bytes:
-        with self._client.get_object(Bucket=self._bucket, Key=name)["Body"] as body:
+        with self._clients.s3.get_object(Bucket=self._bucket, Key=name)["Body"] as body:
             return body.read()
 
     def _address(self, name: str) -> str:

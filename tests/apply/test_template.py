@@ -1,10 +1,14 @@
 """The deployment's numbers are load-bearing: a wrong one loses changes in silence."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from keymap.claims import claim_of, claims_folder
+from keyshift.control.migration import draw_id
 
 TEMPLATE = Path(__file__).parents[2] / "lambda" / "template.yaml"
 
@@ -50,6 +54,25 @@ def test_the_function_may_write_items_and_the_control_table_and_nothing_else() -
     }
     assert not any("*" in action for action in actions)
     assert all(one["Resource"] != "*" for one in policy["PolicyDocument"]["Statement"])
+
+
+def test_the_function_may_read_what_fits_no_record_of_this_migration_and_nothing_else_in_s3() -> None:
+    (policy,) = RESOURCES["ApplyRole"]["Properties"]["Policies"]
+    (statement,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Action"][0].startswith("s3:")]
+    assert statement["Action"] == ["s3:GetObject"]
+    pattern = statement["Resource"].partition(":s3:::")[2]
+    for name, value in {"Bucket": "b", "BucketPrefix": "keyshift", "Migration": "shop"}.items():
+        pattern = pattern.replace(f"${{{name}}}", value)
+    folder = claims_folder("keyshift", draw_id("shop"))
+    assert fnmatch(f"b/{claim_of(b'{}', 'v', folder).object}", pattern)
+    assert not fnmatch(f"b/keyshift/{draw_id('shop')}/dump/x.gz", pattern)
+
+
+@pytest.mark.parametrize("part", ["cdc run", "the Lambda function", "apply run"])
+def test_the_documented_permissions_have_s3_for_what_fits_no_record(part: str) -> None:
+    text = (TEMPLATE.parents[1] / "docs" / "permissions.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith((f"| `{part}`", f"| {part}"))]
+    assert row.rpartition(" | ")[2].startswith("PutObject" if part == "cdc run" else "GetObject")
 
 
 def test_the_handler_is_the_one_in_the_archive() -> None:

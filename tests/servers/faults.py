@@ -39,6 +39,12 @@ def throttle(call: Call) -> Answer:
     return _error(call, 400, THROTTLED)
 
 
+def slow_down(call: Call) -> Answer:  # noqa: ARG001 - a fault is given the call
+    """S3's throttle; nothing was done."""
+    body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    return Answer(503, body, {"content-type": "application/xml"})
+
+
 def server_error(call: Call) -> Answer:
     """A 500 of the service; nothing was done."""
     return _error(call, 500, "InternalFailure" if "Kinesis" in call.service else "InternalServerError")
