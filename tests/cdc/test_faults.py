@@ -205,11 +205,14 @@ def test_an_xa_transaction_prepared_around_the_start_is_refused(own: World) -> N
     require_no_prepared_xa(own.database.connect)
 
 
-def test_a_change_that_no_record_holds_stops_with_everything_before_it_sent(own: World) -> None:
+def test_a_change_that_memory_does_not_hold_stops_with_everything_before_it_sent(
+    own: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.assemble.CLAIM_BYTES_MAX", 2_000_000)
     own.execute("ALTER TABLE orders MODIFY status LONGTEXT NOT NULL")
     with started(own):
         own.execute("INSERT INTO purchase VALUES (1, 1, 1, 1)")
-        own.execute("INSERT INTO orders VALUES (1, 1, REPEAT('x', 1000000), 1)")
+        own.execute("INSERT INTO orders VALUES (1, 1, REPEAT('x', 3000000), 1)")
         own.wait_until_failed()
     (error,) = own.errors
     assert "a change of table own.orders at binlog." in str(error)

@@ -21,6 +21,7 @@ from keymap.rules import Keymap, load_keymap
 from keymap.version import floor
 from keymap.wire import Header, decode_pack
 from keyshift.aws import stream
+from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.resources import ensure_control_table, ensure_stream
 from keyshift.cli.demo.database import Database
@@ -32,7 +33,7 @@ from keyshift.mysql.connection import connect
 from keyshift.mysql.schema import read_schemas
 from keyshift.mysql.table_reader import read_chunk
 from keyshift.process.settings import Settings, load_settings
-from keyshift.process.stop import Stop
+from keyshift.process.stop import NEVER, Stop
 from tests.cdc.sources import facts_and_end
 from tests.servers.aws import unique
 
@@ -158,9 +159,18 @@ class World:
             iterator: str | None = stream.iterator_for(self.clients.kinesis, self.migration.stream, shard.id, None)
             while iterator:
                 page = stream.get_records(self.clients.kinesis, iterator)
-                found += [decode_pack(record.data) for record in page.records]
+                found += [decode_pack(record.data, self.claims.get) for record in page.records]
                 iterator = page.next_iterator if page.records or page.behind_ms else None
         return found
+
+    @property
+    def claims(self) -> ClaimStore:
+        return ClaimStore(self.clients, self.migration.bucket, NEVER)
+
+    def objects(self) -> list[str]:
+        """The names of what lies in the bucket."""
+        pages = self.clients.s3.get_paginator("list_objects_v2").paginate(Bucket=self.migration.bucket)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
     def lanes(self) -> dict[int, list[Change]]:
         """What a consumer applies of each lane: in order, without repetitions; it would stop at a gap."""
@@ -210,8 +220,9 @@ def make_world(  # noqa: PLR0917
     port: int = 0,
     capture: str = "",
     dynamodb: str = "",
+    s3: str = "",
 ) -> World:
-    """What `keyshift init` makes of the tables; they are empty. `kinesis`, `dynamodb` and `port` may be a proxy's."""
+    """What `keyshift init` makes of the tables; they are empty. `port` and the endpoints may be a proxy's."""
     os.environ["SHOP_PASSWORD"] = database.password
     (folder / "keymap.yaml").write_text(KEYMAP.format(schema=schema))
     text = SETTINGS.format(
@@ -223,7 +234,7 @@ def make_world(  # noqa: PLR0917
         region=CREDENTIALS["AWS_DEFAULT_REGION"],
         dynamodb=dynamodb or endpoints.urls["dynamodb"],
         kinesis=kinesis or endpoints.urls["kinesis"],
-        s3=endpoints.urls["s3"],
+        s3=s3 or endpoints.urls["s3"],
         stream=unique("stream"),
         bucket=unique("bucket"),
         capture=capture and f", {capture}",
@@ -232,6 +243,7 @@ def make_world(  # noqa: PLR0917
     settings, keymap = load_settings(folder / "keyshift.yaml"), load_keymap(folder / "keymap.yaml")
     clients = make_clients(settings.aws.region, endpoints.urls)
     world = World(database, schema, folder, settings, keymap, clients, *initialised(settings, keymap, clients))
+    clients.s3.create_bucket(Bucket=settings.bucket.name)
     world.execute(*TABLES)
     return world
 
