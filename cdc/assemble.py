@@ -15,7 +15,6 @@ from cdc import statements
 from cdc.entries import Entries, Entry, Mark
 from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
 from keymap.change import Change, Source
-from keymap.claims import CLAIM_BYTES_MAX
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.lanes import lanes_of
@@ -46,7 +45,8 @@ class Transaction:
 class Capture:
     """What is the same for all changes of one run of capture. `server` is the source's identity.
 
-    `memory_bytes_max` of one open transaction are held in memory, the rest in a file in `spill_dir`.
+    `memory_bytes_max` of one open transaction are held in memory, the rest in a file in `spill_dir`; a change of more
+    than `change_bytes_max` on the stream stops it.
     """
 
     keymap: Keymap
@@ -55,6 +55,7 @@ class Capture:
     server: str
     memory_bytes_max: int
     spill_dir: Path | None = None
+    change_bytes_max: int = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -185,9 +186,11 @@ class Assembler:
         except KeyshiftError as error:
             raise KeyshiftError(f"{error.message} (row {ordinal} of the event at {place})", error.remedy) from error
         line = encode_change(change)
-        if len(line) > CLAIM_BYTES_MAX:
-            message = f"a change of table {event.table} at {place} has {len(line):,} bytes, and one of more than"
-            raise KeyshiftError(f"{message} {CLAIM_BYTES_MAX:,} cannot be sent", REMEDY_SIZE)
+        if len(line) > capture.change_bytes_max:
+            message = (
+                f"a change of table {event.table} at {place} has {len(line):,} bytes, and memory is set for changes"
+            )
+            raise KeyshiftError(f"{message} of {capture.change_bytes_max:,}", REMEDY_SIZE)
         return Entry(tuple(lanes), change.version, line)
 
     def _query(self, event: Query) -> Transaction | None:
@@ -259,8 +262,8 @@ class Assembler:
 
 
 REMEDY_SIZE = (
-    "No item holds more than 400 KB of it: exclude the large columns in the keymap, which are then not sent at all, and"
-    " start the migration again (keyshift destroy, then init). A hook is given whole rows, so its tables cannot do so"
+    "Raise capture.buffer_bytes_max to more than four times its size, give the daemon three times that as memory, and"
+    " start it again: it goes on where it stopped. A column that the keymap excludes is not sent, unless to a hook"
 )
 REMEDY_STATEMENT = (
     "Its rows and items may differ from here on: start the migration again (keyshift destroy, then init). Keep"

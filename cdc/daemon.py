@@ -25,6 +25,7 @@ from cdc.sender import Sender
 from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
+from keymap.wire import PACK_BYTES_MAX
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
 from keyshift.aws.leases import stand_by, this_process
@@ -41,6 +42,8 @@ from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop, Stopped
 
+# A change is in memory several times over, where it is read, sent and compressed: measured in docs/decisions/0018.
+CHANGE_SHARE: Final = 4
 INBOX_SHARE: Final = 4  # of the bytes read ahead, a quarter waits as transactions, the rest in lanes
 _log = get_logger("cdc")
 
@@ -187,6 +190,7 @@ class Parts:
             server=beginning.server,
             memory_bytes_max=capture.transaction_memory_bytes_max,
             spill_dir=capture.spill_dir,
+            change_bytes_max=max(PACK_BYTES_MAX, capture.buffer_bytes_max // CHANGE_SHARE),
         )
         return Assembler(of_all, position, gtids=beginning.gtids)
 

@@ -91,10 +91,10 @@ class _Pack:
     parts: list[tuple[_Point, int]] = field(default_factory=list)
     claimed: Claimed | None = None
 
-    def add(self, entry: Entry, point: _Point) -> None:
+    def add(self, entry: Entry, size_bytes: int, point: _Point) -> None:
         self.lines.append(entry.line)
         self.line_bytes += len(entry.line) + 1
-        self.size_bytes += entry.size_bytes
+        self.size_bytes += size_bytes
         self.last = entry.version
         if self.parts and self.parts[-1][0] is point:
             self.parts[-1] = (point, self.parts[-1][1] + 1)
@@ -149,12 +149,13 @@ class Outbox:
         point.changes += 1
         point.last_version = entry.version
         point.outstanding += len(entry.lanes)
-        self.pending_bytes += entry.size_bytes * len(entry.lanes)
+        size_bytes = entry.size_bytes if claimed is None else entry.size_bytes + len(entry.line)  # compressed beside it
+        self.pending_bytes += size_bytes * len(entry.lanes)
         for number in entry.lanes:
             point.lanes[number] = entry.version
             lane = self._lanes[number]
             pack = self._pack_for(lane, len(entry.line))
-            pack.add(entry, point)
+            pack.add(entry, size_bytes, point)
             pack.claimed = claimed
             lane.tail = entry.version
             self._offer(number, lane)

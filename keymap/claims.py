@@ -16,9 +16,6 @@ import orjson
 
 from keymap.errors import KeyshiftError
 
-# A change takes this several times over where it is read, sent and applied: with 32 MiB the daemon stays under 256 MiB
-# (docs/decisions/0018), and no item holds more than 400 KB of it.
-CLAIM_BYTES_MAX = 32 * 1024 * 1024
 _LEVEL = 1
 _DIGEST_LENGTH = 16  # hexadecimal digits: two changes of one version differ only where two epochs' code does
 _WINDOW_BITS = 31  # gzip

@@ -73,7 +73,7 @@ class CaptureSettings(Section):
     buffer_bytes_max: Whole = Field(
         default=64 * MEBIBYTE,
         ge=MEBIBYTE,
-        description="bytes read ahead of Kinesis: keeps it busy, and the daemon under 256 MiB",
+        description="bytes read ahead of Kinesis, one change up to a quarter: keeps it busy, the daemon under 256 MiB",
     )
     transaction_memory_bytes_max: Whole = Field(
         default=16 * MEBIBYTE,

@@ -205,10 +205,13 @@ def test_an_xa_transaction_prepared_around_the_start_is_refused(own: World) -> N
     require_no_prepared_xa(own.database.connect)
 
 
-def test_a_change_that_memory_does_not_hold_stops_with_everything_before_it_sent(
-    own: World, monkeypatch: pytest.MonkeyPatch
+def test_a_change_that_memory_does_not_hold_stops_with_everything_before_it_sent_and_goes_on_with_more(
+    own: World,
 ) -> None:
-    monkeypatch.setattr("cdc.assemble.CLAIM_BYTES_MAX", 2_000_000)
+    capture = own.settings.capture
+    own.settings = own.settings.model_copy(
+        update={"capture": capture.model_copy(update={"buffer_bytes_max": 8_000_000})}
+    )
     own.execute("ALTER TABLE orders MODIFY status LONGTEXT NOT NULL")
     with started(own):
         own.execute("INSERT INTO purchase VALUES (1, 1, 1, 1)")
@@ -216,9 +219,13 @@ def test_a_change_that_memory_does_not_hold_stops_with_everything_before_it_sent
         own.wait_until_failed()
     (error,) = own.errors
     assert "a change of table own.orders at binlog." in str(error)
+    assert "bytes, and memory is set for changes of 2,000,000" in str(error)
     checkpoint = own.capture().checkpoint
     assert checkpoint is not None
     assert checkpoint.changes == 1
+    own.errors.clear()
+    own.settings = own.settings.model_copy(update={"capture": capture})
+    finish(own)
 
 
 def test_another_server_is_refused(own: World, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
