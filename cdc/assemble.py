@@ -14,15 +14,12 @@ from pathlib import Path
 from cdc import statements
 from cdc.entries import Entries, Entry, Mark
 from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
-from keymap.change import Change, Source
+from cdc.lines import Lines
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
-from keymap.lanes import lanes_of
 from keymap.needs import needs
 from keymap.position import Position, file_number
 from keymap.rules import Keymap
-from keymap.version import version
-from keymap.wire import encode_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,9 @@ class Assembler:
 
     def __init__(self, capture: Capture, start: Position, *, gtids: bool) -> None:
         self._capture = capture
-        self._needs = needs(capture.keymap)
+        self._needed = needs(capture.keymap)
         self._tables = statements.Tables(capture.keymap.tables)
+        self._lines = Lines(capture.epoch, capture.server)
         self._start = start
         self._file, self._end = start.file, start.offset
         self._gtids = GtidSet(start.gtid_set) if gtids else None
@@ -127,7 +125,9 @@ class Assembler:
 
     def _move(self, file: str, end: int) -> None:
         """Forward only: with GTIDs the source begins at the start of a file, and skips what we have."""
-        if (file_number(file), end) > (file_number(self._file), self._end):
+        if file == self._file:
+            self._end = max(self._end, end)
+        elif file_number(file) > file_number(self._file):
             self._file, self._end = file, end
 
     def _require_numbering(self, place: Place) -> None:
@@ -160,38 +160,27 @@ class Assembler:
         group.timestamp_us = group.committed_us or event.place.timestamp * 1_000_000
         if self._is_known(event.place):
             return
-        for ordinal, image in enumerate(event.images, event.first):
-            entry = self._entry(event, ordinal, image, group)
-            if entry.lanes:
-                group.entries.append(entry)
+        lines, entries, needed = self._lines, group.entries, self._needed.get(event.table)
+        lines.begin(event, group.gtid, group.timestamp_us // 1000)
+        for ordinal, whole in enumerate(event.images, event.first):
+            image = whole if needed is None else needed.of_images(*whole)
+            lanes = self._lanes(event, ordinal, image)
+            if lanes:
+                version, line = lines.line(image, ordinal)
+                _require_size(event, line, self._capture.change_bytes_max)
+                entries.append(Entry(lanes, version, line))
 
     def _is_known(self, place: Place) -> bool:
         """Whether `start` contains it: without GTIDs a file of over 4 GiB is read from its beginning again."""
         return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
 
-    def _entry(self, event: Rows, ordinal: int, image: Image, group: _Group) -> Entry:
-        place, capture = event.place, self._capture
-        before, after = image
-        needed = self._needs[event.table].of
-        change = Change(
-            op="c" if before is None else "d" if after is None else "u",
-            table=event.table,
-            before=None if before is None else needed(before),
-            after=None if after is None else needed(after),
-            version=version(capture.epoch, file_number(place.file), place.offset, ordinal),
-            source=Source(place.file, place.offset, ordinal, group.gtid, capture.server, group.timestamp_us // 1000),
-        )
+    def _lanes(self, event: Rows, ordinal: int, image: Image) -> tuple[int, ...]:
+        """The lanes of the items that the row had a part of before, and has now; none where no rule takes it."""
         try:
-            lanes = lanes_of(capture.keymap.patches(change), capture.lanes)
+            return self._capture.keymap.lanes(event.table, *image, self._capture.lanes)
         except KeyshiftError as error:
-            raise KeyshiftError(f"{error.message} (row {ordinal} of the event at {place})", error.remedy) from error
-        line = encode_change(change)
-        if len(line) > capture.change_bytes_max:
-            message = (
-                f"a change of table {event.table} at {place} has {len(line):,} bytes, and memory is set for changes"
-            )
-            raise KeyshiftError(f"{message} of {capture.change_bytes_max:,}", REMEDY_SIZE)
-        return Entry(tuple(lanes), change.version, line)
+            message = f"{error.message} (row {ordinal} of the event at {event.place})"
+            raise KeyshiftError(message, error.remedy) from error
 
     def _query(self, event: Query) -> Transaction | None:
         control = statements.control(event.text)
@@ -259,6 +248,12 @@ class Assembler:
         if not holds:
             message = f"the binlog at {place} cannot be followed: {what}"
             raise KeyshiftError(message, "Report it with the output of mysqlbinlog around this position")
+
+
+def _require_size(event: Rows, line: bytes, bytes_max: int) -> None:
+    if len(line) > bytes_max:
+        message = f"a change of table {event.table} at {event.place} has {len(line):,} bytes, and memory is set for"
+        raise KeyshiftError(f"{message} changes of {bytes_max:,}", REMEDY_SIZE)
 
 
 REMEDY_SIZE = (

@@ -84,7 +84,7 @@ class CapturedTables:
                 f"a change of table {table.name} at {place} lacks columns: its session did not log full row images"
             )
             raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {AGAIN}")
-        return Rows(place, table.name, _images(header, kind, body, table))
+        return Rows(place, table.name, _images(header, kind, body, table), has_sets=table.has_sets)
 
 
 def _images(header: rowevents.RowsHeader, kind: int, body: bytes, table: rowevents.Table) -> list[Image]:

@@ -4,6 +4,7 @@ Three threads: one reads (cdc/reader), one remembers (cdc/keeper), and this one 
 ended, under the lease that allows one daemon at a time: a second one stands by, and connects only once it has it.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
 
     Raises KeyshiftError for what only a person can mend; what precedes it was sent, and the checkpoint saved.
     """
+    _rest_the_collector()
     store = Store(clients.dynamodb, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
@@ -63,6 +65,18 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
         return
     except (ClientError, BotoCoreError) as error:
         raise explain(error, f"capturing migration {migration.name}") from error
+
+
+def _rest_the_collector() -> None:
+    """Rows are many short-lived containers, which their counts free: looking for cycles among them costs a tenth.
+
+    Cycles come of errors and of AWS' client, a few in a second: they are found a little later.
+    """
+    gc.freeze()
+    gc.set_threshold(COLLECT_CONTAINERS, 20, 20)
+
+
+COLLECT_CONTAINERS: Final = 50_000  # more made than freed, before the youngest are looked at
 
 
 def _capture_once(parts: "Parts", store: Store) -> bool:

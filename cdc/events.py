@@ -59,13 +59,14 @@ class Rows:
     """Changed rows of one captured table ('db.table'), in order.
 
     `first` is the ordinal of the first of them among the captured rows that lie at this place: above 0 only within a
-    compressed transaction, all of whose events lie at one place.
+    compressed transaction, all of whose events lie at one place. `has_sets`: the table has a column of type SET.
     """
 
     place: Place
     table: str
     images: list[Image]
     first: int = 0
+    has_sets: bool = True
 
 
 @dataclass(slots=True)

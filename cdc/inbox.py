@@ -37,44 +37,59 @@ Item = Transaction | Point | Failure
 
 
 class Inbox:
-    """For one thread that puts and one that takes. `wake` is called after each put."""
+    """For one thread that puts and one that takes. `wake` is called after each put.
+
+    Each thread has a count of its own, and a lock is taken only to wait: one for each transaction would cost as much as
+    reading it.
+    """
 
     def __init__(self, bytes_max: int, wake: Callable[[], None]) -> None:
         self._bytes_max = bytes_max
         self._wake = wake
         self._items: deque[tuple[Item, int]] = deque()
-        self._bytes = 0
+        self._put_bytes = self._taken_bytes = 0
         self._room = threading.Condition()
-        self._closed = False
+        self._waiting = self._closed = False
 
     def put(self, item: Item, size_bytes: int = 0) -> bool:
         """Hand it over, waiting for room; a large item enters when nothing else is there. False when closed."""
-        with self._room:
-            while self._bytes and self._bytes + size_bytes > self._bytes_max and not self._closed:
-                self._room.wait(WAIT_SECONDS)
-            if self._closed:
-                return False
-            self._items.append((item, size_bytes))
-            self._bytes += size_bytes
+        if not self._has_room(size_bytes):
+            self._wait_for_room(size_bytes)
+        if self._closed:
+            return False
+        self._items.append((item, size_bytes))
+        self._put_bytes += size_bytes
         self._wake()
         return True
 
     def take(self) -> Item | None:
         """The next item, None when there is none at the moment."""
-        with self._room:
-            if not self._items:
-                return None
-            item, size_bytes = self._items.popleft()
-            self._bytes -= size_bytes
-            self._room.notify()
+        if not self._items:
+            return None
+        item, size_bytes = self._items.popleft()
+        self._taken_bytes += size_bytes
+        if self._waiting:
+            with self._room:
+                self._room.notify()
         return item
 
     def close(self) -> None:
         """Forget what is there, and take nothing more."""
+        self._closed = True
         with self._room:
-            self._closed = True
-            for item, _ in self._items:
-                if isinstance(item, Transaction):
-                    item.entries.close()
-            self._items.clear()
             self._room.notify()
+        while (item := self.take()) is not None:
+            if isinstance(item, Transaction):
+                item.entries.close()
+
+    def _has_room(self, size_bytes: int) -> bool:
+        held = self._put_bytes - self._taken_bytes
+        return not held or held + size_bytes <= self._bytes_max
+
+    def _wait_for_room(self, size_bytes: int) -> None:
+        """Say that we wait before looking again: so either we see what was taken, or who takes sees us."""
+        with self._room:
+            self._waiting = True
+            while not self._has_room(size_bytes) and not self._closed:
+                self._room.wait(WAIT_SECONDS)
+            self._waiting = False

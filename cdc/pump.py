@@ -21,7 +21,7 @@ from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
 STEP_SECONDS_MAX: Final = 0.1  # between two looks at the wish to stop, and at the lease
-ENTRIES_PER_STEP: Final = 2_000  # then what may go is sent, before more is taken
+ENTRIES_PER_STEP: Final = 5_000  # then what may go is sent, before more is taken
 FLUSH_SECONDS_MAX: Final = 10.0  # for sending what was taken already, when told to stop
 OFFER_SECONDS: Final = 0.2  # the keeper writes once a second; telling it costs a copy of all lanes
 _log = get_logger("cdc")

@@ -12,7 +12,7 @@ from typing import Final
 
 from cdc.assemble import Assembler, Transaction
 from cdc.connection import ConnectionEnded
-from cdc.events import Event, Idle
+from cdc.events import Begin, Event, Idle, Rows
 from cdc.inbox import Failure, Inbox, Point
 from keymap.errors import KeyshiftError
 from keymap.position import Position
@@ -21,6 +21,7 @@ from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
+_WITHIN: Final = (Rows, Begin)
 POINT_SECONDS: Final = 0.1  # how often the position is told while only other tables are written to
 OpenBinlog = Callable[[Position], AbstractContextManager[Iterable[Event]]]
 _log = get_logger("cdc")
@@ -87,7 +88,9 @@ class Reader:
                 transaction = assembler.feed(event)
                 if transaction is not None:
                     self._inbox.put(transaction, transaction.entries.memory_bytes)
-                    self._reached(assembler.position)
+                    self._reached(transaction.end)
+                elif isinstance(event, _WITHIN):
+                    continue  # the position stays where it is
                 elif isinstance(event, Idle) or self._clock() - told >= POINT_SECONDS:
                     told = self._clock()
                     self._tell(assembler.position, event)

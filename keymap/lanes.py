@@ -4,35 +4,35 @@ Lanes are finite so that they survive resharding, give Lambda's parallelization 
 barrier possible (one marker per lane). See the design, "Change record".
 """
 
-from collections.abc import Iterable
+from functools import lru_cache
 from zlib import crc32
 
-from keymap.patch import Key, KeyValue, Patch
+from keymap.patch import Key, KeyValue
 
 HASH_SPACE = 1 << 128  # Kinesis maps a partition key to a shard by a 128-bit hash
 
 
 def _key_bytes(value: KeyValue) -> bytes:
     # Numbers come in the one form of keymap.attributes.key_number, so 1 and 1.0, one key to DynamoDB, meet in one lane.
-    if isinstance(value, bytes):
-        return b"B" + value
     if isinstance(value, str):
         return b"S" + value.encode()
+    if isinstance(value, bytes):
+        return b"B" + value
     return b"N" + (str(value) if isinstance(value, int) else f"{value:f}").encode()
+
+
+@lru_cache(maxsize=1_000)
+def _table_check(table: str) -> int:
+    return crc32(table.encode())
 
 
 def lane_of(table: str, key: Key, lanes: int) -> int:
     """The lane of an item, 0 to `lanes`-1, from its table and its key."""
-    check = crc32(table.encode())
+    check = _table_check(table)
     for value in key:
         encoded = _key_bytes(value)
-        check = crc32(b"%d:" % len(encoded) + encoded, check)
+        check = crc32(b"%d:%b" % (len(encoded), encoded), check)
     return check % lanes
-
-
-def lanes_of(patches: Iterable[Patch], lanes: int) -> list[int]:
-    """The lanes that a change must be sent to, ascending."""
-    return sorted({lane_of(patch.table, patch.key, lanes) for patch in patches})
 
 
 def hash_key(lane: int, lanes: int) -> str:

@@ -26,14 +26,19 @@ class Needs:
         """The row, without what no rule looks at."""
         if self.excluded is None:
             return row if row.keys() <= self.named else {name: row[name] for name in row if name in self.named}
-        if not self.excluded or self.excluded.isdisjoint(row):
+        if self.excluded.isdisjoint(row):
             return row
         return {name: row[name] for name in row if name not in self.excluded}
 
+    def of_images(self, before: Row | None, after: Row | None) -> tuple[Row | None, Row | None]:
+        """The same of both images of a change."""
+        return None if before is None else self.of(before), None if after is None else self.of(after)
+
 
 def needs(keymap: Keymap) -> dict[str, Needs]:
-    """What is needed of each captured table's rows."""
-    return {table: needs_of(rules) for table, rules in keymap.rules.items()}
+    """What is needed of the rows of each captured table of which not all is."""
+    found = {table: needs_of(rules) for table, rules in keymap.rules.items()}
+    return {table: one for table, one in found.items() if one.excluded != frozenset()}
 
 
 def needs_of(rules: Sequence[Rule]) -> Needs:

@@ -1,10 +1,12 @@
 """Where in the binlog: a file and offset, and MySQL's executed GTID set where the server keeps one."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from keymap.gtid import GtidSet
 
 
+@lru_cache(maxsize=100)  # asked several times for each transaction, of the file that is being read
 def file_number(file: str) -> int:
     """The number in a binlog file's name: ``binlog.000042`` is 42. Raises ValueError on another form."""
     _, _, number = file.rpartition(".")

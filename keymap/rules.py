@@ -24,8 +24,9 @@ from keymap.generate import QuickKey, quick_key
 from keymap.hook_modules import load_hooks, told
 from keymap.hooks import Hook
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
+from keymap.lanes import lane_of
 from keymap.owners import owner_name
-from keymap.patch import WHOLE, Item, KeyValue, Patch
+from keymap.patch import WHOLE, Item, Key, KeyValue, Patch
 from keymap.slots import entry_slot
 from keymap.targets import Target, target_of
 from keymap.template import PatchError, Template, disjoint, parse_template
@@ -67,11 +68,17 @@ class Rule:
         """Whether the rule's items are put whole, each by one row that owns nothing together with another."""
         return not self.shares and not self.document.owner
 
-    def patch(self, row: Row, version: str) -> Patch | None:
-        """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
+    def key(self, row: Row) -> Key | None:
+        """The key of the item that this row has a part of; None where the filter keeps it out. Raises PatchError."""
         if not meets(row, self.conditions):
             return None
-        key = self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
+        return self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
+
+    def patch(self, row: Row, version: str) -> Patch | None:
+        """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
+        key = self.key(row)
+        if key is None:
+            return None
         owner = self._owner(row) if self.document.owner else ""
         if self.slot is not None:
             slot, attributes = self._part(self.slot, row)
@@ -222,6 +229,26 @@ class Keymap:
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
         return found
+
+    def lanes(self, table: str, before: Row | None, after: Row | None, lanes: int) -> tuple[int, ...]:
+        """The lanes that a change must be sent to: of every item that its row had a part of, and has now; ascending.
+
+        By the keys alone, for a part of what mapping costs: whether all of a row can become an item is known only when
+        it is mapped. Raises PatchError, naming the table, where a key cannot be made.
+        """
+        images = [image for image in (before, after) if image is not None]
+        found: list[int] = []
+        try:
+            for rule in self.rules[table]:
+                target = rule.target.name
+                for image in images:
+                    for row in (image,) if rule.hook is None else rule.hook.rows(image):
+                        key = rule.key(row)
+                        if key is not None:
+                            found.append(lane_of(target, key, lanes))
+        except PatchError as error:
+            raise PatchError(f"table {table}: {error.message}", error.remedy) from None
+        return tuple(found) if len(found) < 2 else tuple(sorted(set(found)))  # noqa: PLR2004 - most have one
 
     def patches(self, change: Change) -> list[Patch]:
         """What a change removes and sets, at its version. Raises PatchError, naming the table."""

@@ -94,6 +94,16 @@ def encode_row(row: Row) -> dict[str, Any]:
     return {name: encode_value(value) for name, value in row.items()}
 
 
+def row_json(row: Row, *, has_sets: bool) -> bytes:
+    """A row as JSON text. `has_sets`: it may hold a SET, which the JSON writer would take for a plain list."""
+    if not has_sets:
+        try:
+            return orjson.dumps(row, encode_value, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
+        except orjson.JSONEncodeError:
+            pass  # an integer beyond 64 bits
+    return dumps(encode_row(row))
+
+
 def decode_row(encoded: dict[str, Any]) -> Row:
     """The row of typed JSON."""
     return {name: decode_value(value) for name, value in encoded.items()}

@@ -14,6 +14,7 @@ from keyshift.binlog.fields import Field
 from keyshift.binlog.packets import DELETES, INSERTS, PARTIAL_UPDATE, UPDATES
 from keyshift.binlog.reference import NO_COLUMNS, ReferenceRows, RowCodec
 from keyshift.binlog.rows import compile_rows
+from keyshift.binlog.tablemap import SET
 from keyshift.binlog.tables import TableMap
 
 _VERSION_1: Final = frozenset({23, 24, 25})
@@ -49,6 +50,7 @@ class Table:
         self.map = table_map
         self.name = table_map.full_name
         self.fields = tuple(fields)
+        self.has_sets = any(column.type == SET for column in table_map.columns)  # the one kind that is read as a tuple
         if len(self.fields) != len(table_map.columns):
             raise Malformed(f"table {table_map.full_name} has another number of columns than its table map")
         if len({field.name for field in self.fields}) < len(self.fields):  # a row would lack one of them

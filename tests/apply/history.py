@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from keymap.change import Change
 from keymap.items import group_item, whole_item
-from keymap.lanes import lanes_of
 from keymap.patch import WHOLE, Item, Patch
 from keymap.rules import Keymap
 from keymap.values import Row
@@ -159,7 +158,7 @@ def lanes_by_change(keymap: Keymap, changes: Iterable[Change]) -> list[list[Chan
     """The changes of each lane: one whose halves have different lanes is in both."""
     lanes: list[list[Change]] = [[] for _ in range(LANES)]
     for one in changes:
-        for lane in lanes_of(keymap.patches(one), LANES):
+        for lane in keymap.lanes(one.table, one.before, one.after, LANES):
             lanes[lane].append(one)
     return lanes
 

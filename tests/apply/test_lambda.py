@@ -13,7 +13,6 @@ import pytest
 
 import apply_stream
 from keymap.errors import KeyshiftError, Problems
-from keymap.lanes import lanes_of
 from keyshift.apply.refusals import OtherStream, Poison, ReplayClosed
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
@@ -114,7 +113,7 @@ def test_what_is_done_is_kept_and_the_first_record_that_is_not_is_named(stage: S
 
 def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:
     keymap, big = stage.shop.keymap, change("orders", None, order(2, 1, status="x" * 450_000), 2)
-    (lane,) = lanes_of(keymap.patches(big), 4)
+    (lane,) = keymap.lanes(big.table, big.before, big.after, 4)
     with pytest.raises(Poison, match="409600"):
         apply_stream.handle(event([pack(keymap, lane, [big])]), None)
     with pytest.raises(OtherStream, match="made with keymap feed"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keymap.change import Change
-from keymap.lanes import lane_of, lanes_of
+from keymap.lanes import lane_of
 from keymap.wire import PACK_BYTES_MAX, WireError, encode_change, encode_pack
 from keyshift.apply.refusals import Foreign, GateClosed, OtherStream, Poison, ReplayClosed
 from keyshift.apply.stream import BatchResult, StreamApplier
@@ -31,7 +31,7 @@ def applier(shop: Shop, gate: Gate | None = None) -> StreamApplier:
 
 def lane_pack(shop: Shop, one: Change) -> bytes:
     """A pack of its own for a change that stays in one lane."""
-    (lane,) = lanes_of(shop.keymap.patches(one), LANES)
+    (lane,) = shop.keymap.lanes(one.table, one.before, one.after, LANES)
     return pack(shop.keymap, lane, [one])
 
 
@@ -191,7 +191,7 @@ def test_a_row_that_cannot_be_mapped_stops_the_batch_there_and_names_the_place()
 def test_an_item_too_large_stops_its_lane_and_what_came_before_stays_done() -> None:
     shop, gate = fake_shop(), Gate()
     big = change("orders", None, SKY_HIGH, 60)
-    (lane,) = lanes_of(shop.keymap.patches(big), LANES)
+    (lane,) = shop.keymap.lanes(big.table, big.before, big.after, LANES)
     others = [one for one in range(LANES) if one != lane]
     batch = [
         marker(shop.keymap, others[0], 1),
