@@ -1,6 +1,7 @@
 """What the daemon tells of itself: one line per interval, the same keys every time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cdc.assemble import Transaction
@@ -54,6 +55,7 @@ class Meter:
             "records": sent.records - before.records,
             "bytes": sent.data_bytes - before.data_bytes,
             "bytes_per_second": round((sent.data_bytes - before.data_bytes) / seconds),
+            "claims": sent.claims - before.claims,
             "in_flight": outbox.in_flight,
             "waiting_bytes": outbox.pending_bytes,
             "retries": sent.retries - before.retries,
@@ -61,7 +63,7 @@ class Meter:
             "changes_total": progress.changes,
         }
         self._since, self._rows, self._transactions = now, 0, 0
-        self._before = Sent(sent.records, sent.data_bytes, sent.retries, sent.last_error)
+        self._before = replace(sent)
         return line
 
     def lag_seconds(self, outbox: Outbox) -> float:

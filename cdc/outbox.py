@@ -24,6 +24,7 @@ from keymap.wire import CLAIM_FORMAT, PACK_BYTES_MAX, Header, encode_pack
 
 CHANGES: Final = "changes"
 BARRIER: Final = "barrier"
+CLAIM_WEIGHT: Final = 4  # a change on its way to S3 is also compressed, and in the buffers of the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Outbox:
         point.changes += 1
         point.last_version = entry.version
         point.outstanding += len(entry.lanes)
-        size_bytes = entry.size_bytes if claimed is None else entry.size_bytes + len(entry.line)  # compressed beside it
+        size_bytes = entry.size_bytes * (1 if claimed is None else CLAIM_WEIGHT)
         self.pending_bytes += size_bytes * len(entry.lanes)
         for number in entry.lanes:
             point.lanes[number] = entry.version

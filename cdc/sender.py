@@ -21,7 +21,7 @@ from keyshift.aws.stream import RECORDS_PER_PUT_MAX, Entry, PutResult, calls
 from keyshift.process.backoff import Backoff
 
 CALLS_MAX: Final = 4  # in flight: hides the round trip; what waits meanwhile makes the next records fuller
-CLAIM_CALLS_MAX: Final = 2  # puts to S3 at once: each holds a change of many megabytes, and its compressed form
+CLAIM_CALLS_MAX: Final = 4  # puts to S3 at once; of the largest changes the outbox has room for one
 Put = Callable[[Sequence[Entry]], list[PutResult]]
 
 

@@ -1,8 +1,8 @@
 """Which columns of a row the keymap looks at: a change is sent without the others.
 
 A column that every rule of its table leaves out, and that no template, condition or owner names, is in no item and
-changes none. So a large column that is excluded costs nothing, and one that is secret does not leave the source's
-network. A hook is given the whole row, and may look at all of it.
+changes none. So a large column that is excluded costs nothing, and one that is secret is not on the stream. A hook is
+given the whole row, and may look at all of it.
 """
 
 from collections.abc import Iterable, Sequence
