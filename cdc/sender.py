@@ -72,6 +72,7 @@ class Sender:
         self._claims = ThreadPoolExecutor(CLAIM_CALLS_MAX, "put-claims")
         self._answers: deque[tuple[Sequence[Record], Future[list[PutResult]]]] = deque()
         self._rests: dict[int, _Rest] = {}
+        self._closing = False
         self.calls = 0  # in flight
         self.sent = Sent()
 
@@ -105,6 +106,7 @@ class Sender:
 
     def close(self) -> None:
         """Wait for the calls in flight, whose answers nobody will hear."""
+        self._closing = True
         self._claims.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -132,9 +134,12 @@ class Sender:
         return Entry(record.data, str(record.lane), self._hash_keys[record.lane])
 
     def _put_claimed(self, record: Record) -> list[PutResult]:
-        """The object first: a record never points to nothing, and an object that no record names does no harm."""
+        """The object first: a record never points to nothing, and an object that no record names does no harm.
+
+        The object may take long: a sender that is closed meanwhile, as one whose lease is lost, leaves the record.
+        """
         assert record.claimed is not None
-        error = record.claimed.put(self._store)
+        error = record.claimed.put(self._store) or ("closed" if self._closing else "")
         return [PutResult(error=error)] if error else self._put([self._entry(record)])
 
     def _done(self, records: Sequence[Record], future: Future[list[PutResult]]) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from keymap.change import Change
 from keymap.claims import Claim, ClaimError, claim_of, packed, pointer
-from keymap.lanes import lanes_of
 from keymap.wire import CLAIM_FORMAT, encode_change, encode_pack
 from keyshift.apply import stream
 from keyshift.apply.refusals import GateClosed
@@ -35,7 +34,7 @@ class Bucket(dict[str, bytes]):
 
     def pack(self, shop: Shop, one: Change) -> bytes:
         """The record of a change that lies here."""
-        (lane,) = lanes_of(shop.keymap.patches(one), LANES)
+        (lane,) = shop.keymap.lanes(one.table, one.before, one.after, LANES)
         line = encode_change(one)
         claim = claim_of(line, one.version, "keyshift/shop.1/claims")
         self[claim.object] = packed(line)
@@ -49,7 +48,7 @@ def handled(shop: Shop, bucket: Bucket, *packs: bytes, gate: Gate | None = None)
 
 
 def plain(shop: Shop, one: Change) -> bytes:
-    (lane,) = lanes_of(shop.keymap.patches(one), LANES)
+    (lane,) = shop.keymap.lanes(one.table, one.before, one.after, LANES)
     return pack(shop.keymap, lane, [one])
 
 

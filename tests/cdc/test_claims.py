@@ -236,6 +236,22 @@ def test_while_s3_hangs_the_other_lanes_go_on_and_this_one_waits(
     assert service.done[1:] == ["object", "lane 0: 1"] * 5 + ["lane 0: 1"]
 
 
+def test_a_sender_that_was_closed_while_s3_took_its_time_sends_nothing_more(
+    sender: Sender, outbox: Outbox, service: Service
+) -> None:
+    """Its lease may be another's by now."""
+    service.open.clear()
+    outbox.add(entry(1, 0))
+    sender.dispatch(outbox)
+    closing = threading.Thread(target=sender.close)
+    closing.start()
+    while not sender._closing:
+        time.sleep(0.001)
+    service.open.set()
+    closing.join(10)
+    assert service.done == ["object"]
+
+
 def test_a_change_of_several_lanes_is_one_object(sender: Sender, outbox: Outbox, service: Service) -> None:
     outbox.add(entry(1, 0, 1, 2))
     run_until(sender, outbox, lambda: outbox.is_empty)
