@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import apply_stream
+from keymap.claims import ClaimError
 from keymap.errors import KeyshiftError, Problems
 from keyshift.apply.refusals import OtherStream, Poison, ReplayClosed
 from keyshift.cli.demo.endpoints import Endpoints
@@ -20,7 +21,9 @@ from keyshift.control.phase import Phase
 from tests.apply.history import history_of, marker, migration_for, pack
 from tests.apply.keymaps import MIGRATION, change, order
 from tests.apply.stage import Stage, items_of, load_some, staged
+from tests.apply.test_claimed import Bucket
 from tests.apply.test_convergence import random_steps
+from tests.servers.aws import client, unique
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,6 +121,23 @@ def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:
         apply_stream.handle(event([pack(keymap, lane, [big])]), None)
     with pytest.raises(OtherStream, match="made with keymap feed"):
         apply_stream.handle(event([pack(keymap, lane, [big], digest="feed")]), None)
+
+
+def test_a_change_that_lies_in_s3_is_fetched_and_one_that_is_gone_is_told(stage: Stage) -> None:
+    keymap, bucket, s3 = stage.shop.keymap, Bucket(), client("s3", stage.endpoints)
+    name = unique("claims")
+    s3.create_bucket(Bucket=name)
+    migration.forget(stage.store)
+    migration.create(stage.store, replace(migration_for(keymap), id=MIGRATION, stream=stage.stream, bucket=name))
+    stage.phase(Phase.REPLAY)
+    large = change("orders", None, order(1, 1), 1)
+    record = bucket.pack(stage.shop, large)
+    with pytest.raises(ClaimError, match=f"s3://{name}/keyshift/shop.1/claims/.* is not there"):
+        apply_stream.handle(event([record]), None)
+    for key, data in bucket.items():
+        s3.put_object(Bucket=name, Key=key, Body=data)
+    assert apply_stream.handle(event([record]), None) == {"batchItemFailures": []}
+    assert len(stage.shop.visible("app")) == 1
 
 
 def test_a_warm_container_meets_the_next_run_of_the_migration(stage: Stage) -> None:
