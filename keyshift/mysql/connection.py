@@ -6,6 +6,7 @@ means the same on every connection. Dates and times come as MySQL's own text: it
 connection raises PyMySQL's own MySQLError, and `is_lost` tells whether a new connection may help.
 """
 
+import re
 import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,7 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
     number = error_number(error)
     cause = getattr(error, "original_exception", error)
     if isinstance(cause, ssl.SSLError):
-        return _tls_refusal(cause, place, source.tls)
+        return _tls_refusal(cause, place, source)
     if number == _TLS_ERROR:
         remedy = "Give the server a certificate, or set source.tls.mode to off where the network itself is trusted"
         return KeyshiftError(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
@@ -151,12 +152,18 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
     return Unreachable(f"{place} cannot be reached: {reason}", remedy)
 
 
-def _tls_refusal(cause: ssl.SSLError, place: str, tls: TlsSettings) -> KeyshiftError:
+_RDS_HOST = re.compile(r"\.rds(\.cn-[a-z0-9-]+)?\.amazonaws\.com(\.cn)?\Z", re.IGNORECASE)
+_RDS_CA = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"  # not among any system's authorities
+
+
+def _tls_refusal(cause: ssl.SSLError, place: str, source: SourceSettings) -> KeyshiftError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = (
             "Give the CA that signed it as source.tls.ca, use the name in the certificate as source.host, "
             "or set source.tls.mode to required (encrypted, unchecked)"
         )
+        if _RDS_HOST.search(source.host.rstrip(".")):
+            remedy = f"Download Amazon's CA bundle (curl -O {_RDS_CA}), and set source.tls.ca to global-bundle.pem"
         return KeyshiftError(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
     remedy = "Check the server's TLS versions, or set source.tls.mode"
-    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={tls.mode}): {cause.reason}", remedy)
+    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={source.tls.mode}): {cause.reason}", remedy)

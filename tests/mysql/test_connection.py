@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from keyshift.mysql.connection import (
     Connection,
     MySQLError,
     Unreachable,
+    _refusal,
     connect,
     connection_settings,
     error_number,
@@ -196,3 +198,15 @@ def test_a_server_that_wants_tls_says_so(secure: Database) -> None:
     finally:
         with connect(source_of(secure, tls=TlsSettings(mode="required"))) as connection:
             query(connection, "SET GLOBAL require_secure_transport = OFF")
+
+
+@pytest.mark.parametrize(
+    "host", ["shop.abc123.eu-central-1.rds.amazonaws.com", "SHOP.x.rds.cn-north-1.amazonaws.com.cn"]
+)
+def test_an_untrusted_certificate_of_rds_names_amazons_bundle(host: str) -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+    untrusted.verify_message = "unable to get local issuer certificate"
+    source = SourceSettings(host=host, user="keyshift", password=SecretStr(SECRET))
+    remedy = _refusal(untrusted, source).remedy
+    assert "global-bundle.pem" in remedy
+    assert "source.tls.ca" in remedy
