@@ -18,6 +18,7 @@ from pymysql.converters import conversions
 
 from keymap.errors import KeyshiftError
 from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import PasswordUnavailable
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -79,13 +80,14 @@ def connect(source: SourceSettings, *, autocommit: bool = True, database: str | 
 def connection_settings(source: SourceSettings) -> dict[str, Any]:
     """PyMySQL's arguments for this source, also for the binlog reader's own connection. A new dict each time.
 
-    It holds the password (read again, so that a rotated one is picked up): never log it.
+    It holds the password (read again, so that a rotated one is picked up): never log it. Raises KeyshiftError where
+    the password cannot be had, Unreachable where it may be had later.
     """
     settings: dict[str, Any] = {
         "host": source.host,
         "port": source.port,
         "user": source.user,
-        "password": source.fresh_password().get_secret_value().encode(),  # PyMySQL would take text as latin1
+        "password": _password(source).encode(),  # PyMySQL would take text as latin1
         "charset": "utf8mb4",
         "connect_timeout": source.connect_timeout_seconds,
         "read_timeout": source.read_timeout_seconds,
@@ -94,6 +96,13 @@ def connection_settings(source: SourceSettings) -> dict[str, Any]:
     if source.tls.mode == "off":
         return settings | {"ssl_disabled": True}
     return settings | {"ssl": _tls_context(source.tls)}
+
+
+def _password(source: SourceSettings) -> str:
+    try:
+        return source.fresh_password().get_secret_value()
+    except PasswordUnavailable as error:
+        raise Unreachable(error.message, error.remedy) from error
 
 
 def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
@@ -144,6 +153,8 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
         remedy = "Check source.user and the password, and that the user may log in from this host"
         if source.tls.mode == "off":
             remedy += ", or set source.tls.mode: it is off, and a user or server that demands TLS may refuse like this"
+        if source.auth == "iam":
+            remedy = _REMEDY_IAM
         return KeyshiftError(f"{place} refuses the user {source.user!r} (error {number})", remedy)
     if number == _UNKNOWN_DATABASE:
         return KeyshiftError(f"{place} has no such database (error {number})", "Check the names in the keymap")
@@ -152,6 +163,10 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
     return Unreachable(f"{place} cannot be reached: {reason}", remedy)
 
 
+_REMEDY_IAM = (
+    "Check that IAM authentication is on at the instance, that the user was made with AWSAuthenticationPlugin, that "
+    "this host may rds-db:connect as it, and that source.host is the instance's own name (docs/permissions.md)"
+)
 _RDS_HOST = re.compile(r"\.rds(\.cn-[a-z0-9-]+)?\.amazonaws\.com(\.cn)?\Z", re.IGNORECASE)
 _RDS_CA = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"  # not among any system's authorities
 

@@ -20,12 +20,11 @@ from keyshift.process.sections import (
     EndpointSettings,
     FilePath,
     Section,
-    SourceSettings,
     StreamSettings,
-    TlsSettings,
     Whole,
 )
 from keyshift.process.settings_file import read_document, validate
+from keyshift.process.source import SourceSettings, TlsSettings
 
 __all__ = [
     "ApplySettings",

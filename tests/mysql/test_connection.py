@@ -27,6 +27,7 @@ from keyshift.mysql.connection import (
     query,
 )
 from keyshift.process.settings import SourceSettings, TlsSettings
+from tests.mysql.fake_rds import FakeRds
 from tests.mysql.sources import execute, source_of
 from tests.mysql.test_preflight_live import server
 
@@ -210,3 +211,30 @@ def test_an_untrusted_certificate_of_rds_names_amazons_bundle(host: str) -> None
     remedy = _refusal(untrusted, source).remedy
     assert "global-bundle.pem" in remedy
     assert "source.tls.ca" in remedy
+
+
+def iam(port: int, ca: Path, token: str) -> SourceSettings:
+    source = SourceSettings(host="127.0.0.1", port=port, user="keyshift", auth="iam", tls=TlsSettings(ca=ca))
+    return source.fetching(lambda _source: token)
+
+
+def test_a_token_of_rds_goes_in_clear_within_tls(ca: Path) -> None:
+    tokens = [f"127.0.0.1:3306/?Action=connect&X-Amz-Signature={'0' * 64}{number}" for number in range(2)]
+    with FakeRds(ca.parent) as rds:
+        for token in tokens:  # one of its own for each connection
+            connect(iam(rds.port, ca, token)).close()
+    assert rds.tokens == [f"{token}\0".encode() for token in tokens]
+
+
+def test_a_token_that_is_refused_is_never_shown(ca: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with FakeRds(ca.parent, accept=False) as rds:
+        error = refused(iam(rds.port, ca, SECRET))
+    assert "AWSAuthenticationPlugin" in error.remedy
+    assert SECRET not in f"{error!r} {error.__cause__!r} {caplog.text}"
+
+
+def test_a_token_is_not_sent_to_a_server_that_is_not_trusted(ca: Path) -> None:
+    with FakeRds(ca.parent) as rds:
+        source = SourceSettings(host="127.0.0.1", port=rds.port, user="keyshift", auth="iam")
+        assert "is not trusted" in refused(source.fetching(lambda _source: SECRET)).message
+    assert rds.tokens == []
