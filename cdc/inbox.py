@@ -47,6 +47,11 @@ class Inbox:
         self._room = threading.Condition()
         self._closed = False
 
+    @property
+    def pending_bytes(self) -> int:
+        """What waits here."""
+        return self._bytes
+
     def put(self, item: Item, size_bytes: int = 0) -> bool:
         """Hand it over, waiting for room; a large item enters when nothing else is there. False when closed."""
         with self._room:
