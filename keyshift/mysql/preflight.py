@@ -13,7 +13,7 @@ from keymap.values import UnsupportedType, converter
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.evidence import Evidence, gather
 from keyshift.mysql.facts import Flavour, ServerFacts
-from keyshift.mysql.grants import global_privileges, has
+from keyshift.mysql.grants import database_privileges, global_privileges, has
 from keyshift.mysql.keys import REMEDY as KEY_REMEDY
 from keyshift.mysql.keys import usable
 from keyshift.mysql.remedies import (
@@ -125,10 +125,13 @@ def _filters(evidence: Evidence) -> Iterator[Problem]:
         what = f"it logs some databases only (binlog-do-db={evidence.status.do_db!r}, "
         what += f"binlog-ignore-db={evidence.status.ignore_db!r})"
         yield Problem(SERVER, what, remove_filters(evidence.facts))
-    logs_replicated = evidence.facts.variables.get("log_slave_updates", "ON")
-    if evidence.replica and evidence.facts.variables.get("log_replica_updates", logs_replicated) != "ON":
+    if evidence.replica and not _logs_replicated(evidence.facts):
         what = "it is a replica that does not log the changes it applies (log_replica_updates=OFF)"
         yield Problem(SERVER, what, log_replicated(evidence.facts))
+
+
+def _logs_replicated(facts: ServerFacts) -> bool:
+    return facts.variables.get("log_replica_updates", facts.variables.get("log_slave_updates", "ON")) == "ON"
 
 
 _FOR_THE_LOCK = "which the start of capture needs: without GTIDs it locks the tables for an instant"
@@ -145,15 +148,16 @@ def _grants(evidence: Evidence) -> Iterator[Problem]:
         return  # the start of capture needs no lock
     if not has(privileges, "RELOAD", "FLUSH_TABLES"):
         yield _missing_grant("RELOAD", _FOR_THE_LOCK)
-    if not has(privileges, "LOCK TABLES"):
-        yield _missing_grant("LOCK TABLES", _FOR_THE_LOCK)
+    for database in sorted({table.partition(".")[0] for table in evidence.tables}):
+        if not has(database_privileges(evidence.grants, database), "LOCK TABLES"):
+            yield _missing_grant("LOCK TABLES", _FOR_THE_LOCK, on=f"`{database}`.*")
 
 
-def _missing_grant(privilege: str, why: str) -> Problem:
+def _missing_grant(privilege: str, why: str, on: str = "*.*") -> Problem:
     return Problem(
         SERVER,
         f"the user lacks {privilege}, {why}",
-        f"Run: GRANT {privilege} ON *.* TO the user (see SELECT CURRENT_USER())",
+        f"Run: GRANT {privilege} ON {on} TO the user (see SELECT CURRENT_USER())",
     )
 
 
@@ -263,6 +267,10 @@ def _warnings(evidence: Evidence) -> Iterator[Problem]:
         if variables.get(name, "1") != "1":
             what = f"{name}={variables[name]}: a crash may lose transactions that were captured already"
             yield Problem(SERVER, what, set_variable(evidence.facts, name, 1))
+    if evidence.replica is None and not _logs_replicated(evidence.facts):
+        what = "the user may not ask whether it is a replica, and as one it would not log the changes it applies"
+        privilege = "SLAVE MONITOR" if evidence.facts.flavour == "mariadb" else "REPLICATION CLIENT"
+        yield Problem(SERVER, what, f"Run: GRANT {privilege} ON *.* TO the user, or make sure that it is none")
     if evidence.prepared_xa is None:
         what = "the user may not ask for prepared XA transactions, so their absence is not proven"
         yield Problem(SERVER, what, "Run: GRANT XA_RECOVER_ADMIN ON *.* TO the user, or make sure that none is used")
