@@ -101,10 +101,13 @@ def _capture(parts: "Parts", lease: Lease) -> None:
 def _show(  # noqa: PLR0913, PLR0917 - all that has a figure
     board: Board, meter: Meter, inbox: Inbox, outbox: Outbox, sender: Sender, keeper: Keeper, reader: Reader
 ) -> None:
+    # A full outbox holds the reading up: then it is not the source that is silent.
+    silent = time.monotonic() - reader.heard_at if outbox.has_room() else 0.0
     board.moved("sending")
     board.show(meter.figures(outbox, sender.sent))
     board.show(
         {
+            "keyshift_capture_source_silent_seconds": round(silent, 1),
             "keyshift_capture_inbox_bytes": inbox.pending_bytes,
             "keyshift_capture_reconnects_total": reader.reconnects,
             "keyshift_capture_checkpoint_age_seconds": round(keeper.checkpoint_age_seconds(), 1),

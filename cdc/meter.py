@@ -22,7 +22,6 @@ class Meter:
         self._rows = self._transactions = 0  # since the beginning
         self._rows_before = self._transactions_before = 0  # up to the last line
         self._gtid = ""
-        self._heard_at = clock()
         self._timestamp = 0.0  # of the newest thing taken, seconds since 1970 at the source
         self._idle = False
 
@@ -32,7 +31,6 @@ class Meter:
             self._transactions += 1
             self._gtid = item.gtid or self._gtid
         self._timestamp = item.timestamp or self._timestamp
-        self._heard_at = self._clock()
         self._idle = isinstance(item, Point) and item.idle
 
     def added(self) -> None:
@@ -73,7 +71,6 @@ class Meter:
         position = outbox.position
         return {
             "keyshift_capture_lag_seconds": self.lag_seconds(outbox),
-            "keyshift_capture_source_silent_seconds": round(self._clock() - self._heard_at, 1),
             "keyshift_capture_position_file_number": file_number(position.file),
             "keyshift_capture_position_offset_bytes": position.offset,
             "keyshift_capture_transactions_total": self._transactions,

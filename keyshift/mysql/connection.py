@@ -9,7 +9,7 @@ connection raises PyMySQL's own MySQLError, and `is_lost` tells whether a new co
 import re
 import ssl
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pymysql
 from pymysql import MySQLError
@@ -29,6 +29,7 @@ else:
 
 __all__ = [
     "Connection",
+    "Denied",
     "MySQLError",
     "Unreachable",
     "connect",
@@ -57,11 +58,15 @@ class Unreachable(KeyshiftError):
     """No connection for now: the host, the network or a server that is starting. Trying again later is right."""
 
 
+class Denied(KeyshiftError):
+    """The server refuses the user or the password. A person must mend it, unless the password is being rotated."""
+
+
 def connect(source: SourceSettings, *, autocommit: bool = True, database: str | None = None) -> Connection:
     """A new connection: utf8mb4, time zone UTC, READ COMMITTED, plain SQL mode, TLS as the settings say.
 
-    Raises Unreachable where a later try may succeed, KeyshiftError where only a person can help (credentials, TLS,
-    database). Neither shows a secret.
+    Raises Unreachable where a later try may succeed, Denied for wrong credentials, KeyshiftError for what else only a
+    person can mend (TLS, database). None shows a secret.
     """
     arguments = connection_settings(source)
     try:
@@ -94,8 +99,19 @@ def connection_settings(source: SourceSettings) -> dict[str, Any]:
         "write_timeout": source.read_timeout_seconds,
     }
     if source.tls.mode == "off":
-        return settings | {"ssl_disabled": True}
+        return settings | {"ssl_disabled": True, "auth_plugin_map": {"mysql_clear_password": _NeverInClear}}
     return settings | {"ssl": _tls_context(source.tls)}
+
+
+class _NeverInClear:
+    """In the place of PyMySQL's plugin, which does what any server, or whoever answers in its place, asks for."""
+
+    def __init__(self, _connection: object) -> None:
+        pass
+
+    def authenticate(self, _packet: object) -> NoReturn:
+        message = "the source asks for the password in clear, and source.tls.mode is off"
+        raise KeyshiftError(message, "Set source.tls.mode to verify")
 
 
 def _password(source: SourceSettings) -> str:
@@ -155,7 +171,7 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
             remedy += ", or set source.tls.mode: it is off, and a user or server that demands TLS may refuse like this"
         if source.auth == "iam":
             remedy = _REMEDY_IAM
-        return KeyshiftError(f"{place} refuses the user {source.user!r} (error {number})", remedy)
+        return Denied(f"{place} refuses the user {source.user!r} (error {number})", remedy)
     if number == _UNKNOWN_DATABASE:
         return KeyshiftError(f"{place} has no such database (error {number})", "Check the names in the keymap")
     reason = error.args[1] if len(error.args) > 1 else str(error)

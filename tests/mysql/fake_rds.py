@@ -18,10 +18,11 @@ _OK = b"\x00\x00\x00\x02\x00\x00\x00"
 class FakeRds:
     """Listens on loopback as long as the block lasts; `tokens` are those that were sent to it."""
 
-    def __init__(self, folder: Path, *, accept: bool = True) -> None:
+    def __init__(self, folder: Path, *, accept: bool = True, tls: bool = True) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         self._answer = _OK if accept else b"\xff\x15\x04#28000Access denied for user 'keyshift'@'%'"
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.port = self._listener.getsockname()[1]
@@ -47,15 +48,21 @@ class FakeRds:
 
     def _serve(self, plain: socket.socket) -> None:
         _send(plain, 0, _greeting())
+        if not self._tls:
+            self._let_in(plain)
+            return
         assert len(_receive(plain)[1]) == 32  # the wish for TLS, and nothing else, goes in clear
         with self._context.wrap_socket(plain, server_side=True) as secure:
-            sequence, _ = _receive(secure)
-            _send(secure, sequence + 1, b"\xfemysql_clear_password\x00")
-            sequence, token = _receive(secure)
-            self.tokens.append(token)
-            _send(secure, sequence + 1, self._answer)
-            while (received := _receive(secure))[1][:1] == b"\x03":  # COM_QUERY
-                _send(secure, received[0] + 1, _OK)
+            self._let_in(secure)
+
+    def _let_in(self, peer: Any) -> None:
+        sequence, _ = _receive(peer)
+        _send(peer, sequence + 1, b"\xfemysql_clear_password\x00")
+        sequence, token = _receive(peer)
+        self.tokens.append(token)
+        _send(peer, sequence + 1, self._answer)
+        while (received := _receive(peer))[1][:1] == b"\x03":  # COM_QUERY
+            _send(peer, received[0] + 1, _OK)
 
 
 def _greeting() -> bytes:

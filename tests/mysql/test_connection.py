@@ -238,3 +238,12 @@ def test_a_token_is_not_sent_to_a_server_that_is_not_trusted(ca: Path) -> None:
         source = SourceSettings(host="127.0.0.1", port=rds.port, user="keyshift", auth="iam")
         assert "is not trusted" in refused(source.fetching(lambda _source: SECRET)).message
     assert rds.tokens == []
+
+
+def test_no_password_goes_in_clear_without_tls_whatever_the_server_asks(ca: Path) -> None:
+    """PyMySQL would send it to anybody who answers in the server's place."""
+    with FakeRds(ca.parent, tls=False) as anybody:
+        off = TlsSettings(mode="off")
+        source = SourceSettings(host="127.0.0.1", port=anybody.port, user="x", password=SecretStr(SECRET), tls=off)
+        assert "asks for the password in clear" in refused(source).message
+    assert anybody.tokens in ([], [b""])  # nothing, and then the end
