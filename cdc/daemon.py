@@ -19,6 +19,7 @@ from cdc.binlog import Binlog
 from cdc.inbox import Inbox
 from cdc.keeper import Keeper, Origin
 from cdc.meter import Meter
+from cdc.metrics import METRICS
 from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
 from cdc.reader import Reader
@@ -40,6 +41,7 @@ from keyshift.mysql.facts import read_facts
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.log import get_logger
+from keyshift.process.metrics import Board, reported
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop, Stopped
 
@@ -58,9 +60,11 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     store = Store(clients.dynamodb, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
+    board = Board(METRICS, migration=migration.name, owner=this_process())
     try:
-        while _capture_once(Parts(settings, keymap, clients, migration, stop), store):
-            pass  # the lease was lost: stand by, and begin at the checkpoint
+        with reported(board, settings.metrics):
+            while _capture_once(Parts(settings, keymap, clients, migration, stop, board), store):
+                pass  # the lease was lost: stand by, and begin at the checkpoint
     except Stopped:
         return
     except (ClientError, BotoCoreError) as error:
@@ -82,7 +86,9 @@ COLLECT_CONTAINERS: Final = 50_000  # more made than freed, before the youngest 
 def _capture_once(parts: "Parts", store: Store) -> bool:
     """Capture as long as the lease is ours; says whether to go on when it is again."""
     lease = Lease(store, CAPTURE, this_process(), parts.settings.capture.lease_seconds, boottime)
+    parts.board.enter("standing_by", keyshift_capture_active=0)
     stand_by(lease, parts.stop)
+    parts.board.enter("capturing", keyshift_capture_active=1)
     _log.info("capturing", owner=lease.owner, fence=lease.fence, taken_over=lease.taken_over)
     try:
         _capture(parts, lease)
@@ -101,12 +107,31 @@ def _capture(parts: "Parts", lease: Lease) -> None:
         inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
         outbox = parts.outbox(beginning)
         meter = Meter(parts.settings.capture.log_interval_seconds, time.monotonic, now_ms)
-        pump = Pump(inbox, outbox, sender, keeper, meter, stop=parts.stop, wake=wake)
+        keeper.moved = partial(parts.board.moved, "remembering")
         try:
-            with parts.reading(beginning, inbox):
+            with parts.reading(beginning, inbox) as reader:
+                show = partial(_show, parts.board, meter, inbox, outbox, sender, keeper, reader)
+                pump = Pump(inbox, outbox, sender, keeper, meter, stop=parts.stop, wake=wake, show=show)
                 pump.run(announce=not beginning.started)
         finally:
             sender.close()
+
+
+def _show(  # noqa: PLR0913, PLR0917 - all that has a figure
+    board: Board, meter: Meter, inbox: Inbox, outbox: Outbox, sender: Sender, keeper: Keeper, reader: Reader
+) -> None:
+    # A full outbox holds the reading up: then it is not the source that is silent.
+    silent = time.monotonic() - reader.heard_at if outbox.has_room() else 0.0
+    board.moved("sending")
+    board.show(meter.figures(outbox, sender.sent))
+    board.show(
+        {
+            "keyshift_capture_source_silent_seconds": round(silent, 1),
+            "keyshift_capture_inbox_bytes": inbox.pending_bytes,
+            "keyshift_capture_reconnects_total": reader.reconnects,
+            "keyshift_capture_checkpoint_age_seconds": round(keeper.checkpoint_age_seconds(), 1),
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +143,7 @@ class Parts:
     clients: Clients
     migration: Migration
     stop: Stop
+    board: Board
 
     def begin(self, lease: Lease) -> Beginning:
         """Where to begin."""
@@ -155,7 +181,7 @@ class Parts:
         )
 
     @contextmanager
-    def reading(self, beginning: Beginning, inbox: Inbox) -> Iterator[None]:
+    def reading(self, beginning: Beginning, inbox: Inbox) -> Iterator[Reader]:
         """Read into the inbox, in a thread, as long as the block lasts."""
         stop = Stop()
         reader = Reader(
@@ -169,7 +195,7 @@ class Parts:
         thread = threading.Thread(target=reader.run, name="reader", daemon=True)
         thread.start()
         try:
-            yield
+            yield reader
         finally:
             stop.set()
             inbox.close()

@@ -51,6 +51,11 @@ class Inbox:
         self._room = threading.Condition()
         self._waiting = self._closed = False
 
+    @property
+    def pending_bytes(self) -> int:
+        """What waits here."""
+        return self._put_bytes - self._taken_bytes
+
     def put(self, item: Item, size_bytes: int = 0) -> bool:
         """Hand it over, waiting for room; a large item enters when nothing else is there. False when closed."""
         if not self._has_room(size_bytes):

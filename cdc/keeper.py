@@ -61,6 +61,11 @@ class Keeper:
         self._saved_at = self._renewed_at = self._polled_at = clock()
         self._answered = barrier.START  # the newest barrier that was sent
         self.requested: barrier.Request | None = None
+        self.moved: Callable[[], None] = lambda: None  # called once a round
+
+    def checkpoint_age_seconds(self) -> float:
+        """Since the newest checkpoint was recorded, or keeping began."""
+        return self._clock() - self._saved_at
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -98,6 +103,7 @@ class Keeper:
     def _run(self) -> None:
         try:
             while not self._closing.wait(_TICK_SECONDS):
+                self.moved()
                 self._tick()
             with self._passing():
                 self._answer_and_save()

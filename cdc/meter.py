@@ -8,6 +8,7 @@ from cdc.assemble import Transaction
 from cdc.inbox import Point
 from cdc.outbox import Outbox
 from cdc.sender import Sent
+from keymap.position import file_number
 
 
 class Meter:
@@ -19,8 +20,8 @@ class Meter:
         self._now_ms = now_ms
         self._since = clock()
         self._before = Sent()
-        self._rows = 0
-        self._transactions = 0
+        self._rows = self._transactions = 0  # since the beginning
+        self._rows_before = self._transactions_before = 0  # up to the last line
         self._gtid = ""
         self._timestamp = 0.0  # of the newest thing taken, seconds since 1970 at the source
         self._idle = False
@@ -45,13 +46,14 @@ class Meter:
         """The interval's figures; the next interval begins."""
         now = self._clock()
         seconds, progress, before = max(now - self._since, 1e-3), outbox.progress, self._before
+        rows = self._rows - self._rows_before
         line = {
             "position": f"{progress.position.file}:{progress.position.offset}",
             "gtid": self._gtid,
             "lag_seconds": self.lag_seconds(outbox),
-            "transactions": self._transactions,
-            "rows": self._rows,
-            "rows_per_second": round(self._rows / seconds, 1),
+            "transactions": self._transactions - self._transactions_before,
+            "rows": rows,
+            "rows_per_second": round(rows / seconds, 1),
             "records": sent.records - before.records,
             "bytes": sent.data_bytes - before.data_bytes,
             "bytes_per_second": round((sent.data_bytes - before.data_bytes) / seconds),
@@ -62,9 +64,25 @@ class Meter:
             "last_error": sent.last_error if sent.retries > before.retries else "",
             "changes_total": progress.changes,
         }
-        self._since, self._rows, self._transactions = now, 0, 0
+        self._since, self._rows_before, self._transactions_before = now, self._rows, self._transactions
         self._before = replace(sent)
         return line
+
+    def figures(self, outbox: Outbox, sent: Sent) -> dict[str, float | None]:
+        """The metrics that are counted here, as they are now (cdc/metrics)."""
+        position = outbox.position
+        return {
+            "keyshift_capture_lag_seconds": self.lag_seconds(outbox),
+            "keyshift_capture_position_file_number": file_number(position.file),
+            "keyshift_capture_position_offset_bytes": position.offset,
+            "keyshift_capture_transactions_total": self._transactions,
+            "keyshift_capture_rows_total": self._rows,
+            "keyshift_capture_records_total": sent.records,
+            "keyshift_capture_sent_bytes_total": sent.data_bytes,
+            "keyshift_capture_retries_total": sent.retries,
+            "keyshift_capture_in_flight_records": outbox.in_flight,
+            "keyshift_capture_outbox_bytes": outbox.pending_bytes,
+        }
 
     def lag_seconds(self, outbox: Outbox) -> float:
         """How far the stream is behind the source; whole seconds and two clocks, so about one second is none."""

@@ -135,6 +135,11 @@ class Outbox:
         return Progress(self._position, dict(self._accepted_lanes), self._last_version, self._changes)
 
     @property
+    def position(self) -> Position:
+        """The position up to which everything is accepted."""
+        return self._position
+
+    @property
     def is_empty(self) -> bool:
         """Whether all that was added is accepted."""
         return not self.in_flight and not self._ready

@@ -41,6 +41,7 @@ class Pump:
         stop: Stop,
         wake: threading.Event,
         clock: Callable[[], float] = time.monotonic,
+        show: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -50,6 +51,7 @@ class Pump:
         self._stop = stop
         self._wake = wake
         self._clock = clock
+        self._show = show  # called a few times a second
         self._adding: tuple[Transaction, Iterator[Entry]] | None = None
         self._read_to = outbox.progress.position
         self._heard = False  # whether the source has said anything yet
@@ -151,6 +153,7 @@ class Pump:
         if self._clock() - self._offered_at >= OFFER_SECONDS:
             self._offered_at = self._clock()
             self._keeper.offer(self._outbox.progress)
+            self._show()
 
     def _flush(self) -> None:
         """Send what was taken, as far as that goes quickly, and tell the keeper where we are."""

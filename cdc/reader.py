@@ -16,13 +16,16 @@ from cdc.events import Begin, Event, Idle, Rows
 from cdc.inbox import Failure, Inbox, Point
 from keymap.errors import KeyshiftError
 from keymap.position import Position
-from keyshift.mysql.connection import MySQLError, Unreachable, error_number
+from keyshift.mysql.connection import Denied, MySQLError, Unreachable, error_number
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
 _WITHIN: Final = (Rows, Begin)
 POINT_SECONDS: Final = 0.1  # how often the position is told while only other tables are written to
+# A password that is rotated is another at the server for seconds before it is where we read it. A login that worked is
+# therefore tried again, with the pauses of an outage: for a minute or two.
+DENIALS_MAX: Final = 10
 OpenBinlog = Callable[[Position], AbstractContextManager[Iterable[Event]]]
 _log = get_logger("cdc")
 
@@ -51,7 +54,9 @@ class Reader:
         self._stop = stop
         self._backoff = backoff
         self._clock = clock
+        self._denials = 0  # in a row
         self.reconnects = 0
+        self.heard_at = clock()  # when the source last said anything
 
     def run(self) -> None:
         """Read; whatever ends it other than being stopped is put into the inbox as a Failure."""
@@ -64,7 +69,10 @@ class Reader:
     def _read_until_lost(self) -> None:
         try:
             self._read()
-        except (MySQLError, OSError, ConnectionEnded, Unreachable) as error:
+        except (MySQLError, OSError, ConnectionEnded, Unreachable, Denied) as error:
+            self._denials = self._denials + 1 if isinstance(error, Denied) else 0
+            if self._denials > DENIALS_MAX:
+                raise
             if refusal := refusal_of(error, self._position):
                 raise refusal from error
             self.reconnects += 1
@@ -96,6 +104,7 @@ class Reader:
                     self._tell(assembler.position, event)
 
     def _tell(self, position: Position, event: Event) -> None:
+        self.heard_at = self._clock()
         idle = isinstance(event, Idle)
         if idle or position != self._position:
             self._inbox.put(Point(position, event.place.timestamp, idle))
@@ -103,6 +112,7 @@ class Reader:
 
     def _reached(self, position: Position) -> None:
         self._position = position
+        self.heard_at = self._clock()
         self._backoff.reset()
 
 

@@ -18,7 +18,7 @@ from keymap.rules import Keymap
 from keyshift.apply import shards as planning
 from keyshift.apply.refusals import GateClosed, ReplayClosed
 from keyshift.apply.stream import ControlGate, StreamApplier
-from keyshift.apply.tally import Tally
+from keyshift.apply.tally import METRICS, Tally
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws import stream as kinesis
 from keyshift.aws.claims import ClaimStore
@@ -44,6 +44,7 @@ from keyshift.control.store import Store
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.log import get_logger
+from keyshift.process.metrics import Board, reported
 from keyshift.process.settings import ApplySettings, Settings
 from keyshift.process.stop import Stop, Stopped
 
@@ -61,7 +62,9 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
         doing = f"reading migration {settings.migration}"
         migration = retried(lambda: migrations.load(store), Backoff(), stop, doing)
         migrations.require_digest(migration, keymap.digest)
-        _apply(settings.apply, keymap, clients, stop, store, migration)
+        board = Board(METRICS, migration=migration.name, owner=this_process())
+        with reported(board, settings.metrics):
+            _apply(settings.apply, keymap, clients, stop, store, migration, board)
     except Stopped:
         pass
     except (ClientError, BotoCoreError) as error:
@@ -69,16 +72,25 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
 
 
 def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
-    settings: ApplySettings, keymap: Keymap, clients: Clients, stop: Stop, store: Store, migration: Migration
+    settings: ApplySettings,
+    keymap: Keymap,
+    clients: Clients,
+    stop: Stop,
+    store: Store,
+    migration: Migration,
+    board: Board,
 ) -> None:
     with ThreadPoolExecutor(settings.write_concurrency, "write") as pool:
         writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop)
         fetch = ClaimStore(clients, migration.bucket, stop).get
         applier = StreamApplier(writer, keymap, migration, ControlGate(store), fetch)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)
-        consumer = Consumer(applier, clients.kinesis, migration.stream, lease=lease, settings=settings, stop=stop)
+        consumer = Consumer(
+            applier, clients.kinesis, migration.stream, lease=lease, settings=settings, stop=stop, board=board
+        )
         backoff = Backoff()
         while True:
+            board.enter("standing_by", keyshift_apply_active=0)
             with held(lease, stop):
                 _consume(consumer)
             stop.sleep(backoff.next())
@@ -118,6 +130,7 @@ class Consumer:
         stop: Stop,
         clock: Callable[[], float] = boottime,
         log_seconds: float = LOG_SECONDS,
+        board: Board | None = None,
     ) -> None:
         self._applier = applier
         self._client = client
@@ -128,6 +141,7 @@ class Consumer:
         self._clock = clock
         self._log_seconds = log_seconds
         self._tally = Tally(now_ms)
+        self._board = board or Board(METRICS, migration="", owner="")
         self._readers: dict[str, Reader] = {}
         self._checkpoints: dict[str, ShardCheckpoint] = {}
         self._list_due = 0.0
@@ -135,7 +149,9 @@ class Consumer:
 
     def run(self) -> None:
         """Apply until asked to stop. Raises Stopped, LeaseLost, and what ends the consumer."""
+        self._board.enter("waiting_for_replay", keyshift_apply_active=1)
         self._await_replay()
+        self._board.enter("applying", keyshift_apply_active=1)
         self._readers.clear()
         self._checkpoints = checkpoints.read(self._lease.store, self._stream)
         self._list_due, self._log_due = 0.0, self._clock() + self._log_seconds
@@ -161,7 +177,9 @@ class Consumer:
             self._list_due = self._clock() + LIST_SECONDS
             self._list()
         for reader in self._due():
+            self._board.moved("applying")
             self._turn(reader)
+            self._board.show(self._tally.figures())
         if self._clock() >= self._log_due:
             self._log_due = self._clock() + self._log_seconds
             _log.info("applied", **self._tally.line())

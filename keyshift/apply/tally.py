@@ -2,9 +2,32 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from keyshift.apply.stream import BatchResult
+from keyshift.process.metrics import Metric
+
+METRICS: Final = (
+    Metric("keyshift_apply_active", "gauge", "Count", "1 while this consumer holds the lease, 0 while it stands by"),
+    Metric("keyshift_apply_lag_seconds", "gauge", "Seconds", "of the shard that is furthest behind its end"),
+    Metric(
+        "keyshift_apply_newest_change_age_seconds",
+        "gauge",
+        "Seconds",
+        "since the newest change that was ever applied happened at the source; it grows while the source is idle",
+    ),
+    Metric("keyshift_apply_shards", "gauge", "Count", "shards that are being read"),
+    Metric("keyshift_apply_batches_total", "counter", "Count", "batches handled"),
+    Metric("keyshift_apply_records_total", "counter", "Count", "records read from the stream"),
+    Metric("keyshift_apply_bytes_total", "counter", "Bytes", "bytes of these records"),
+    Metric("keyshift_apply_applied_total", "counter", "Count", "changes applied"),
+    Metric("keyshift_apply_set_total", "counter", "Count", "slots written"),
+    Metric("keyshift_apply_removed_total", "counter", "Count", "slots removed"),
+    Metric("keyshift_apply_stale_total", "counter", "Count", "slots that were newer already: a normal outcome"),
+    Metric("keyshift_apply_collided_total", "counter", "Count", "slots that two live rows want"),
+    Metric("keyshift_apply_markers_total", "counter", "Count", "markers of barriers answered"),
+)
+_KINDS: Final = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "collided", "markers")
 
 
 class Tally:
@@ -13,6 +36,7 @@ class Tally:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._counts: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()  # what earlier lines told
         self._behind_ms: dict[str, int] = {}
         self._newest_ms = 0
         self._newest_version = ""
@@ -49,16 +73,31 @@ class Tally:
         that was ever applied here happened at the source.
         """
         counts, self._counts = self._counts, Counter()
-        kinds = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "collided", "markers")
+        self._before.update(counts)
         operations = {name: counts[name] for name in sorted(counts) if name.startswith("op_")}
         return {
-            **{kind: counts[kind] for kind in kinds},
+            **{kind: counts[kind] for kind in _KINDS},
             **operations,
             "shards": len(self._behind_ms),
-            "lag_seconds": _seconds(max(self._behind_ms.values())) if self._behind_ms else None,
-            "newest_change_age_seconds": _seconds(self._now_ms() - self._newest_ms) if self._newest_ms else None,
+            "lag_seconds": self._lag_seconds(),
+            "newest_change_age_seconds": self._newest_change_age_seconds(),
             "newest_version": self._newest_version,
         }
+
+    def figures(self) -> dict[str, float | None]:
+        """The metrics as they are now; counters count from the beginning."""
+        return {
+            "keyshift_apply_lag_seconds": self._lag_seconds(),
+            "keyshift_apply_newest_change_age_seconds": self._newest_change_age_seconds(),
+            "keyshift_apply_shards": len(self._behind_ms),
+            **{f"keyshift_apply_{kind}_total": self._before[kind] + self._counts[kind] for kind in _KINDS},
+        }
+
+    def _lag_seconds(self) -> float | None:
+        return _seconds(max(self._behind_ms.values())) if self._behind_ms else None
+
+    def _newest_change_age_seconds(self) -> float | None:
+        return _seconds(self._now_ms() - self._newest_ms) if self._newest_ms else None
 
 
 def _seconds(milliseconds: int) -> float:

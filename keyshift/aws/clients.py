@@ -35,10 +35,13 @@ from keymap.errors import KeyshiftError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 else:  # the stubs are a development dependency
-    DynamoDBClient = KinesisClient = S3Client = STSClient = Any
+    DynamoDBClient = KinesisClient = RDSClient = S3Client = SecretsManagerClient = SSMClient = STSClient = Any
 
 __all__ = [
     "BotoCoreError",
@@ -129,6 +132,24 @@ class Clients:
     def sts(self) -> STSClient:
         """The STS client: who we are."""
         client: STSClient = self._client("sts")
+        return client
+
+    @property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """The Secrets Manager client."""
+        client: SecretsManagerClient = self._client("secretsmanager")
+        return client
+
+    @property
+    def ssm(self) -> SSMClient:
+        """The client of SSM, of which the Parameter Store is a part."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+    @property
+    def rds(self) -> RDSClient:
+        """The RDS client; it is never called, it signs tokens."""
+        client: RDSClient = self._client("rds")
         return client
 
     @property

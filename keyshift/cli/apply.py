@@ -15,5 +15,5 @@ def apply() -> None:
 @pass_wiring
 def run(wiring: Wiring) -> None:
     """Read the stream and apply it, until stopped (SIGTERM, Ctrl-C). Waits until the bulk load has opened replay."""
-    wiring.log()
+    wiring.log(json=wiring.settings.metrics.emf or None)
     consumer.run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop)

@@ -36,7 +36,7 @@ def check(wiring: Wiring) -> None:
 @pass_wiring
 def run(wiring: Wiring) -> None:
     """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone."""
-    wiring.log()
+    wiring.log(json=wiring.settings.metrics.emf or None)
     daemon.run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop)
 
 

@@ -135,7 +135,7 @@ def _migrations(wiring: Wiring) -> Iterator[str]:
 
 _GRANTS = (
     "user {user} at {host}: drop it, or revoke what was granted for capture and dump (REPLICATION SLAVE, REPLICATION "
-    "CLIENT or BINLOG MONITOR, SELECT on the captured tables)"
+    "CLIENT or BINLOG MONITOR, XA_RECOVER_ADMIN or SLAVE MONITOR, SELECT on the captured tables)"
 )
 _BINLOG = (
     "binlog settings that were changed for the migration (binlog_format, binlog_row_image, binlog_row_metadata, "

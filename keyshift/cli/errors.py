@@ -3,11 +3,13 @@
 import click
 
 from keymap.errors import KeyshiftError, Problem, Problems
-from keyshift.aws.clients import BotoCoreError, ClientError, explain
-from keyshift.mysql.connection import MySQLError
+from keyshift.aws.clients import BotoCoreError, ClientError, explain, is_throttle, is_transient
+from keyshift.aws.retry import RetriesExhausted
+from keyshift.mysql.connection import MySQLError, Unreachable
 
 EXIT_FOUND = 1  # the command did its work, and what it found is not what one hopes for
-EXIT_REFUSED = 2  # a mistake, or a service that cannot be reached or says no; click's own code for a wrong option
+EXIT_REFUSED = 2  # a mistake, or a service says no: a person is needed; click's own code for a wrong option
+EXIT_AGAIN = 75  # a service cannot be reached, or is too busy: the same command may do later; EX_TEMPFAIL of sysexits.h
 EXIT_INTERRUPTED = 130  # as a shell counts a process ended by Ctrl-C
 
 SERVICE_ERRORS = (ClientError, BotoCoreError, MySQLError, OSError)
@@ -23,6 +25,16 @@ def told(error: BaseException) -> KeyshiftError:
     if isinstance(error, OSError):
         return KeyshiftError(f"{error.filename or 'the system'}: {error.strerror or error}", "Mend it, then try again")
     return explain(error, "a call to AWS")
+
+
+def exit_code(error: BaseException) -> int:
+    """Whether a later try may succeed, or a person is needed. A supervisor restarts on the one only (deploy/)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Unreachable | RetriesExhausted) or is_throttle(cause) or is_transient(cause):
+            return EXIT_AGAIN
+        cause = cause.__cause__
+    return EXIT_REFUSED
 
 
 def show(error: KeyshiftError) -> None:

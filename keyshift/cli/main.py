@@ -1,7 +1,7 @@
 """The `keyshift` command: its groups, and the one place where errors become text and exit codes.
 
 Exit codes: 0 done; 1 done, and something was found (a difference, an unmet check, a problem); 2 refused, by us or by a
-service, with the reason; 130 interrupted.
+service, with the reason; 75 a service could not be reached, and the same command may do later; 130 interrupted.
 """
 
 import sys
@@ -19,7 +19,7 @@ from keyshift.cli.cutover import cutover
 from keyshift.cli.demo.command import demo
 from keyshift.cli.destroy import destroy
 from keyshift.cli.doctor import doctor
-from keyshift.cli.errors import EXIT_INTERRUPTED, EXIT_REFUSED, SERVICE_ERRORS, show, told
+from keyshift.cli.errors import EXIT_INTERRUPTED, SERVICE_ERRORS, exit_code, show, told
 from keyshift.cli.init import init
 from keyshift.cli.keymap import keymap
 from keyshift.cli.status import status
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except (KeyshiftError, *SERVICE_ERRORS) as error:
         show(told(error))
-        return EXIT_REFUSED
+        return exit_code(error)
     return code if isinstance(code, int) else 0
 
 

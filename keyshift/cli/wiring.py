@@ -14,6 +14,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import Keymap, load_keymap
 from keymap.schema import TableSchema
 from keyshift.aws.clients import Clients, make_clients
+from keyshift.aws.passwords import fetch_password
 from keyshift.control import migration as migrations
 from keyshift.control.migration import Migration
 from keyshift.control.store import Store
@@ -39,7 +40,9 @@ class Wiring:
         if not self.config.exists():
             remedy = "Write it (docs/settings.md), or name it with --config or KEYSHIFT_CONFIG"
             raise KeyshiftError(f"there is no settings file {self.config}", remedy)
-        return load_settings(self.config)
+        settings = load_settings(self.config)
+        source = settings.source.fetching(lambda source: fetch_password(self.clients, source))
+        return settings.model_copy(update={"source": source})
 
     @cached_property
     def keymap(self) -> Keymap:

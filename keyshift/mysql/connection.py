@@ -6,9 +6,10 @@ means the same on every connection. Dates and times come as MySQL's own text: it
 connection raises PyMySQL's own MySQLError, and `is_lost` tells whether a new connection may help.
 """
 
+import re
 import ssl
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pymysql
 from pymysql import MySQLError
@@ -17,6 +18,7 @@ from pymysql.converters import conversions
 
 from keymap.errors import KeyshiftError
 from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import PasswordUnavailable
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -27,6 +29,7 @@ else:
 
 __all__ = [
     "Connection",
+    "Denied",
     "MySQLError",
     "Unreachable",
     "connect",
@@ -55,11 +58,15 @@ class Unreachable(KeyshiftError):
     """No connection for now: the host, the network or a server that is starting. Trying again later is right."""
 
 
+class Denied(KeyshiftError):
+    """The server refuses the user or the password. A person must mend it, unless the password is being rotated."""
+
+
 def connect(source: SourceSettings, *, autocommit: bool = True, database: str | None = None) -> Connection:
     """A new connection: utf8mb4, time zone UTC, READ COMMITTED, plain SQL mode, TLS as the settings say.
 
-    Raises Unreachable where a later try may succeed, KeyshiftError where only a person can help (credentials, TLS,
-    database). Neither shows a secret.
+    Raises Unreachable where a later try may succeed, Denied for wrong credentials, KeyshiftError for what else only a
+    person can mend (TLS, database). None shows a secret.
     """
     arguments = connection_settings(source)
     try:
@@ -78,21 +85,40 @@ def connect(source: SourceSettings, *, autocommit: bool = True, database: str | 
 def connection_settings(source: SourceSettings) -> dict[str, Any]:
     """PyMySQL's arguments for this source, also for the binlog reader's own connection. A new dict each time.
 
-    It holds the password (read again, so that a rotated one is picked up): never log it.
+    It holds the password (read again, so that a rotated one is picked up): never log it. Raises KeyshiftError where
+    the password cannot be had, Unreachable where it may be had later.
     """
     settings: dict[str, Any] = {
         "host": source.host,
         "port": source.port,
         "user": source.user,
-        "password": source.fresh_password().get_secret_value().encode(),  # PyMySQL would take text as latin1
+        "password": _password(source).encode(),  # PyMySQL would take text as latin1
         "charset": "utf8mb4",
         "connect_timeout": source.connect_timeout_seconds,
         "read_timeout": source.read_timeout_seconds,
         "write_timeout": source.read_timeout_seconds,
     }
     if source.tls.mode == "off":
-        return settings | {"ssl_disabled": True}
+        return settings | {"ssl_disabled": True, "auth_plugin_map": {"mysql_clear_password": _NeverInClear}}
     return settings | {"ssl": _tls_context(source.tls)}
+
+
+class _NeverInClear:
+    """In the place of PyMySQL's plugin, which does what any server, or whoever answers in its place, asks for."""
+
+    def __init__(self, _connection: object) -> None:
+        pass
+
+    def authenticate(self, _packet: object) -> NoReturn:
+        message = "the source asks for the password in clear, and source.tls.mode is off"
+        raise KeyshiftError(message, "Set source.tls.mode to verify")
+
+
+def _password(source: SourceSettings) -> str:
+    try:
+        return source.fresh_password().get_secret_value()
+    except PasswordUnavailable as error:
+        raise Unreachable(error.message, error.remedy) from error
 
 
 def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
@@ -133,7 +159,7 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
     number = error_number(error)
     cause = getattr(error, "original_exception", error)
     if isinstance(cause, ssl.SSLError):
-        return _tls_refusal(cause, place, source.tls)
+        return _tls_refusal(cause, place, source)
     if number == _TLS_ERROR:
         remedy = "Give the server a certificate, or set source.tls.mode to off where the network itself is trusted"
         return KeyshiftError(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
@@ -143,7 +169,9 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
         remedy = "Check source.user and the password, and that the user may log in from this host"
         if source.tls.mode == "off":
             remedy += ", or set source.tls.mode: it is off, and a user or server that demands TLS may refuse like this"
-        return KeyshiftError(f"{place} refuses the user {source.user!r} (error {number})", remedy)
+        if source.auth == "iam":
+            remedy = _REMEDY_IAM
+        return Denied(f"{place} refuses the user {source.user!r} (error {number})", remedy)
     if number == _UNKNOWN_DATABASE:
         return KeyshiftError(f"{place} has no such database (error {number})", "Check the names in the keymap")
     reason = error.args[1] if len(error.args) > 1 else str(error)
@@ -151,12 +179,22 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
     return Unreachable(f"{place} cannot be reached: {reason}", remedy)
 
 
-def _tls_refusal(cause: ssl.SSLError, place: str, tls: TlsSettings) -> KeyshiftError:
+_REMEDY_IAM = (
+    "Check that IAM authentication is on at the instance, that the user was made with AWSAuthenticationPlugin, that "
+    "this host may rds-db:connect as it, and that source.host is the instance's own name (docs/permissions.md)"
+)
+_RDS_HOST = re.compile(r"\.rds(\.cn-[a-z0-9-]+)?\.amazonaws\.com(\.cn)?\Z", re.IGNORECASE)
+_RDS_CA = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"  # not among any system's authorities
+
+
+def _tls_refusal(cause: ssl.SSLError, place: str, source: SourceSettings) -> KeyshiftError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = (
             "Give the CA that signed it as source.tls.ca, use the name in the certificate as source.host, "
             "or set source.tls.mode to required (encrypted, unchecked)"
         )
+        if _RDS_HOST.search(source.host.rstrip(".")):
+            remedy = f"Download Amazon's CA bundle (curl -O {_RDS_CA}), and set source.tls.ca to global-bundle.pem"
         return KeyshiftError(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
     remedy = "Check the server's TLS versions, or set source.tls.mode"
-    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={tls.mode}): {cause.reason}", remedy)
+    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={source.tls.mode}): {cause.reason}", remedy)

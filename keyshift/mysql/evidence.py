@@ -28,8 +28,7 @@ class Evidence:
     status: BinlogStatus | None = None
     prepared_xa: int | None = None  # XA transactions that are prepared now
     replica: bool | None = None  # it applies another server's changes
-    rds: bool = False
-    rds_retention_hours: int | None = None  # None on RDS: binlogs are purged as soon as possible
+    rds_retention_hours: int | None = None  # on RDS and Aurora; 0: the binlog is purged as soon as possible
 
 
 def gather(connection: Connection, tables: Iterable[str]) -> Evidence:
@@ -37,7 +36,6 @@ def gather(connection: Connection, tables: Iterable[str]) -> Evidence:
     facts, names = read_facts(connection), tuple(sorted(tables))
     schemas = read_schemas(connection, names)
     unreadable = frozenset(name for name in schemas if not _readable(connection, name))
-    rds = _permitted(lambda: query(connection, _RDS_RETENTION))
     return Evidence(
         facts=facts,
         tables=names,
@@ -49,12 +47,23 @@ def gather(connection: Connection, tables: Iterable[str]) -> Evidence:
         status=_permitted(lambda: read_status(connection, facts)),
         prepared_xa=_permitted(lambda: len(query(connection, "XA RECOVER"))),
         replica=_permitted(lambda: bool(query(connection, _replica_status(facts)))),
-        rds=rds is not None,
-        rds_retention_hours=_hours(rds),
+        rds_retention_hours=None if facts.platform == "own" else rds_retention_hours(connection),
     )
 
 
-_RDS_RETENTION = "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'"
+# Amazon's own setting, which its own process goes by; binlog_expire_logs_seconds says nothing there. The procedure runs
+# with Amazon's rights: some administrators grant the one, some the other.
+_RDS_RETENTION = ("SELECT name, value FROM mysql.rds_configuration", "CALL mysql.rds_show_configuration")
+
+
+def rds_retention_hours(connection: Connection) -> int | None:
+    """How long RDS or Aurora keeps binlog files; 0: as short as possible; None: the user may not ask."""
+    for statement in _RDS_RETENTION:
+        rows = _permitted(lambda statement=statement: query(connection, statement))  # type: ignore[misc]
+        for name, value, *_ in rows or ():
+            if name == "binlog retention hours":
+                return int(value or 0)
+    return None
 
 
 def _readable(connection: Connection, table: str) -> bool:
@@ -76,8 +85,3 @@ def _permitted(question: Callable[[], T]) -> T | None:
 def _replica_status(facts: ServerFacts) -> str:
     old = (10, 5, 1) if facts.flavour == "mariadb" else (8, 0, 22)
     return "SHOW SLAVE STATUS" if facts.version < old else "SHOW REPLICA STATUS"
-
-
-def _hours(rows: list[tuple[object, ...]] | None) -> int | None:
-    value = str(rows[0][0]) if rows else ""
-    return int(value) if value.isdecimal() else None

@@ -11,6 +11,7 @@ from keymap.position import Position
 from keyshift.mysql.connection import Connection, MySQLError, Result, error_number, query
 
 Flavour = Literal["mysql", "mariadb"]
+Platform = Literal["own", "rds", "aurora"]  # who runs the server: somebody with a configuration file, or Amazon
 
 _PARSE_ERROR, _NOT_LOGGING = 1064, 1381
 _DENIED = frozenset({1044, 1142, 1143, 1227})
@@ -39,10 +40,23 @@ class ServerFacts:
         return self.variables.get("binlog_row_metadata", "").upper() == "FULL"
 
     @property
+    def platform(self) -> Platform:
+        """Who runs it. Amazon's servers are known by where they are installed, which every user may see."""
+        if "aurora_version" in self.variables or "mysql_aurora" in self.variables.get("basedir", ""):
+            return "aurora"
+        return "rds" if self.variables.get("basedir", "").startswith("/rdsdbbin/") else "own"
+
+    @property
+    def aurora_reader(self) -> bool:
+        """Whether it is a reader of an Aurora cluster. `read_only` is OFF there; this is the variable that tells."""
+        return self.platform == "aurora" and self.variables.get("innodb_read_only") == "ON"
+
+    @property
     def name(self) -> str:
         """Product and version, for people."""
         product = "MariaDB" if self.flavour == "mariadb" else "MySQL"
-        return f"{product} {'.'.join(map(str, self.version))}"
+        by = {"own": "", "rds": "RDS for ", "aurora": "Aurora "}[self.platform]
+        return f"{by}{product} {'.'.join(map(str, self.version))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,17 @@ from keymap.values import UnsupportedType, converter
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.evidence import Evidence, gather
 from keyshift.mysql.facts import Flavour, ServerFacts
-from keyshift.mysql.grants import global_privileges, has
+from keyshift.mysql.grants import database_privileges, global_privileges, has
 from keyshift.mysql.keys import REMEDY as KEY_REMEDY
 from keyshift.mysql.keys import usable
+from keyshift.mysql.remedies import (
+    keep_binlog,
+    log_replicated,
+    remove_filters,
+    retention_hours_max,
+    set_variable,
+    switch_on_binlog,
+)
 from keyshift.mysql.select import quote_table
 
 SERVER = "server"
@@ -42,8 +50,8 @@ def preflight(
 
 def judge(evidence: Evidence, *, retention_hours: int, described: bool = True) -> Findings:
     """All problems of this evidence."""
-    if age := list(_too_old(evidence.facts)):
-        return Findings(tuple(age), ())  # all else would be noise
+    if alone := [*_too_old(evidence.facts), *_reader(evidence.facts)]:
+        return Findings(tuple(alone), ())  # all else would be noise
     errors = [problem for rule in _SERVER_RULES for problem in rule(evidence)]
     undescribed = list(_metadata(evidence)) if described else []
     errors += undescribed
@@ -64,24 +72,32 @@ def _too_old(facts: ServerFacts) -> Iterator[Problem]:
         yield Problem(SERVER, what, "Upgrade it, or capture from a newer replica with a binlog")
 
 
-# Variable, the value it must have, what goes wrong otherwise, how to set it. A variable that a server does not have is
-# a feature that it does not have.
+def _reader(facts: ServerFacts) -> Iterator[Problem]:
+    if facts.aurora_reader:
+        what = "it is a reader of an Aurora cluster, and only the writer has a binlog (innodb_read_only=ON)"
+        remedy = "Set source.host to the cluster's writer endpoint (NAME.cluster-ID.REGION.rds.amazonaws.com, not -ro-)"
+        yield Problem(SERVER, what, remedy)
+
+
+# Variable, the value it must have, what goes wrong otherwise. A variable that a server does not have is a feature that
+# it does not have.
 _VARIABLES = (
-    ("binlog_format", "ROW", "changes are logged as statements, not as rows", "SET GLOBAL binlog_format = 'ROW'"),
-    ("binlog_row_image", "FULL", "rows are logged without all their columns", "SET GLOBAL binlog_row_image = 'FULL'"),
+    ("binlog_format", "ROW", "changes are logged as statements, not as rows"),
+    ("binlog_row_image", "FULL", "rows are logged without all their columns"),
 )
-_PERSIST = "and keep it in the server's configuration (RDS: parameter group). Sessions that are open keep the old value"
 
 
 def _binlog(evidence: Evidence) -> Iterator[Problem]:
-    variables = evidence.facts.variables
-    if variables.get("log_bin") != "ON":
-        remedy = "Set log_bin in the server's configuration and restart it (RDS: switch on automated backups)"
-        yield Problem(SERVER, "it writes no binlog (log_bin=OFF)", remedy)
-    for name, wanted, what, command in _VARIABLES:
+    facts, variables = evidence.facts, evidence.facts.variables
+    logs = variables.get("log_bin") == "ON"
+    if not logs:
+        yield Problem(SERVER, "it writes no binlog (log_bin=OFF)", switch_on_binlog(facts))
+    for name, wanted, what in _VARIABLES:
         value = variables.get(name, wanted)
+        if name == "binlog_format" and facts.platform == "aurora" and not logs:
+            continue  # the one parameter is both there, and was told
         if value.upper() != wanted:
-            yield Problem(SERVER, f"{what} ({name}={value})", f"Run: {command}; {_PERSIST}")
+            yield Problem(SERVER, f"{what} ({name}={value})", set_variable(facts, name, wanted))
     if variables.get("server_id") == "0":
         yield Problem(SERVER, "server_id is 0, so no replica may connect", "Run: SET GLOBAL server_id = 1")
 
@@ -91,7 +107,7 @@ def _metadata(evidence: Evidence) -> Iterator[Problem]:
     value = evidence.facts.variables.get("binlog_row_metadata")
     if value is not None and not evidence.facts.describes_rows:
         what = f"rows are logged without column names, labels and keys (binlog_row_metadata={value})"
-        remedy = f"Run: SET GLOBAL binlog_row_metadata = 'FULL'; {_PERSIST}. Where that is not permitted, set"
+        remedy = f"{set_variable(evidence.facts, 'binlog_row_metadata', 'FULL')}. Where that is not permitted, set"
         yield Problem(SERVER, what, f"{remedy} capture.row_metadata to schema, and change no captured table meanwhile")
 
 
@@ -108,11 +124,14 @@ def _filters(evidence: Evidence) -> Iterator[Problem]:
     if evidence.status and (evidence.status.do_db or evidence.status.ignore_db):
         what = f"it logs some databases only (binlog-do-db={evidence.status.do_db!r}, "
         what += f"binlog-ignore-db={evidence.status.ignore_db!r})"
-        yield Problem(SERVER, what, "Remove binlog-do-db and binlog-ignore-db from its configuration and restart it")
-    logs_replicated = evidence.facts.variables.get("log_slave_updates", "ON")
-    if evidence.replica and evidence.facts.variables.get("log_replica_updates", logs_replicated) != "ON":
+        yield Problem(SERVER, what, remove_filters(evidence.facts))
+    if evidence.replica and not _logs_replicated(evidence.facts):
         what = "it is a replica that does not log the changes it applies (log_replica_updates=OFF)"
-        yield Problem(SERVER, what, "Set log_replica_updates (log_slave_updates) to ON and restart it")
+        yield Problem(SERVER, what, log_replicated(evidence.facts))
+
+
+def _logs_replicated(facts: ServerFacts) -> bool:
+    return facts.variables.get("log_replica_updates", facts.variables.get("log_slave_updates", "ON")) == "ON"
 
 
 _FOR_THE_LOCK = "which the start of capture needs: without GTIDs it locks the tables for an instant"
@@ -129,15 +148,16 @@ def _grants(evidence: Evidence) -> Iterator[Problem]:
         return  # the start of capture needs no lock
     if not has(privileges, "RELOAD", "FLUSH_TABLES"):
         yield _missing_grant("RELOAD", _FOR_THE_LOCK)
-    if not has(privileges, "LOCK TABLES"):
-        yield _missing_grant("LOCK TABLES", _FOR_THE_LOCK)
+    for database in sorted({table.partition(".")[0] for table in evidence.tables}):
+        if not has(database_privileges(evidence.grants, database), "LOCK TABLES"):
+            yield _missing_grant("LOCK TABLES", _FOR_THE_LOCK, on=f"`{database}`.*")
 
 
-def _missing_grant(privilege: str, why: str) -> Problem:
+def _missing_grant(privilege: str, why: str, on: str = "*.*") -> Problem:
     return Problem(
         SERVER,
         f"the user lacks {privilege}, {why}",
-        f"Run: GRANT {privilege} ON *.* TO the user (see SELECT CURRENT_USER())",
+        f"Run: GRANT {privilege} ON {on} TO the user (see SELECT CURRENT_USER())",
     )
 
 
@@ -161,17 +181,21 @@ def binlog_retention_hours(facts: ServerFacts) -> float | None:
 
 
 def _retention(evidence: Evidence, wanted: int) -> Iterator[Problem]:
-    if evidence.rds:
-        hours = evidence.rds_retention_hours
-        if hours is None or hours < wanted:
-            kept = "as short as possible" if hours is None else f"for {hours} hours"
-            what = f"RDS keeps the binlog {kept}; {wanted} hours are needed to survive the load and an outage"
-            yield Problem(SERVER, what, f"Run: CALL mysql.rds_set_configuration('binlog retention hours', {wanted})")
+    facts = evidence.facts
+    if facts.platform != "own" and evidence.rds_retention_hours is None:
+        what = "the user may not ask for how long the binlog is kept (`binlog retention hours`)"
+        yield Problem(SERVER, what, "Run: GRANT SELECT ON mysql.rds_configuration TO the user")
         return
-    kept_hours = binlog_retention_hours(evidence.facts)
-    if kept_hours is not None and kept_hours < wanted:
-        what = f"the binlog is kept for {kept_hours:g} hours; {wanted} are needed to survive the load and an outage"
-        yield Problem(SERVER, what, f"Run: SET GLOBAL binlog_expire_logs_seconds = {wanted * 3600}; {_PERSIST}")
+    hours = binlog_retention_hours(facts) if facts.platform == "own" else evidence.rds_retention_hours
+    if hours is None or hours >= wanted:
+        return
+    most = retention_hours_max(facts)
+    kept = f"for {hours:g} hours" if hours else "as short as possible"
+    what = f"the binlog is kept {kept}; {wanted} are needed to survive the load and an outage"
+    remedy = keep_binlog(facts, min(wanted, most or wanted))
+    if most is not None and wanted > most:
+        remedy += f", and set stream.retention_hours to {most}: {facts.name} keeps it no longer"
+    yield Problem(SERVER, what, remedy)
 
 
 def _table(evidence: Evidence, table: str) -> Iterator[Problem]:
@@ -238,11 +262,15 @@ def _warnings(evidence: Evidence) -> Iterator[Problem]:
     variables = evidence.facts.variables
     if variables.get("binlog_checksum", "CRC32").upper() != "CRC32":
         what = "binlog_checksum=NONE: damage of the binlog on its way would not be noticed"
-        yield Problem(SERVER, what, "Run: SET GLOBAL binlog_checksum = 'CRC32'")
+        yield Problem(SERVER, what, set_variable(evidence.facts, "binlog_checksum", "CRC32"))
     for name in ("sync_binlog", "innodb_flush_log_at_trx_commit"):
         if variables.get(name, "1") != "1":
             what = f"{name}={variables[name]}: a crash may lose transactions that were captured already"
-            yield Problem(SERVER, what, f"Run: SET GLOBAL {name} = 1")
+            yield Problem(SERVER, what, set_variable(evidence.facts, name, 1))
+    if evidence.replica is None and not _logs_replicated(evidence.facts):
+        what = "the user may not ask whether it is a replica, and as one it would not log the changes it applies"
+        privilege = "SLAVE MONITOR" if evidence.facts.flavour == "mariadb" else "REPLICATION CLIENT"
+        yield Problem(SERVER, what, f"Run: GRANT {privilege} ON *.* TO the user, or make sure that it is none")
     if evidence.prepared_xa is None:
         what = "the user may not ask for prepared XA transactions, so their absence is not proven"
         yield Problem(SERVER, what, "Run: GRANT XA_RECOVER_ADMIN ON *.* TO the user, or make sure that none is used")

@@ -1,9 +1,8 @@
-"""The sections of the settings that say where things are: the source, AWS, the stream, the bucket."""
+"""The sections of the settings that say where things are: AWS, the stream, the bucket; the source has its own file."""
 
-import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -11,13 +10,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-
-from keymap.errors import KeyshiftError
 
 
 def _in_folder(path: Path, info: ValidationInfo) -> Path:
@@ -49,94 +45,6 @@ class Section(BaseModel):
         return {} if value is None else value
 
 
-class TlsSettings(Section):
-    """How far the connection to the source is trusted."""
-
-    mode: Literal["verify", "required", "off"] = Field(
-        default="verify",
-        description="verify: TLS with certificate and host name checked; required: TLS unchecked; off: none",
-    )
-    ca: FilePath | None = Field(
-        default=None, description="file with the CA certificates to trust; default: the system's"
-    )
-
-
-_NOT_GIVEN = SecretStr("\0")  # no password holds this byte: MySQL's protocol ends it there
-
-
-class SourceSettings(Section):
-    """The MySQL or MariaDB server that is migrated."""
-
-    host: str = Field(description="host name or address of the MySQL server, the writer of an Aurora cluster")
-    port: Whole = Field(default=3306, ge=1, le=65535, description="its TCP port")
-    user: str = Field(description="a user with the grants that `keyshift cdc check` asks for")
-    password: SecretStr = Field(default=_NOT_GIVEN, description="the password itself; give exactly one of the three")
-    password_env: str | None = Field(
-        default=None, description="name of the environment variable that holds the password"
-    )
-    password_file: FilePath | None = Field(
-        default=None, validate_default=True, description="file that holds the password (a trailing newline is cut)"
-    )
-    tls: TlsSettings = Field(default_factory=TlsSettings)
-    connect_timeout_seconds: Amount = Field(
-        default=10.0, gt=0, description="seconds to wait for a connection: beyond that a host is unreachable, not slow"
-    )
-    read_timeout_seconds: Amount = Field(
-        default=60.0,
-        gt=0,
-        description="seconds without a byte before a connection counts as lost: half-open TCP never says so",
-    )
-
-    # Field validators, because one of the model would only run, and tell, once all else is right.
-    @field_validator("password_env")
-    @classmethod
-    def _variable_is_set(cls, value: str | None) -> str | None:
-        _secret(value, None)
-        return value
-
-    @field_validator("password_file")
-    @classmethod
-    def _is_the_only_one(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        one, other = info.data.get("password") != _NOT_GIVEN, info.data.get("password_env", "") is not None
-        if one + other + (value is not None) != 1:
-            raise ValueError("exactly one of password, password_env and password_file is needed")
-        _secret(None, value)
-        return value
-
-    @model_validator(mode="after")
-    def _read_password(self) -> Self:
-        self.__dict__["password"] = self.fresh_password()  # the model is frozen for everybody else
-        return self
-
-    def fresh_password(self) -> SecretStr:
-        """The password as it is now: the file is read again, so that a rotated secret is picked up at a reconnect.
-
-        Raises KeyshiftError when it cannot be had.
-        """
-        try:
-            return _secret(self.password_env, self.password_file) or self.password
-        except ValueError as error:
-            raise KeyshiftError(str(error), "Correct it, or the settings below source") from None
-
-
-def _secret(variable: str | None, path: Path | None) -> SecretStr | None:
-    """What the variable or the file holds; ValueErrors are what pydantic collects."""
-    if variable is not None:
-        if variable not in os.environ:
-            raise ValueError(f"the environment variable {variable} is not set")
-        return SecretStr(os.environ[variable])
-    return None if path is None else SecretStr(_read_line(path))
-
-
-def _read_line(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text") from None
-
-
 class EndpointSettings(Section):
     """Where the services are, when not at AWS. botocore's own AWS_ENDPOINT_URL_* variables work too."""
 
@@ -144,8 +52,10 @@ class EndpointSettings(Section):
     kinesis: str | None = Field(default=None, description="URL of a Kinesis-compatible endpoint; default: AWS")
     s3: str | None = Field(default=None, description="URL of an S3-compatible endpoint; default: AWS")
     sts: str | None = Field(default=None, description="URL of an STS endpoint (`keyshift doctor` asks it who we are)")
+    secretsmanager: str | None = Field(default=None, description="URL of a Secrets Manager endpoint; default: AWS")
+    ssm: str | None = Field(default=None, description="URL of an SSM (Parameter Store) endpoint; default: AWS")
 
-    @field_validator("dynamodb", "kinesis", "s3", "sts")
+    @field_validator("dynamodb", "kinesis", "s3", "sts", "secretsmanager", "ssm")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/]", value):

@@ -20,12 +20,11 @@ from keyshift.process.sections import (
     EndpointSettings,
     FilePath,
     Section,
-    SourceSettings,
     StreamSettings,
-    TlsSettings,
     Whole,
 )
 from keyshift.process.settings_file import read_document, validate
+from keyshift.process.source import SourceSettings, TlsSettings
 
 __all__ = [
     "ApplySettings",
@@ -34,6 +33,7 @@ __all__ = [
     "BulkloadSettings",
     "CaptureSettings",
     "EndpointSettings",
+    "MetricsSettings",
     "Settings",
     "SourceSettings",
     "StreamSettings",
@@ -144,6 +144,21 @@ class VerifySettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    """What the processes that run for long show of themselves."""
+
+    port: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="TCP port of /metrics and /healthz, one for each process on a host; default: none, nothing listens",
+    )
+    host: str = Field(default="127.0.0.1", description="address that it listens on; 0.0.0.0 in a container")
+    emf: bool = Field(
+        default=False, description="write them to the log once a minute too, as CloudWatch reads them (then JSON lines)"
+    )
+
+
 class Settings(Section):
     """Everything that one migration needs to know."""
 
@@ -168,6 +183,7 @@ class Settings(Section):
     bulkload: BulkloadSettings = Field(default_factory=BulkloadSettings)
     apply: ApplySettings = Field(default_factory=ApplySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     @field_validator("migration")
     @classmethod

@@ -21,7 +21,7 @@ from keyshift.control import barrier, migration, shards
 from keyshift.control.phase import Phase
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import PHASE, Store
-from keyshift.process.settings import Settings, load_settings
+from keyshift.process.settings import MetricsSettings, Settings, load_settings
 from keyshift.process.stop import Stop
 from tests.apply.conftest import Inline, Shop
 from tests.apply.history import History, loaded, migration_for, packed, truth
@@ -141,11 +141,12 @@ def items_of(stage: Stage) -> list[Item]:
 class Running:
     """A consumer in a thread of this process. Leaving the block stops it; what ended it before is raised there."""
 
-    def __init__(self, stage: Stage, batch_records: int = 500, **urls: str) -> None:
+    def __init__(self, stage: Stage, batch_records: int = 500, metrics_port: int | None = None, **urls: str) -> None:
         self.stop = Stop()
         self.error: BaseException | None = None
         self._stage = stage
         settings = stage.settings(batch_records, **urls)
+        settings = settings.model_copy(update={"metrics": MetricsSettings(port=metrics_port)})
         environment = {"region": "us-east-1", "endpoints": settings.aws.endpoints.urls}
         self._clients: Clients = make_clients(**environment)  # type: ignore[arg-type]
         self._thread = threading.Thread(target=self._run, args=(settings,), daemon=True)

@@ -23,6 +23,7 @@ from tests.apply.history import history_of, marker, pack, packed
 from tests.apply.keymaps import change, order
 from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
 from tests.apply.test_convergence import random_steps
+from tests.process.test_metrics import free_port, get
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, reset_after, reset_before, server_error, throttle
 
@@ -361,3 +362,16 @@ def test_a_line_per_interval_tells_counts_lag_and_age(
     assert line["lag_seconds"] is not None
     assert line["newest_change_age_seconds"] > 0
     assert line["shards"] == 2
+
+
+def test_what_was_applied_is_shown_to_a_scraper(stage: Stage) -> None:
+    history, port = a_history(3), free_port()
+    stage.put(load_some(stage, history, random.Random(3)))
+    with Running(stage, metrics_port=port) as consumer:
+        consumer.until(stage.drained)
+        applied = sum(one.applied for one in stage.checkpoints().values())
+        wanted = f'keyshift_apply_applied_total{{migration="shop"}} {applied}\n'
+        consumer.until(lambda: wanted in get(port, "/metrics")[1])
+        status, health = get(port, "/healthz")
+        assert (status, json.loads(health)["state"]) == (200, "applying")
+        assert 'keyshift_apply_shards{migration="shop"} 2\n' in get(port, "/metrics")[1]

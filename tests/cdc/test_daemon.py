@@ -9,6 +9,7 @@ from keymap.errors import KeyshiftError
 from keyshift.control import barrier
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.process.clock import boottime
+from keyshift.process.settings import SourceSettings
 from keyshift.process.stop import Stop
 from tests.cdc.world import LANES, World, Writer, initialised
 
@@ -188,3 +189,33 @@ def test_nothing_is_read_while_another_holds_the_lease(world: World) -> None:
         lease.release()
         world.wait_started()
     assert world.errors == []
+
+
+def test_a_password_that_rotates_while_connections_are_lost_does_not_end_capture(world: World) -> None:
+    """The server has the new one first; where we read it, it comes a moment later."""
+    user, file = f"u{world.schema[-8:]}", world.folder / "password"
+    rights = "REPLICATION SLAVE, REPLICATION CLIENT, SELECT"
+    world.execute(f"CREATE USER {user} IDENTIFIED BY 'first'", f"GRANT {rights} ON *.* TO {user}")
+    file.write_text("first\n")
+    source = world.settings.source
+    source = SourceSettings(host=source.host, port=source.port, user=user, password_file=file, tls=source.tls)
+    world.settings = world.settings.model_copy(update={"source": source})
+    with started(world):
+        world.execute(f"ALTER USER {user} IDENTIFIED BY 'second'")
+        cut_off(world, user)
+        time.sleep(1)
+        world.execute("INSERT INTO orders VALUES (1, 1, 'new', 1)")
+        assert world.errors == []
+        file.write_text("second\n")
+        world.wait_caught_up()
+        world.require_same()
+    world.execute(f"DROP USER {user}")
+
+
+def cut_off(world: World, user: str) -> None:
+    """End all connections of this user."""
+    with world.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (user,))
+        numbers = [number for (number,) in cursor.fetchall()]
+    assert numbers
+    world.execute(*[f"KILL {number}" for number in numbers])

@@ -12,10 +12,10 @@ from cdc.assemble import Transaction
 from cdc.connection import ConnectionEnded
 from cdc.events import Event, Idle, Place
 from cdc.inbox import Failure, Inbox, Item, Point
-from cdc.reader import Reader, refusal_of
+from cdc.reader import DENIALS_MAX, Reader, refusal_of
 from keymap.errors import KeyshiftError
 from keymap.position import Position
-from keyshift.mysql.connection import Unreachable
+from keyshift.mysql.connection import Denied, Unreachable
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import Stop
 from tests.cdc.logs import Log, assembler, logs
@@ -73,6 +73,29 @@ def test_connections_may_be_lost_after_any_event(log: Log, losses: list[int]) ->
     assert isinstance(items[-1], Point)
     assert items[-1].idle
     assert items[-1].position == log.position
+
+
+@pytest.mark.parametrize("denials", [1, DENIALS_MAX, DENIALS_MAX + 1])
+def test_a_login_that_is_refused_is_tried_again_for_a_while(denials: int) -> None:
+    """A rotated password is another at the server a moment before it is where we read it."""
+    stop, inbox, tries = Stop(), Inbox(1 << 30, lambda: None), iter(range(denials))
+    server = Server(Log(), [], stop)
+
+    def open_binlog(position: Position) -> contextlib.AbstractContextManager[Iterator[Event]]:
+        if next(tries, None) is not None:
+            raise Denied("refused", "Check it")
+        return server.open(position)
+
+    backoff = Backoff(base_seconds=0, max_seconds=0)
+    reader = Reader(open_binlog, lambda at: assembler(server.log, at), START, inbox=inbox, stop=stop, backoff=backoff)
+    reader.run()
+    item = inbox.take()
+    if denials > DENIALS_MAX:
+        assert isinstance(item, Failure)
+        assert isinstance(item.error, Denied)
+    else:
+        assert isinstance(item, Point)
+        assert reader.reconnects == denials
 
 
 def test_what_must_not_be_passed_over_ends_it_after_everything_before() -> None:

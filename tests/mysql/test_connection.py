@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from keyshift.mysql.connection import (
     Connection,
     MySQLError,
     Unreachable,
+    _refusal,
     connect,
     connection_settings,
     error_number,
@@ -25,6 +27,7 @@ from keyshift.mysql.connection import (
     query,
 )
 from keyshift.process.settings import SourceSettings, TlsSettings
+from tests.mysql.fake_rds import FakeRds
 from tests.mysql.sources import execute, source_of
 from tests.mysql.test_preflight_live import server
 
@@ -196,3 +199,51 @@ def test_a_server_that_wants_tls_says_so(secure: Database) -> None:
     finally:
         with connect(source_of(secure, tls=TlsSettings(mode="required"))) as connection:
             query(connection, "SET GLOBAL require_secure_transport = OFF")
+
+
+@pytest.mark.parametrize(
+    "host", ["shop.abc123.eu-central-1.rds.amazonaws.com", "SHOP.x.rds.cn-north-1.amazonaws.com.cn"]
+)
+def test_an_untrusted_certificate_of_rds_names_amazons_bundle(host: str) -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+    untrusted.verify_message = "unable to get local issuer certificate"
+    source = SourceSettings(host=host, user="keyshift", password=SecretStr(SECRET))
+    remedy = _refusal(untrusted, source).remedy
+    assert "global-bundle.pem" in remedy
+    assert "source.tls.ca" in remedy
+
+
+def iam(port: int, ca: Path, token: str) -> SourceSettings:
+    source = SourceSettings(host="127.0.0.1", port=port, user="keyshift", auth="iam", tls=TlsSettings(ca=ca))
+    return source.fetching(lambda _source: token)
+
+
+def test_a_token_of_rds_goes_in_clear_within_tls(ca: Path) -> None:
+    tokens = [f"127.0.0.1:3306/?Action=connect&X-Amz-Signature={'0' * 64}{number}" for number in range(2)]
+    with FakeRds(ca.parent) as rds:
+        for token in tokens:  # one of its own for each connection
+            connect(iam(rds.port, ca, token)).close()
+    assert rds.tokens == [f"{token}\0".encode() for token in tokens]
+
+
+def test_a_token_that_is_refused_is_never_shown(ca: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with FakeRds(ca.parent, accept=False) as rds:
+        error = refused(iam(rds.port, ca, SECRET))
+    assert "AWSAuthenticationPlugin" in error.remedy
+    assert SECRET not in f"{error!r} {error.__cause__!r} {caplog.text}"
+
+
+def test_a_token_is_not_sent_to_a_server_that_is_not_trusted(ca: Path) -> None:
+    with FakeRds(ca.parent) as rds:
+        source = SourceSettings(host="127.0.0.1", port=rds.port, user="keyshift", auth="iam")
+        assert "is not trusted" in refused(source.fetching(lambda _source: SECRET)).message
+    assert rds.tokens == []
+
+
+def test_no_password_goes_in_clear_without_tls_whatever_the_server_asks(ca: Path) -> None:
+    """PyMySQL would send it to anybody who answers in the server's place."""
+    with FakeRds(ca.parent, tls=False) as anybody:
+        off = TlsSettings(mode="off")
+        source = SourceSettings(host="127.0.0.1", port=anybody.port, user="x", password=SecretStr(SECRET), tls=off)
+        assert "asks for the password in clear" in refused(source).message
+    assert anybody.tokens in ([], [b""])  # nothing, and then the end

@@ -95,8 +95,6 @@ def test_a_server_as_it_should_be_has_no_problem(flavour: Flavour, version: tupl
         ("mysql", {"status": BinlogStatus("binlog.1", 4, "", "shop")}, "some databases only", "binlog-ignore-db"),
         ("mysql", {"status": BinlogStatus("binlog.1", 4, "blog", "")}, "some databases only", "binlog-do-db"),
         ("mariadb", {"replica": True, "log_slave_updates": "OFF"}, "does not log the changes", "log_replica_updates"),
-        ("mysql", {"rds": True}, "RDS keeps the binlog as short as possible", "'binlog retention hours', 168"),
-        ("mysql", {"rds": True, "rds_retention_hours": 24}, "for 24 hours", "'binlog retention hours', 168"),
         (
             "mysql",
             {"unreadable": frozenset({"shop.orders"})},
@@ -198,7 +196,6 @@ def test_a_server_that_lets_nobody_set_its_metadata_is_read_by_its_tables_when_t
         {"binlog_expire_logs_seconds": "0"},
         {"binlog_expire_logs_seconds": "0", "expire_logs_days": "7"},
         {"binlog_expire_logs_seconds": "604800"},
-        {"rds": True, "rds_retention_hours": 168, "binlog_expire_logs_seconds": "60"},
     ],
 )
 def test_a_binlog_that_lasts_as_long_as_the_stream_will_do(changed: dict[str, Any]) -> None:

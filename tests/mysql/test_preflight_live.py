@@ -159,12 +159,3 @@ def test_rights_that_come_by_a_role_count(database: Database, poor: SourceSettin
     connection.close()
     execute(database, f"DROP ROLE {role}")
     assert [problem.what for problem in found.errors if "lacks" in problem.what] == []
-
-
-def test_the_documented_grants_are_enough(database: Database, poor: SourceSettings, schema: str) -> None:
-    grants = f"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '{poor.user}'@'%'"
-    execute(database, grants)
-    connection = connect(poor)
-    found = preflight(connection, [f"{schema}.t"], retention_hours=24)
-    connection.close()
-    assert [problem.what for problem in found.errors if "foreign key" not in problem.what] == []

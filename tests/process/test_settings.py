@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymap.errors import Problem, Problems
+from keymap.errors import KeyshiftError, Problem, Problems
 from keyshift.process.sections import Section
 from keyshift.process.settings import Settings, load_settings
 from keyshift.process.settings_file import settings_of
@@ -262,3 +262,38 @@ def _shown(default: Any) -> str:
 
 def test_sections_refuse_what_they_do_not_know() -> None:
     assert Section.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ("password_secret: shop/db#password", ""),
+        ("password_parameter: /shop/db", ""),
+        ("auth: iam", ""),
+        ("auth: iam\n  password: x", "none may be given"),
+        ("auth: iam\n  password_parameter: x", "none may be given"),
+        ("auth: iam\n  tls: {mode: required}", "must be verified"),
+        ("password_secret: x\n  password_parameter: y", "exactly one of"),
+        ("password: x\n  password_secret: y", "exactly one of"),
+        ("port: 3306", "exactly one of"),
+    ],
+)
+def test_there_is_one_place_that_the_password_comes_from(tmp_path: Path, given: str, wrong: str) -> None:
+    text = LEAST.replace("password: s3cret-word", given)
+    if not wrong:
+        assert _load(tmp_path, text).source.is_remote
+        return
+    with pytest.raises(Problems, match=wrong) as caught:
+        _load(tmp_path, text)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_password_of_aws_is_asked_for_at_each_connect_and_not_before(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+    source = _load(tmp_path, LEAST.replace("password: s3cret-word", "password_secret: shop")).source
+    with pytest.raises(KeyshiftError, match="nothing here can ask AWS"):
+        source.fresh_password()
+    wired = source.fetching(lambda settings: asked.append(settings.password_secret) or f"number {len(asked)}")
+    assert asked == []
+    assert [wired.fresh_password().get_secret_value() for _ in range(2)] == ["number 1", "number 2"]
+    assert asked == ["shop", "shop"]

@@ -1,0 +1,228 @@
+"""docs/permissions.md: each part does its work with the source's grants and the AWS policy that it names, and no more.
+
+ministack checks signatures and policies when it is told to (AUTH=true); each part runs with the keys of a user of its
+own.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from keymap.claims import claim_of, claims_folder
+from keymap.errors import KeyshiftError
+from keyshift.aws.clients import make_clients
+from keyshift.aws.passwords import fetch_password
+from keyshift.cli.demo.commands import Commands
+from keyshift.cli.demo.database import Database
+from keyshift.cli.demo.endpoints import MINISTACK, HttpServer
+from keyshift.control.migration import draw_id
+from keyshift.process.settings import SourceSettings
+from tests.cli.conftest import KEYMAP, ORDERS, PURCHASE, SETTINGS
+from tests.cli.running import until
+from tests.mysql.sources import execute
+from tests.mysql.test_permissions import PAGE, documented
+from tests.servers.aws import unique
+
+REGION, ACCOUNT = "eu-central-1", "000000000000"
+PARTS = ("init", "cdc run", "bulkload dump", "bulkload load", "apply run", "verify", "cutover")
+
+
+SELDOM = {  # what this migration has no need of, and another has
+    ("init", "IncreaseStreamRetentionPeriod"): "it keeps for the 24 hours that a stream has anyway",
+    ("init", "ListTagsOfResource"): "no table was there before",
+    ("init", "TagResource"): "AWS wants it for a CreateTable with tags",
+    ("bulkload load", "PutItem"): "an item of several rows that are not in one chunk",
+    ("apply run", "BatchGetItem"): "what is delivered again behind the gate",
+}
+
+
+def policy(part: str) -> dict[str, Any]:
+    """The policy of a part."""
+    return document_under(f"`keyshift {part}`")
+
+
+def document_under(heading: str) -> dict[str, Any]:
+    """The policy under the heading that begins so."""
+    section = re.split(rf"^### {heading}.*$", PAGE.read_text(), flags=re.MULTILINE)[1]
+    document: dict[str, Any] = json.loads(section.split("```json\n")[1].split("```")[0])
+    return document
+
+
+def actions(part: str) -> list[str]:
+    """What the part's policy lets it do in DynamoDB and Kinesis; endpoints record other services under other names."""
+    named = re.findall(
+        r'"(?:dynamodb|kinesis):(\w+)"', json.dumps([one["Action"] for one in policy(part)["Statement"]])
+    )
+    return ["TransactWriteItems" if name == "ConditionCheckItem" else name for name in named]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    """The address of endpoints that let nobody do what no policy allows."""
+    server = HttpServer(
+        replace(MINISTACK, environment={**MINISTACK.environment, "AUTH": "true", "CLOUDTRAIL_RECORDING": "1"})
+    )
+    server.start()
+    yield server.url
+    server.close()
+
+
+class Parts:
+    """One migration of which each part has an identity of its own."""
+
+    def __init__(self, folder: Path, aws: str, database: Database, schema: str) -> None:
+        self.name, self._folder, self._aws = unique("mig"), folder, aws
+        self._iam, self._trail = boto3.client("iam", **self._root()), boto3.client("cloudtrail", **self._root())
+        self._keys: dict[str, str] = {}
+        user = f"u{secrets.token_hex(4)}"
+        create, grants = documented(database.flavour, user, schema)
+        execute(database, create, *grants)
+        settings = SETTINGS.format(name=self.name, host=database.host, port=database.port, user=user)
+        (folder / "keyshift.yaml").write_text(settings)
+        (folder / "keymap.yaml").write_text(KEYMAP.format(name=self.name, schema=schema))
+        self._commands = {part: Commands(folder, self._environment(part)) for part in PARTS}
+
+    def _root(self) -> dict[str, str]:
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return {**keys, "endpoint_url": self._aws, "region_name": REGION}
+
+    def _environment(self, part: str) -> dict[str, str]:
+        user = unique(part.replace(" ", "-"))
+        self._iam.create_user(UserName=user)
+        self._iam.put_user_policy(UserName=user, PolicyName="documented", PolicyDocument=self._policy(part))
+        key = self._iam.create_access_key(UserName=user)["AccessKey"]
+        self._keys[part] = key["AccessKeyId"]
+        return {
+            "AWS_ENDPOINT_URL": self._aws,
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+            "AWS_DEFAULT_REGION": REGION,
+            "TEST_PASSWORD": "pw",
+        }
+
+    def _policy(self, part: str) -> str:
+        """The page's, for the names of this migration."""
+        document = policy(part)
+        if "kinesis:GetRecords" in json.dumps(document):  # ministack does not see whose iterator it is; AWS does
+            document["Statement"].append({"Effect": "Allow", "Action": "kinesis:GetRecords", "Resource": "*"})
+        text = json.dumps(document).replace("111122223333", ACCOUNT)
+        text = text.replace("table/keyshift-control", f"table/{self.name}-control")
+        text = text.replace("stream/keyshift-shop", f"stream/keyshift-{self.name}")
+        text = text.replace("my-keyshift-dumps", f"{self.name}-bucket").replace(
+            "table/purchases", f"table/{self.name}-*"
+        )
+        return text.replace('"shop', f'"{self.name}')
+
+    def run(self, part: str, *arguments: str) -> str:
+        return self._commands[part].run(*(arguments or part.split()))
+
+    def background(self, part: str) -> Any:
+        return self._commands[part].background(*part.split())
+
+    def has_called(self, part: str, operation: str) -> bool:
+        """Whether the part has called this operation."""
+        key = {"AttributeKey": "AccessKeyId", "AttributeValue": self._keys[part]}
+        name = {"AttributeKey": "EventName", "AttributeValue": operation}
+        return bool(self._trail.lookup_events(LookupAttributes=[key, name])["Events"])
+
+    def wait_for_capture(self) -> None:
+        log = self._folder / "cdc-run.log"
+        until(lambda: "barrier_sent" in log.read_text() or "error:" in log.read_text(), 60)
+        assert "error:" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture
+def parts(tmp_path: Path, aws: str, database: Database, schema: str, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    execute(
+        database,
+        ORDERS,
+        PURCHASE,
+        "INSERT INTO orders VALUES (1, 1, 9.5, NULL), (2, 1, 3, 'x')",
+        "INSERT INTO purchase VALUES (1, 1, 1, 1), (1, 1, 2, 1), (2, 1, 1, 5)",
+        schema=schema,
+    )
+    return Parts(tmp_path, aws, database, schema)
+
+
+def test_a_whole_migration_with_the_documented_permissions(parts: Parts, database: Database, schema: str) -> None:
+    parts.run("init")
+    with parts.background("cdc run"):
+        parts.wait_for_capture()
+        parts.run("init", "doctor")
+        parts.run("init", "status")
+        parts.run("init", "cdc", "check")
+        parts.run("bulkload dump")
+        parts.run("bulkload load")
+        changes = ("UPDATE orders SET customer_id = 2 WHERE id = 1", "DELETE FROM purchase WHERE productid = 2")
+        execute(database, *changes, schema=schema)
+        with parts.background("apply run"):
+            parts.run("cutover", "cutover", "checklist", "--rehearse")
+            parts.run("verify")
+            parts.run("cutover", "cutover", "run")
+            parts.run("cutover", "cutover", "sweep")
+    parts.run("init", "destroy", "--yes", "--with-targets")
+    unused = {(part, action) for part in PARTS for action in actions(part) if not parts.has_called(part, action)}
+    assert unused == set(SELDOM)
+
+
+@pytest.mark.parametrize(("part", "action"), [("cdc run", "s3:PutObject"), ("apply run", "s3:GetObject")])
+def test_what_fits_no_record_may_be_put_and_got(part: str, action: str) -> None:
+    (statement,) = [one for one in policy(part)["Statement"] if str(one["Resource"]).startswith("arn:aws:s3:")]
+    assert statement["Action"] == [action]
+    claim = claim_of(b"{}", "v", claims_folder("keyshift", draw_id("shop")))
+    assert fnmatch(f"arn:aws:s3:::my-keyshift-dumps/{claim.object}", statement["Resource"])
+
+
+@pytest.mark.parametrize(
+    ("part", "arguments", "denied"),
+    [
+        ("cdc run", ("bulkload", "load"), "GetObject"),
+        ("bulkload load", ("cdc", "run"), "DescribeStreamSummary"),
+    ],
+)
+def test_a_part_with_anothers_policy_is_refused(
+    parts: Parts, part: str, arguments: tuple[str, ...], denied: str
+) -> None:
+    """So the endpoints do check, and a policy permits no more than its part needs."""
+    parts.run("init")
+    with parts.background("cdc run"):
+        parts.wait_for_capture()
+        parts.run("bulkload dump")
+    with pytest.raises(KeyshiftError) as refused:
+        parts.run(part, *arguments)
+    assert denied in f"{refused.value}"
+    parts.run("init", "destroy", "--yes", "--with-targets")
+
+
+def test_the_sources_password_may_be_read_and_no_other(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root: dict[str, Any] = {"endpoint_url": aws, "region_name": REGION}
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    for name in ("shop", "other"):
+        boto3.client("secretsmanager", **root, **keys).create_secret(Name=name, SecretString="s")
+        parameter = {"Name": f"/{name}/password", "Value": "p", "Type": "String"}
+        boto3.client("ssm", **root, **keys).put_parameter(**parameter)
+    iam, user = boto3.client("iam", **root, **keys), unique("reader")
+    iam.create_user(UserName=user)
+    text = json.dumps(document_under("The source's password")).replace("111122223333", ACCOUNT)
+    iam.put_user_policy(UserName=user, PolicyName="documented", PolicyDocument=text)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    clients = make_clients(REGION, {"secretsmanager": aws, "ssm": aws})
+    source = {"host": "db.example", "user": "keyshift"}
+    assert fetch_password(clients, SourceSettings(**source, password_secret="shop")) == "s"
+    assert fetch_password(clients, SourceSettings(**source, password_parameter="/shop/password")) == "p"
+    for denied in ({"password_secret": "other"}, {"password_parameter": "/other/password"}):
+        with pytest.raises(KeyshiftError, match="AccessDenied"):
+            fetch_password(clients, SourceSettings(**source, **denied))
+    clients.close()
