@@ -103,7 +103,7 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
-        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history))
+        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history, migration.epoch))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
         for warning in warnings:
@@ -144,12 +144,12 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     )
 
 
-def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:
+def _captured(status: CaptureStatus, history: History, epoch: int) -> dict[str, TableSchema] | None:
     """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
     position = status.checkpoint.position if status.checkpoint else status.start
     if position is None:
         return None
-    at = _version(status.checkpoint.epoch if status.checkpoint else 1, position)
+    at = _version(epoch, position)
     found = {table: current(since, at) for table, since in history.items()}
     return {table: shape.schema for table, shape in found.items() if shape is not None}
 

@@ -59,6 +59,7 @@ class Charset:
 
     name: str
     converts: bool
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,7 @@ def _convert(words: Words) -> Iterator[Clause]:
     if not words.skip("CHARACTER", "SET"):
         words.require("CHARSET")
     name = words.name()
-    if words.skip("COLLATE"):
-        words.name()
-    yield Charset(name, converts=True)
+    yield Charset(name, converts=True, collation=words.name().lower() if words.skip("COLLATE") else "")
 
 
 def _constraint(words: Words) -> Iterator[Clause]:

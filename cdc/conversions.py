@@ -35,19 +35,10 @@ def _charset(column: Column) -> str:
     return _SAME_CHARSET.get(column.charset or "", column.charset or "")
 
 
-class _Range(tuple[int, int]):
-    """The least and the greatest integer; one range is `<=` another where it lies within."""
-
-    __slots__ = ()
-
-    def __le__(self, other: object) -> bool:
-        assert isinstance(other, tuple)
-        return bool(other[0] <= self[0] and self[1] <= other[1])
-
-
-def _integer_range(column: Column) -> _Range:
+def _limits(column: Column) -> tuple[int, int]:
+    """The least and the greatest integer."""
     bits = _INTEGERS[column.data_type]
-    return _Range((0, 2**bits - 1) if not _signs(column) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if _signs(column) else (0, 2**bits - 1)
 
 
 def _signs(column: Column) -> bool:
@@ -81,7 +72,10 @@ def _same(before: Column, after: Column) -> bool:
 
 
 def _integer_fits(before: Column, after: Column) -> bool:
-    return after.data_type in _INTEGERS and _integer_range(before) <= _integer_range(after)
+    if after.data_type not in _INTEGERS:
+        return False
+    (low, high), (lowest, highest) = _limits(before), _limits(after)
+    return lowest <= low and high <= highest
 
 
 def _bytes_fit(before: Column, after: Column) -> bool:

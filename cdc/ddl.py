@@ -17,6 +17,7 @@ from keymap.rules import Rule
 from keymap.schema import Column, Shape, TableSchema
 from keymap.uses import use_of, use_of_null
 
+_REORDERED: Final = "is in the primary key, by whose order rows are dumped, and its collation may be another"
 _GROWN: Final = {"tinytext": "text", "text": "mediumtext", "mediumtext": "longtext"}
 _JSON_OF_MARIADB: Final = ("longtext", "longtext", "utf8mb4")
 
@@ -115,6 +116,8 @@ class _Alteration:
         implied = after.data_type == "timestamp" and said.nullable is None
         if before.nullable and (implied or not after.nullable):
             return "NULL becomes another value"
+        if self._reorders(before, said.collation):
+            return _REORDERED
         if not keeps_values(before, after):
             return f"{_told(before)} to {_told(after)} may change its values"
         return ""
@@ -166,7 +169,17 @@ class _Alteration:
             if use and (clause.name.upper() == "DEFAULT" or name not in {before.charset, KEEPS_ALL}):
                 what = f"column {before.name} {use}, and not every text has all its characters in {name}"
                 self.objections.append(what)
+            if self._reorders(before, clause.collation):
+                self.objections.append(f"column {before.name} {_REORDERED}")
             self._replace(before, after, None)
+
+    def _reorders(self, column: Column, collation: str) -> bool:
+        """Whether the table's rows may have another order by their primary key than before."""
+        return (
+            column.name in self.shape.schema.primary_key
+            and column.charset is not None
+            and collation != (column.collation or "").lower()
+        )
 
     def _find(self, name: str, *, lenient: bool) -> Column | None:
         """The column of this name, which servers compare without regard to case."""
@@ -186,6 +199,7 @@ class _Alteration:
             column_type=column_type,
             nullable=said.nullable is not False and not key and not said.primary,
             charset=(charset or self.shape.charset) if data_type in TEXTS else None,
+            collation=said.collation or None,
             generated=said.generated,
         )
 

@@ -95,7 +95,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """`charset` "" and `nullable` None: not said. `default`: whether it names another one than NULL.
+    """`charset` and `collation` "", `nullable` None: not said. `default`: whether it names another one than NULL.
 
     `generated`: the server makes its values of other columns; `on_update`: of the clock, with each change; `counts`: it
     is AUTO_INCREMENT; `primary`: it is the primary key.
@@ -104,6 +104,7 @@ class Definition:
     data_type: str
     column_type: str
     charset: str = ""
+    collation: str = ""
     nullable: bool | None = None
     default: bool = False
     generated: bool = False
@@ -227,6 +228,10 @@ def _attribute(words: Words) -> dict[str, object]:
     raise NotUnderstood(words.here())
 
 
+def _collation(name: str) -> dict[str, object]:
+    return {"charset": _charset(name.partition("_")[0]), "collation": name.lower()}
+
+
 def _generated(words: Words) -> dict[str, object]:
     words.parenthesised()
     for kind in ("VIRTUAL", "STORED", "PERSISTENT"):
@@ -268,7 +273,7 @@ def _value(words: Words) -> bool:
 _READERS: Final[tuple[tuple[tuple[str, ...], Callable[[Words], dict[str, object]]], ...]] = (
     (("CHARACTER", "SET"), lambda words: {"charset": _charset(words.option())}),
     (("CHARSET",), lambda words: {"charset": _charset(words.option())}),
-    (("COLLATE",), lambda words: {"charset": _charset(words.option().partition("_")[0])}),
+    (("COLLATE",), lambda words: _collation(words.option())),
     (("DEFAULT",), lambda words: {"default": _value(words)}),
     (("ON", "UPDATE"), lambda words: {"on_update": _value(words)}),
     (("COMMENT",), _comment),

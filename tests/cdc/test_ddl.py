@@ -191,6 +191,19 @@ def test_a_column_is_looked_at_by_keys_filters_attributes_and_what_is_included(c
     assert alter(f"MODIFY {column} DATE", "chosen").objections != ()
 
 
+def test_text_in_the_primary_key_keeps_its_collation_by_which_a_dump_that_goes_on_reads() -> None:
+    known = Column("id", "varchar", "varchar(20)", nullable=False, charset="latin1", collation="latin1_bin")
+    table = Shape(TableSchema("shop", "orders", (known, text("code", "varchar(9)")), ("id",)), "latin1")
+
+    def objections(clauses: str) -> tuple[str, ...]:
+        return altered(f"ALTER TABLE orders {clauses}", table, RULES["shop.orders"], mariadb=False).objections
+
+    assert objections("MODIFY id VARCHAR(30) COLLATE latin1_bin NOT NULL") == ()
+    for clauses in ("MODIFY id VARCHAR(30) NOT NULL", "MODIFY id VARCHAR(30) COLLATE latin1_swedish_ci NOT NULL"):
+        assert "its collation may be another" in "".join(objections(clauses))
+    assert "its collation may be another" in "".join(objections("CONVERT TO CHARACTER SET utf8mb4"))
+
+
 def test_where_null_shows_a_new_column_shows() -> None:
     (objection,) = alter("ADD COLUMN note INT", "kept").objections
     assert objection == "column note is new, and is stored in app, where NULL shows"
