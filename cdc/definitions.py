@@ -128,6 +128,7 @@ _PLAIN: Final = frozenset(
     " LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION GEOMCOLLECTION".split()
 )
 _SAME: Final = {"character": "char", "varcharacter": "varchar"}
+_BEYOND_UTF8MB3: Final = re.compile("[\U00010000-\U0010ffff]")
 _DECIMALS: Final = frozenset({"DECIMAL", "DEC", "NUMERIC", "FIXED"})
 
 
@@ -193,7 +194,7 @@ def _labels(words: Words) -> list[str]:
     labels = [word.literal for word in found[::2]]
     if any(word.upper != "," for word in found[1::2]) or not all(map(_is_plain, labels)):
         raise NotUnderstood("a label")
-    return labels
+    return [_BEYOND_UTF8MB3.sub("?", label) for label in labels]  # as information_schema prints them
 
 
 def _is_plain(label: str) -> bool:

@@ -9,6 +9,7 @@ statement has them. Where it cannot tell, a captured table that is named at all 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 
@@ -228,7 +229,7 @@ def told(text: str, tables: Sequence[str], place: str) -> str:
 
 def headline(text: str) -> str:
     """The statement's first two words."""
-    head = " ".join(word.upper or "..." for word in list(words(text))[:2])
+    head = " ".join(word.upper or "..." for word in islice(words(text), 2))
     return f"a statement that the binlog shows as text only ({head} ...)"
 
 
