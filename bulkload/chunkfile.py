@@ -108,16 +108,18 @@ class ChunkReader:
             raise self._damaged(error) from error
 
     def require(self, migration: str, table: str, columns: tuple[str, ...]) -> None:
-        """Raises ChunkError unless the file is of this migration (its id) and table, with these columns."""
+        """Raises ChunkError unless the file is of this migration (its id) and table, with these columns at least.
+
+        Of the other columns it has those that the table had when it was read: a column that came later was NULL then.
+        """
         header = self.header
         if header.migration != migration:
             message = f"{self._name} belongs to migration {header.migration}, not to {migration}"
             raise ChunkError(message, "Give the migration a bucket.prefix of its own")
         if header.table != table:
             raise ChunkError(f"{self._name} holds rows of {header.table}, not of {table}", _ANEW)
-        if header.columns != columns:
-            message = f"{self._name} has columns {', '.join(header.columns)}, and {table} has {', '.join(columns)}"
-            raise ChunkError(message, "The table changed while it was dumped: start the migration anew")
+        if missing := [column for column in columns if column not in header.columns]:
+            raise ChunkError(f"{self._name} has no column {', '.join(missing)} of {table}'s primary key", _ANEW)
 
     def rows(self, expected: int) -> Iterator[Row]:
         """All rows. Raises ChunkError also where the file does not hold `expected` of them."""

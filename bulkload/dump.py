@@ -92,7 +92,7 @@ class _Dump:
     def run(self) -> None:
         names = self._tools.migration.tables
         schemas = self._tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
-        Problems.raise_if_any(check(self._tools.keymap, schemas))
+        Problems.raise_if_any(check(self._tools.keymap, schemas, running=True))
         estimates = self._tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
         for name in names:
             table = TableDump(self._tools, schemas[name], estimates.get(name, Estimate(0, 0)))

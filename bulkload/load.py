@@ -207,7 +207,7 @@ class Load:
         data = self._tools.storage.get(chunk.object)
         check_digest(data, chunk.sha256, name)
         reader = ChunkReader(io.BytesIO(data), name)
-        reader.require(self._tools.migration.id, chunk.table, manifest.columns)
+        reader.require(self._tools.migration.id, chunk.table, manifest.schema.primary_key)
         rows = ChunkRows(manifest.schema, reader.rows(chunk.rows), chunk.uncut, floor(reader.header.epoch))
         return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
 

@@ -8,6 +8,7 @@ became of it (docs/design, "Version"). The grammar differs between servers:
 * MariaDB: a GTID that says which of the two it is; no BEGIN.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,16 +68,23 @@ class _Group:
     savepoints: dict[str, Mark] = field(default_factory=dict)
 
 
+Meet = Callable[[Query, tuple[str, ...]], None]
+
+
 class Assembler:
     """Fed with every event in order, beginning at `start`, which is between two transactions.
+
+    `meet` is told of each statement that changes captured tables, with their names, and raises where that cannot be
+    followed; without it none can.
 
     `gtids` says whether the source has MySQL's GTIDs, so that `start.gtid_set` is complete, even if empty. After an
     error it is of no more use: begin anew at `position`.
     """
 
-    def __init__(self, capture: Capture, start: Position, *, gtids: bool) -> None:
+    def __init__(self, capture: Capture, start: Position, *, gtids: bool, meet: Meet | None = None) -> None:
         self._capture = capture
         self._needed = needs(capture.keymap)
+        self._meet = meet or _refuse
         self._tables = statements.Tables(capture.keymap.tables)
         self._lines = Lines(capture.epoch, capture.server)
         self._start = start
@@ -214,12 +222,9 @@ class Assembler:
             group.savepoints[control.name] = mark
 
     def _statement(self, event: Query) -> Transaction | None:
-        table = self._tables.changed(event.schema, event.text)
-        if table is not None and not self._is_known(event.place):
-            words = " ".join(event.text.split()[:2]).upper()
-            message = f"table {table} was changed at {event.place} by a statement that the binlog shows as text only"
-            message += f" ({words} ...)"
-            raise KeyshiftError(message, REMEDY_STATEMENT)
+        tables = self._tables.changed(event.schema, event.text)
+        if tables and not self._is_known(event.place):
+            self._meet(event, tables)
         if self._open().begun:
             return None
         return self._finish(event.place)
@@ -250,6 +255,12 @@ class Assembler:
             raise KeyshiftError(message, "Report it with the output of mysqlbinlog around this position")
 
 
+def _refuse(event: Query, tables: tuple[str, ...]) -> None:
+    raise KeyshiftError(
+        statements.told(event.text, tables, str(event.place)), "Start the migration again (keyshift destroy, then init)"
+    )
+
+
 def _require_size(event: Rows, line: bytes, bytes_max: int) -> None:
     if len(line) > bytes_max:
         message = f"a change of table {event.table} at {event.place} has {len(line):,} bytes, and memory is set for"
@@ -259,10 +270,6 @@ def _require_size(event: Rows, line: bytes, bytes_max: int) -> None:
 REMEDY_SIZE = (
     "Raise capture.buffer_bytes_max to more than four times its size, give the daemon three times that as memory, and"
     " start it again: it goes on where it stopped. A column that the keymap excludes is not sent, unless to a hook"
-)
-REMEDY_STATEMENT = (
-    "Its rows and items may differ from here on: start the migration again (keyshift destroy, then init). Keep"
-    " binlog_format=ROW, and change captured tables only by INSERT, UPDATE and DELETE until the cutover"
 )
 REMEDY_XA = "End it, use no XA on captured tables, and start the migration again (keyshift destroy, then init)"
 REMEDY_NUMBERING = (

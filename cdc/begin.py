@@ -15,9 +15,10 @@ from cdc.outbox import Progress
 from keymap.check import check
 from keymap.check_indexes import index_risks
 from keymap.errors import KeyshiftError, Problem, Problems
-from keymap.position import Position
+from keymap.position import Position, file_number
 from keymap.rules import Keymap
-from keymap.schema import TableSchema, digest
+from keymap.schema import Shape, TableSchema, digest
+from keymap.version import version
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources
 from keyshift.aws import stream as kinesis
@@ -26,10 +27,11 @@ from keyshift.aws.retry import retried
 from keyshift.control.checkpoint import CaptureStatus, Checkpoint, read_capture, record_start
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
+from keyshift.control.shapes import History, Since, begin_history, current, read_histories
 from keyshift.mysql.connection import Connection, MySQLError, is_lost, query
 from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.preflight import preflight
-from keyshift.mysql.schema import read_schemas
+from keyshift.mysql.schema import read_schemas, read_shapes
 from keyshift.mysql.start import capture_start
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
@@ -46,27 +48,39 @@ class Beginning:
     """Where to begin, and what is known of the source.
 
     `saved` is the checkpoint that this is, None at the very beginning; `started`: the first markers were accepted in an
-    earlier run; `described`: the binlog describes its rows (FULL metadata), else `schemas` do.
+    earlier run; `described`: the binlog describes its rows (FULL metadata), else `shapes` do: the tables as they are
+    now. `history` is what was recorded of them, from where on.
     """
 
     progress: Progress
     saved: Progress | None
     server: str
     gtids: bool
-    schemas: Mapping[str, TableSchema]
+    shapes: Mapping[str, Shape]
+    history: History
     started: bool
     described: bool
+    mariadb: bool
 
 
-def source_problems(connection: Connection, settings: Settings, keymap: Keymap) -> tuple[list[Problem], list[Problem]]:
-    """What is wrong with the source or the keymap, and what somebody should know of: all of it at once."""
+def source_problems(
+    connection: Connection, settings: Settings, keymap: Keymap, captured: Mapping[str, TableSchema] | None = None
+) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong with the source or the keymap, and what somebody should know of: all of it at once.
+
+    `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    """
     described = settings.capture.row_metadata == "full"
     hours = settings.stream.retention_hours
     findings = preflight(connection, keymap.tables, retention_hours=hours, described=described)
-    schemas = read_schemas(connection, keymap.tables)
+    schemas = {**read_schemas(connection, keymap.tables), **(captured or {})}
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
-    errors += [problem for problem in check(keymap, schemas) if not problem.where.startswith("table ")]
+    errors += [
+        problem
+        for problem in check(keymap, schemas, running=captured is not None)
+        if not problem.where.startswith("table ")
+    ]
     return errors, [*findings.warnings, *index_risks(keymap, schemas)]
 
 
@@ -85,34 +99,63 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
     gone on from, LeaseLost, Stopped.
     """
+    status = read_capture(lease.store)
+    history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
-        errors, warnings = source_problems(connection, settings, keymap)
+        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history, migration.epoch))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
         for warning in warnings:
             _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
         facts = read_facts(connection)
-        schemas = read_schemas(connection, keymap.tables)
+        shapes = read_shapes(connection, keymap.tables)
+        schemas = {table: shape.schema for table, shape in shapes.items()}
     finally:
         connection.close()
-    status = read_capture(lease.store)
     if status.start is not None:
         require_same_tables(status, facts, schemas)
     if status.checkpoint is not None:
-        return _resumed(status, status.checkpoint, facts, migration, schemas)
+        return _resumed(status, status.checkpoint, facts, migration, shapes, history)
     start = status.start
     if start is None:
         require_own_stream(client, migration, stop)
         start = capture_start(connect, facts, keymap.tables)
         require_no_prepared_xa(connect)
+        history = {table: (Since(_version(migration.epoch, start), shape),) for table, shape in shapes.items()}
+        for table, (since,) in history.items():
+            begin_history(lease.store, table, since)
         record_start(lease, start, facts.identity, digest(schemas))
         _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
     else:
         require_server(status.server, facts)
     begins = Progress(start)
     described = facts.describes_rows
-    return Beginning(begins, None, facts.identity, facts.gtid, schemas, started=status.started, described=described)
+    return Beginning(
+        begins,
+        None,
+        facts.identity,
+        facts.gtid,
+        shapes,
+        history,
+        started=status.started,
+        described=described,
+        mariadb=facts.flavour == "mariadb",
+    )
+
+
+def _captured(status: CaptureStatus, history: History, epoch: int) -> dict[str, TableSchema] | None:
+    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
+    position = status.checkpoint.position if status.checkpoint else status.start
+    if position is None:
+        return None
+    at = _version(epoch, position)
+    found = {table: current(since, at) for table, since in history.items()}
+    return {table: shape.schema for table, shape in found.items() if shape is not None}
+
+
+def _version(epoch: int, position: Position) -> str:
+    return version(epoch, file_number(position.file), position.offset, 0)
 
 
 def stream_problems(client: KinesisClient, settings: Settings, migration: Migration) -> list[Problem]:
@@ -123,12 +166,13 @@ def stream_problems(client: KinesisClient, settings: Settings, migration: Migrat
     return resources.check_stream(facts, settings.stream.retention_hours)
 
 
-def _resumed(
+def _resumed(  # noqa: PLR0913, PLR0917 - all that is known of where it was
     status: CaptureStatus,
     checkpoint: Checkpoint,
     facts: ServerFacts,
     migration: Migration,
-    schemas: Mapping[str, TableSchema],
+    shapes: Mapping[str, Shape],
+    history: History,
 ) -> Beginning:
     require_server(checkpoint.server, facts)
     if checkpoint.epoch != migration.epoch:
@@ -141,7 +185,17 @@ def _resumed(
     progress = Progress(position, checkpoint.lanes, checkpoint.last_version, checkpoint.changes)
     _log.info("capture_goes_on", position=f"{position.file}:{position.offset}", gtid_set=position.gtid_set)
     described = facts.describes_rows
-    return Beginning(progress, progress, facts.identity, gtids, schemas, started=status.started, described=described)
+    return Beginning(
+        progress,
+        progress,
+        facts.identity,
+        gtids,
+        shapes,
+        history,
+        started=status.started,
+        described=described,
+        mariadb=facts.flavour == "mariadb",
+    )
 
 
 def require_no_prepared_xa(connect: Callable[[], Connection]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
+from cdc.captured import Ignores, all_matter
 from cdc.connection import ReplicaConnection
 from cdc.decoder import Decoder
 from cdc.events import Event
@@ -21,9 +22,9 @@ class Binlog:
     """An open stream of events, beginning at `position`. For one thread; a context manager.
 
     `schemas` are the captured tables by name. `gtids`: the position's GTID set decides where to begin, else its file
-    and offset. `described`: the source's table maps are complete (binlog_row_metadata=FULL). Both the constructor and
-    iteration raise PyMySQL's MySQLError, OSError or ConnectionEnded where the connection is at fault, and KeyshiftError
-    where going on would lose something.
+    and offset. `described`: the source's table maps are complete (binlog_row_metadata=FULL). `ignores` is as in
+    CapturedTables. Both the constructor and iteration raise PyMySQL's MySQLError, OSError or ConnectionEnded where the
+    connection is at fault, and KeyshiftError where going on would lose something.
     """
 
     def __init__(  # noqa: PLR0913 - what a replica has to say when it connects
@@ -36,6 +37,7 @@ class Binlog:
         described: bool,
         server_id: int,
         heartbeat_seconds: float,
+        ignores: Ignores = all_matter,
     ) -> None:
         settings = connection_settings(source)
         settings["read_timeout"] = min(source.read_timeout_seconds, SILENCE_SECONDS_MAX)
@@ -48,7 +50,7 @@ class Binlog:
             command = dump(server_id, position.file, max(position.offset, FIRST_POSITION))
         else:  # a file of over 4 GiB can only be begun anew
             command, known = dump(server_id, position.file, FIRST_POSITION), (position.file, position.offset)
-        self._decoder = Decoder(schemas, offsets, described=described, known=known)
+        self._decoder = Decoder(schemas, offsets, described=described, known=known, ignores=ignores)
         self._connection = ReplicaConnection(
             settings, command, server_id=server_id, heartbeat_seconds=heartbeat_seconds
         )

@@ -4,11 +4,12 @@ Tables are told by the bytes of their maps, each of which is parsed once. What i
 its columns look, and whether or not anybody could read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from cdc.events import Event, Image, Passed, Place, Rows
-from cdc.fit import Altered, require_fit
+from cdc.fit import Altered, fitting
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keyshift.binlog import compressed, packets, rowevents
@@ -22,22 +23,41 @@ AGAIN: Final = "and start the migration again (keyshift destroy, then init)"
 _ID: Final = packets.TABLE_ID_BYTES
 _NO_TABLE: Final = packets.NO_TABLE.to_bytes(_ID, "little")
 _NOT_ANNOUNCED: Final = object()
+Ignores = Callable[[str, str], bool]
+
+
+def all_matter(_table: str, _column: str) -> bool:
+    """For who knows of no rules: each column may be looked at."""
+    return False
 
 
 class CapturedTables:
-    """Of one connection. `schemas` are the captured tables by name.
+    """Of one connection. `schemas` are the captured tables by name, as they are at the place that is being read.
 
     `described`: table maps must be complete (binlog_row_metadata=FULL); if not, `schemas` supply what they lack. Rows
     up to `known`, a file and an offset in it, were read before and are passed, however their tables looked then.
+    `ignores` says of a table and a column whether no rule looks at it.
     """
 
-    def __init__(self, schemas: Mapping[str, TableSchema], *, described: bool, known: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        schemas: Mapping[str, TableSchema],
+        *,
+        described: bool,
+        known: tuple[str, int],
+        ignores: Ignores,
+    ) -> None:
         self._schemas = schemas
+        self._ignores = ignores
         self._described_only = described
         self._known_file, self._known_end = known
         self.mariadb = False  # which family writes the table maps: the format description tells
         self._maps: dict[bytes, rowevents.Table | None] = {}  # by what a table map says but for its id
         self._tables: dict[bytes, rowevents.Table | None] = {_NO_TABLE: None}  # by the id of the newest map
+
+    def forget_maps(self) -> None:
+        """After a statement a map of the same bytes may mean another thing."""
+        self._maps = {}
 
     def forget_ids(self) -> None:
         """After a restart of the server, ids stand for other tables."""
@@ -61,13 +81,16 @@ class CapturedTables:
             return None
         table = parse_table_map(body, mariadb=self.mariadb)
         try:
-            require_fit(table, schema, described=self._described_only)
+            known = fitting(table, schema, described=self._described_only, ignores=self._ignoring(schema))
         except Altered as difference:
             message = f"table {schema.full_name} was altered: the change at {place} does not fit it: {difference}"
-            remedy = f"This version follows no ALTER of a captured table: finish it, {AGAIN}"
+            remedy = f"No statement in the binlog tells of it (sql_log_bin=0?): finish the change, {AGAIN}"
             raise KeyshiftError(message, remedy) from None
-        both = zip(table.columns, schema.columns, strict=True)
-        return rowevents.Table(table, [field_of(logged, known, known.name) for logged, known in both])
+        both = zip(table.columns, known, strict=True)
+        return rowevents.Table(table, [field_of(logged, column, name) for logged, (name, column) in both])
+
+    def _ignoring(self, schema: TableSchema) -> Callable[[str], bool]:
+        return partial(self._ignores, schema.full_name)
 
     def changed(self, kind: int, body: bytes, place: Place) -> Event:
         """A rows event: Rows, or Passed where its table is not captured."""

@@ -24,6 +24,7 @@ from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
 from cdc.reader import Reader
 from cdc.sender import Sender
+from cdc.shapes import Answered, Shapes, Unfollowed
 from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
@@ -31,10 +32,13 @@ from keymap.wire import PACK_BYTES_MAX
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
 from keyshift.aws.leases import stand_by, this_process
+from keyshift.aws.retry import retried
 from keyshift.aws.stream import put_records
 from keyshift.control import migration as migrations
+from keyshift.control.halts import read_accepted, record_stop
 from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
+from keyshift.control.shapes import Since, record_shape
 from keyshift.control.store import Store
 from keyshift.mysql.connection import connect
 from keyshift.mysql.facts import read_facts
@@ -109,10 +113,13 @@ def _capture(parts: "Parts", lease: Lease) -> None:
         meter = Meter(parts.settings.capture.log_interval_seconds, time.monotonic, now_ms)
         keeper.moved = partial(parts.board.moved, "remembering")
         try:
-            with parts.reading(beginning, inbox) as reader:
+            with parts.reading(beginning, inbox, parts.shapes(beginning, lease.store)) as reader:
                 show = partial(_show, parts.board, meter, inbox, outbox, sender, keeper, reader)
                 pump = Pump(inbox, outbox, sender, keeper, meter, stop=parts.stop, wake=wake, show=show)
                 pump.run(announce=not beginning.started)
+        except Unfollowed as statement:
+            parts.steadily(partial(record_stop, lease.store, statement.halt), "recording where capture stopped")
+            raise
         finally:
             sender.close()
 
@@ -180,13 +187,27 @@ class Parts:
             store=ClaimStore(self.clients, self.migration.bucket, self.stop).put,
         )
 
+    def shapes(self, beginning: Beginning, store: Store) -> Shapes:
+        """The captured tables at the place that is being read."""
+        accepted = frozenset(one.halt.name for one in read_accepted(store))
+        answered = Answered(self.migration.epoch, accepted, beginning.described, beginning.mariadb)
+
+        def remember(table: str, since: Since) -> None:
+            self.steadily(partial(record_shape, store, table, since), f"recording what table {table} looks like")
+
+        return Shapes(self.keymap, beginning.history, beginning.shapes, answered, remember)
+
+    def steadily(self, work: Callable[[], None], doing: str) -> None:
+        """Do what is safe to repeat until the control table has taken it."""
+        retried(work, self._backoff(), self.stop, doing)
+
     @contextmanager
-    def reading(self, beginning: Beginning, inbox: Inbox) -> Iterator[Reader]:
+    def reading(self, beginning: Beginning, inbox: Inbox, shapes: Shapes) -> Iterator[Reader]:
         """Read into the inbox, in a thread, as long as the block lasts."""
         stop = Stop()
         reader = Reader(
-            partial(self._open, beginning),
-            partial(self._assembler, beginning),
+            partial(self._open, beginning, shapes),
+            partial(self._assembler, beginning, shapes),
             beginning.progress.position,
             inbox=inbox,
             stop=stop,
@@ -204,7 +225,7 @@ class Parts:
     def _backoff(self) -> Backoff:
         return Backoff(max_seconds=self.settings.capture.retry_seconds_max)
 
-    def _open(self, beginning: Beginning, position: Position) -> Binlog:
+    def _open(self, beginning: Beginning, shapes: Shapes, position: Position) -> Binlog:
         """A new connection to the binlog, of the server that capture began on."""
         connection = connect(self.settings.source)
         try:
@@ -214,14 +235,16 @@ class Parts:
         return Binlog(
             self.settings.source,
             position,
-            beginning.schemas,
+            shapes.schemas,
             gtids=beginning.gtids,
             described=beginning.described,
             server_id=server_id(self.settings, self.migration),
             heartbeat_seconds=self.settings.capture.heartbeat_seconds,
+            ignores=shapes.ignores,
         )
 
-    def _assembler(self, beginning: Beginning, position: Position) -> Assembler:
+    def _assembler(self, beginning: Beginning, shapes: Shapes, position: Position) -> Assembler:
+        shapes.begin(position)  # before the connection is made, which takes the tables from there
         capture = self.settings.capture
         of_all = Capture(
             keymap=self.keymap,
@@ -232,7 +255,7 @@ class Parts:
             spill_dir=capture.spill_dir,
             change_bytes_max=max(PACK_BYTES_MAX, capture.buffer_bytes_max // CHANGE_SHARE),
         )
-        return Assembler(of_all, position, gtids=beginning.gtids)
+        return Assembler(of_all, position, gtids=beginning.gtids, meet=shapes.meet)
 
 
 READER_SECONDS_MAX: Final = 3.0  # a heartbeat ends its wait; one that hangs in a dead network is left to itself

@@ -8,8 +8,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from cdc.captured import AGAIN, REPORT, CapturedTables
+from cdc.captured import AGAIN, REPORT, CapturedTables, Ignores, all_matter
 from cdc.events import Begin, Commit, Event, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.statements import control
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keyshift.binlog import compressed, packets, payload
@@ -25,7 +26,7 @@ Handler = Callable[[int, bytes, Place], Event | None]
 
 
 class Decoder:
-    """The events of one connection, in order. `schemas`, `described` and `known` are as in CapturedTables."""
+    """The events of one connection, in order. The other arguments are as in CapturedTables."""
 
     def __init__(
         self,
@@ -34,13 +35,14 @@ class Decoder:
         *,
         described: bool = True,
         known: tuple[str, int] = ("", 0),
+        ignores: Ignores = all_matter,
     ) -> None:
-        self._tables = CapturedTables(schemas, described=described, known=known)
+        self._tables = CapturedTables(schemas, described=described, known=known, ignores=ignores)
         self._offsets = offsets
         self._checksums = False  # known once a file's format description has come
         self._handlers: dict[int, Handler] = {
             packets.TABLE_MAP: self._tables.announced,
-            packets.QUERY: _query,
+            packets.QUERY: self._query,
             packets.EXECUTE_LOAD_QUERY: _load_query,
             packets.XID: _commit,
             packets.GTID: _gtid,
@@ -48,7 +50,7 @@ class Decoder:
             packets.TAGGED_GTID: _tagged_gtid,
             packets.XA_PREPARE: _prepare,
             packets.INCIDENT: _incident,
-            packets.MARIADB_QUERY_COMPRESSED: _compressed_query,
+            packets.MARIADB_QUERY_COMPRESSED: self._compressed_query,
             **dict.fromkeys(packets.ROWS | packets.ROWS_COMPRESSED | {packets.PARTIAL_UPDATE}, self._tables.changed),
             **dict.fromkeys(packets.SILENT, _passed),
         }
@@ -120,6 +122,15 @@ class Decoder:
         self._tables.forget_ids()
         return NewFile(self._here(header.timestamp))
 
+    def _query(self, _kind: int, body: bytes, place: Place) -> Event:
+        event = Query(place, *packets.query(body))
+        if control(event.text) is None:
+            self._tables.forget_maps()
+        return event
+
+    def _compressed_query(self, kind: int, body: bytes, place: Place) -> Event:
+        return self._query(kind, compressed.query(body), place)
+
     def _payload(self, data: bytes) -> Iterator[Event]:
         """A compressed transaction: events within an event, all of which lie where it lies."""
         try:
@@ -151,14 +162,6 @@ def _unknown(kind: int, flags: int, place: Place) -> Event:
 
 def _passed(_kind: int, _body: bytes, place: Place) -> Event:
     return Passed(place)
-
-
-def _query(_kind: int, body: bytes, place: Place) -> Event:
-    return Query(place, *packets.query(body))
-
-
-def _compressed_query(_kind: int, body: bytes, place: Place) -> Event:
-    return Query(place, *packets.query(compressed.query(body)))
 
 
 def _load_query(_kind: int, body: bytes, place: Place) -> Event:

@@ -2,11 +2,12 @@
 
 Rows are read by the metadata that was logged with them, so a table map of another shape is read right. But what was
 read is mapped by a keymap that was checked against the schema of the start: where the two differ in names, or in what
-a value means, going on would make items of another form, and the change is refused with the difference.
+a value means, going on would make items of another form, and the change is refused with the difference. A column that
+no rule looks at may look as it likes.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from keymap.schema import Column, TableSchema
@@ -53,22 +54,54 @@ class Altered(Exception):
     """A table map does not describe the table that the schema does; the text says in what."""
 
 
-def require_fit(table: TableMap, schema: TableSchema, *, described: bool) -> None:
-    """Raise Altered where the table map is not of this schema, as far as the values' meaning goes.
+Ignores = Callable[[str], bool]  # a column's name
 
-    `described`: it must tell the columns' names; else they are the schema's, in its order.
+
+def _never(_name: str) -> bool:
+    return False
+
+
+def fitting(
+    table: TableMap, schema: TableSchema, *, described: bool, ignores: Ignores = _never
+) -> list[tuple[str, Column | None]]:
+    """The name of each logged column, and the schema's column that it is; None where no rule looks at it, by `ignores`.
+
+    Raises Altered where the table map is not of this schema, as far as the values' meaning goes. `described`: it must
+    tell the columns' names; else they are the schema's, in its order.
     """
     if described and not table.full:
         raise Altered("it was written without column names: binlog_row_metadata was not FULL")
-    expected = [column.name for column in schema.columns]
     if table.full:
-        names = [column.name for column in table.columns]
-        if names != expected:
-            raise Altered(f"it has the columns {', '.join(map(str, names))}, the table has {', '.join(expected)}")
-    elif len(table.columns) != len(expected):
+        return _by_name(table, schema, ignores)
+    expected = schema.columns
+    if len(table.columns) != len(expected):
         raise Altered(f"it has {len(table.columns)} columns, the table has {len(expected)}")
-    for logged, column in zip(table.columns, schema.columns, strict=True):
+    for logged, column in zip(table.columns, expected, strict=True):
         _require_same(logged, column)
+    return [(column.name, column) for column in expected]
+
+
+def _by_name(table: TableMap, schema: TableSchema, ignores: Ignores) -> list[tuple[str, Column | None]]:
+    names = [str(column.name) for column in table.columns]
+    if any(not ignores(name) for name in {*names} ^ schema.by_name.keys()):
+        raise Altered(f"it has the columns {', '.join(names)}, the table has {', '.join(schema.by_name)}")
+    key = tuple(names[part.index] for part in table.primary_key)
+    if key != schema.primary_key:
+        raise Altered(f"its primary key is ({', '.join(key)}), the table has ({', '.join(schema.primary_key)})")
+    return [(name, _known(logged, schema, ignores)) for logged, name in zip(table.columns, names, strict=True)]
+
+
+def _known(logged: LoggedColumn, schema: TableSchema, ignores: Ignores) -> Column | None:
+    column = schema.by_name.get(str(logged.name))
+    if column is None:
+        return None
+    try:
+        _require_same(logged, column)
+    except Altered:
+        if not ignores(column.name):
+            raise
+        return None
+    return column
 
 
 def _require_same(logged: LoggedColumn, column: Column) -> None:

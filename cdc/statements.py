@@ -9,14 +9,19 @@ statement has them. Where it cannot tell, a captured table that is named at all 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 
 class Word(NamedTuple):
-    """A word of a statement: a keyword, name, number or sign. `upper` is "" for quoted names and for strings."""
+    """A word of a statement: a keyword, name, number or sign. `upper` is "" for quoted names and for strings.
+
+    `literal` is a string as it is written, with its quotes.
+    """
 
     text: str
     upper: str
+    literal: str = ""
 
 
 # Comments go, but those that the servers execute (/*!40000 ... */, /*M! ... */) are code.
@@ -35,7 +40,7 @@ def words(text: str) -> Iterator[Word]:
         if kind == "quoted":
             yield Word(value[1:-1].replace("``", "`"), "")
         elif kind == "string":
-            yield Word(value[1:-1].replace('""', '"') if value[0] == '"' else "", "")
+            yield Word(value[1:-1].replace('""', '"') if value[0] == '"' else "", "", value)
         else:
             yield Word(value, value.upper())
 
@@ -115,38 +120,37 @@ class Tables:
         self._names = {table.partition(".")[2] for table in self._tables}
         self._plain = not any(quote in table for table in self._tables for quote in '`"')
 
-    def changed(self, schema: str, text: str) -> str | None:
-        """The captured table that this statement changes, creates, moves or drops; None if it leaves all as they are.
+    def changed(self, schema: str, text: str) -> tuple[str, ...]:
+        """The captured tables that this statement changes, creates, moves or drops; () if it leaves all as they are.
 
         `schema` is the default database it ran in.
         """
         if self._plain:  # a name with a quote in it is spelled in several ways
             folded = text.casefold()
             if not any(name in folded for name in self._names) and not any(name in folded for name in self._databases):
-                return None
-        return self._changed(schema, list(words(text)))
+                return ()
+        return tuple(dict.fromkeys(self._changed(schema, list(words(text)))))
 
-    def _changed(self, schema: str, found: list[Word]) -> str | None:
+    def _changed(self, schema: str, found: list[Word]) -> Iterable[str]:
         uppers = [word.upper for word in found]
-        kind = _kind(uppers)
+        kind = kind_of(uppers)
         if kind in _HARMLESS:
-            return None
+            return ()
         if kind == "DROP DATABASE":
             return self._in_database(found[_after(uppers, {"DATABASE", "SCHEMA"})].text)
         if kind in _TARGETED:
-            return self._first(schema, found, _target_places(kind, uppers), uppers)
-        return self._first(schema, found, range(len(found)), uppers)
+            return self._at(schema, found, _target_places(kind, uppers), uppers)
+        return self._at(schema, found, range(len(found)), uppers)
 
-    def _in_database(self, database: str) -> str | None:
+    def _in_database(self, database: str) -> Iterator[str]:
         prefix = database.casefold() + "."
-        return next((table for folded, table in self._tables.items() if folded.startswith(prefix)), None)
+        return (table for folded, table in self._tables.items() if folded.startswith(prefix))
 
-    def _first(self, schema: str, found: list[Word], places: Iterable[int], uppers: list[str]) -> str | None:
+    def _at(self, schema: str, found: list[Word], places: Iterable[int], uppers: list[str]) -> Iterator[str]:
         for place in places:
             name = self._named(schema, found, place)
-            if name is not None and not _is_no_change(uppers, place):
-                return name
-        return None
+            if name is not None and not _is_no_change(found, uppers, place):
+                yield name
 
     def _named(self, schema: str, found: list[Word], place: int) -> str | None:
         """The captured table that the name at this place stands for, alone or as the second part of `db.table`."""
@@ -172,7 +176,7 @@ _OBJECTS: Final = frozenset(
 _SAME: Final = {"TABLES": "TABLE", "SCHEMA": "DATABASE"}
 
 
-def _kind(uppers: Sequence[str]) -> str:
+def kind_of(uppers: Sequence[str]) -> str:
     """The statement's kind, such as "ALTER TABLE": its verb and, for DDL, the first word that is a kind of object."""
     verb = uppers[0] if uppers else ""
     if list(uppers[:2]) == ["RENAME", "USER"]:
@@ -217,13 +221,25 @@ def _other_names(uppers: Sequence[str], first: int) -> Iterator[int]:
             yield place + 1
 
 
+def told(text: str, tables: Sequence[str], place: str) -> str:
+    """That a statement changed these tables, in few words and none of its values."""
+    others = f", and with it {', '.join(tables[1:])}," if len(tables) > 1 else ""
+    return f"table {tables[0]} was changed at {place}{others} by {headline(text)}"
+
+
+def headline(text: str) -> str:
+    """The statement's first two words."""
+    head = " ".join(word.upper or "..." for word in islice(words(text), 2))
+    return f"a statement that the binlog shows as text only ({head} ...)"
+
+
 _INDEX_CLAUSE = re.compile(
-    r"(?:ADD (?:UNIQUE|FULLTEXT|SPATIAL|INDEX|KEY)|DROP (?:INDEX|KEY)|RENAME (?:INDEX|KEY)|ALTER INDEX"
-    r"|ALGORITHM|LOCK|COMMENT|AUTO_INCREMENT|STATS_\w+|FORCE|ENGINE =? ?INNODB)\b"
+    r"(?:ADD (?:UNIQUE|FULLTEXT|SPATIAL|INDEX|KEY)|DROP (?:INDEX|KEY)|RENAME (?:INDEX|KEY)|ALTER INDEX)\b"
 )
+_OPTION = re.compile(r"(?:ALGORITHM|LOCK|COMMENT|AUTO_INCREMENT|STATS_\w+|ENGINE(?= =? ?INNODB))( =)?( \S*)|FORCE")
 
 
-def _is_no_change(uppers: Sequence[str], place: int) -> bool:
+def _is_no_change(found: Sequence[Word], uppers: Sequence[str], place: int) -> bool:
     """Whether the statement leaves the rows of the table at this place, and their columns, as they are.
 
     ALTER TABLE that only adds, drops or renames indexes; CREATE TABLE IF NOT EXISTS of a table that does exist.
@@ -232,18 +248,39 @@ def _is_no_change(uppers: Sequence[str], place: int) -> bool:
         return uppers[2:5] == ["IF", "NOT", "EXISTS"]
     if uppers[:2] != ["ALTER", "TABLE"]:  # not ALTER IGNORE TABLE: it drops the rows that a new unique key refuses
         return False
-    name_words = 3 if place + 1 < len(uppers) and uppers[place + 1] == "." else 1
-    return all(_INDEX_CLAUSE.match(clause) for clause in _clauses(uppers[place + name_words :]))
+    return all(map(changes_indexes, clauses(found, place)))
 
 
-def _clauses(uppers: Iterable[str]) -> list[str]:
-    """The comma-separated clauses, cut outside parentheses, each as its words with blanks between."""
-    clauses: list[list[str]] = [[]]
+def changes_indexes(clause: Sequence[Word]) -> bool:
+    """Whether a clause of ALTER TABLE is about indexes, or about the table as a whole, and leaves its rows alone.
+
+    The primary key is no index: to drop it changes by what rows are told from each other.
+    """
+    text = " ".join(word.upper for word in clause)
+    if _INDEX_CLAUSE.match(text):
+        return not any(word.text.casefold() == "primary" for word in clause)
+    return _OPTION.fullmatch(text) is not None
+
+
+def clauses(found: Sequence[Word], place: int) -> list[list[Word]]:
+    """The clauses of an ALTER TABLE, each as its words, behind the table's name at this place."""
+    qualified = place + 1 < len(found) and found[place + 1].text == "."
+    return split(found[place + (3 if qualified else 1) :])
+
+
+def split(found: Iterable[Word]) -> list[list[Word]]:
+    """What commas separate, outside parentheses, each as its words."""
+    parts: list[list[Word]] = [[]]
     depth = 0
-    for word in uppers:
-        depth += (word == "(") - (word == ")")
-        if word == "," and not depth:
-            clauses.append([])
-        elif word != ";":
-            clauses[-1].append(word)
-    return [" ".join(clause) for clause in clauses]
+    for word in found:
+        depth += (word.upper == "(") - (word.upper == ")")
+        if word.upper == "," and not depth:
+            parts.append([])
+        elif word.upper != ";":
+            parts[-1].append(word)
+    return parts
+
+
+def altered_table(found: Sequence[Word]) -> int:
+    """Where an ALTER TABLE has its table's name."""
+    return _after([word.upper for word in found], {"TABLE"})

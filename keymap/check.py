@@ -11,6 +11,7 @@ from keymap.errors import Problem
 from keymap.rules import Keymap, Rule
 from keymap.schema import Column, TableSchema
 from keymap.template import Template
+from keymap.uses import use_of
 from keymap.values import UnsupportedType, converter
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
@@ -19,8 +20,12 @@ _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "l
 _PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
 
 
-def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
-    """All problems of a keymap with the tables as they are. `schemas` lacks the tables that do not exist."""
+def check(keymap: Keymap, schemas: Mapping[str, TableSchema], *, running: bool = False) -> list[Problem]:
+    """All problems of a keymap with the tables as they are. `schemas` lacks the tables that do not exist.
+
+    `running`: the migration has begun, and a column that the keymap excludes may have been dropped since. Before, such
+    a name is a slip of the pen, and what it meant to keep out would be stored.
+    """
     problems: list[Problem] = []
     for table, rules in keymap.rules.items():
         schema = schemas.get(table)
@@ -34,7 +39,8 @@ def check(keymap: Keymap, schemas: Mapping[str, TableSchema]) -> list[Problem]:
         for index, rule in enumerate(rules):
             where = keymap.lines.where("tables", table, index)
             problems.extend(
-                Problem(where, what, remedy) for what, remedy in _rule_problems(keymap, rule, seen_by(rule, schema))
+                Problem(where, what, remedy)
+                for what, remedy in _rule_problems(keymap, rule, seen_by(rule, schema), running=running)
             )
     return problems + attribute_problems(keymap, schemas) + sharing_problems(keymap, schemas)
 
@@ -50,8 +56,10 @@ def _table_problems(schema: TableSchema) -> Iterator[Problem]:
             yield Problem(where, refusal.message, refusal.remedy)
 
 
-def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema) -> Iterator[tuple[str, str]]:
-    unknown = sorted(named_columns(rule) - schema.by_name.keys())
+def _rule_problems(keymap: Keymap, rule: Rule, schema: TableSchema, *, running: bool) -> Iterator[tuple[str, str]]:
+    unknown = sorted(
+        column for column in named_columns(rule) - schema.by_name.keys() if not running or use_of([rule], column)
+    )
     for column in unknown:
         yield f"column {column} does not exist in {schema.full_name}", "Correct the name"
     if unknown:

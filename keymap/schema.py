@@ -48,6 +48,18 @@ class TableSchema:
         return self.by_name[name]
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table, and what else decides what an ALTER does to its rows.
+
+    `charset` is that of text columns for which none is given, `counter` the AUTO_INCREMENT column, "" for none.
+    """
+
+    schema: TableSchema
+    charset: str = ""
+    counter: str = ""
+
+
 def digest(schemas: Mapping[str, TableSchema]) -> str:
     """What these tables look like, as 64 hexadecimal digits: equal only where names, types and keys all are."""
     return sha256("\n".join(repr(schemas[name]) for name in sorted(schemas)).encode()).hexdigest()

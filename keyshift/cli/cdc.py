@@ -7,9 +7,10 @@ from keymap.errors import KeyshiftError, Problems
 from keyshift.cli import show
 from keyshift.cli.checks import Checks
 from keyshift.cli.errors import EXIT_FOUND
-from keyshift.cli.status import capture_document, capture_line
+from keyshift.cli.status import capture_document, capture_line, decisions_document, tell_decisions
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.checkpoint import read_capture
+from keyshift.control.halts import accept
 from keyshift.cutover.liveness import captured_position, watch
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime, now_ms
@@ -55,6 +56,7 @@ def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
         **capture_document(read_capture(wiring.store), now_ms()),
         "server_position": server,
         "caught_up": caught_up,
+        **decisions_document(wiring.store),
     }
     if as_json:
         show.as_json(answer)
@@ -63,7 +65,25 @@ def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
         click.echo(
             f"the server is at {server}: {'caught up' if caught_up else 'behind'}" if server else "source not reached"
         )
+        tell_decisions(answer)
     context.exit(0 if seen.alive else EXIT_FOUND)
+
+
+@cdc.command()
+@click.option("--decision", type=click.Choice(["accept"]), required=True, help="accept: go on behind the statement.")
+@click.option("--reason", required=True, help="Why items are right, or who mends them; the checklist shows it.")
+@pass_wiring
+def resume(wiring: Wiring, *, decision: str, reason: str) -> None:  # noqa: ARG001 - there is one so far
+    """Answer for the statement that capture stopped at: the next run passes it, and what follows is captured."""
+    wiring.log()
+    wiring.migration  # noqa: B018 - whether there is one at all is told first
+    if not reason.strip():
+        raise KeyshiftError("the reason is empty", "Say why: whoever cuts over will read it")
+    accepted = accept(wiring.store, reason)
+    halt = accepted.halt
+    click.echo(f"accepted: {', '.join(halt.tables)} at {halt.place}: {halt.what}")
+    click.echo(f"reason: {accepted.reason}")
+    click.echo("start `keyshift cdc run`: it goes on behind the statement")
 
 
 def _server(wiring: Wiring) -> tuple[str | None, bool | None]:

@@ -9,6 +9,7 @@ from keyshift.cli import show
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
+from keyshift.control.halts import Halt, read_accepted, read_stop, undecided
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import Progress, progress
@@ -24,6 +25,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     """Show phase, capture, bulk load and replay, and what comes next."""
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
+    decisions = decisions_document(store)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
@@ -31,7 +33,8 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "bulkload": load_document(load),
         "apply": _apply(store, migration.stream),
         "set_aside": sum(1 for _ in store.query(SET_ASIDE_PREFIX, names=("item",))),
-        "next": next_step(phase, capture, load),
+        **decisions,
+        "next": _RESUME if decisions["stopped_at"] else next_step(phase, capture, load),
     }
     if as_json:
         show.as_json(answer)
@@ -59,6 +62,35 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
         "changes": checkpoint.changes if checkpoint else 0,
         "last_version": checkpoint.last_version if checkpoint else "",
     }
+
+
+_RESUME = (
+    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` if you can answer for it, else start "
+    "the migration again (`keyshift destroy`, `keyshift init`)"
+)
+
+
+def decisions_document(store: Store) -> dict[str, Any]:
+    """The statement that capture stopped at and that nobody has decided about, and those that were accepted."""
+    accepted = sorted(read_accepted(store), key=lambda one: (one.halt.epoch, one.halt.file, one.halt.offset))
+    halt = undecided(read_stop(store), accepted)
+    return {
+        "stopped_at": _halt(halt) if halt else None,
+        "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted],
+    }
+
+
+def _halt(halt: Halt) -> dict[str, Any]:
+    return {"position": halt.place, "tables": list(halt.tables), "what": halt.what}
+
+
+def tell_decisions(answer: dict[str, Any]) -> None:
+    """The same as text."""
+    halt = answer["stopped_at"]
+    if halt:
+        click.echo(f"stopped    at {halt['position']}, {', '.join(halt['tables'])}: {halt['what']}")
+    for one in answer["accepted"]:
+        click.echo(f"accepted   {one['position']}, {', '.join(one['tables'])}: {one['what']} ({one['reason']})")
 
 
 def load_document(load: Progress) -> dict[str, Any]:
@@ -106,6 +138,7 @@ def _tell(answer: dict[str, Any]) -> None:
     )
     if answer["set_aside"]:
         click.echo(f"set aside  {answer['set_aside']:,} records")
+    tell_decisions(answer)
     click.echo(f"next       {answer['next']}")
 
 

@@ -178,18 +178,18 @@ def _require_item(lease: Lease, item: str) -> None:
 
 
 def _table_item(table: str) -> str:
-    return f"table#{_escape(table)}"
+    return f"table#{escape(table)}"
 
 
 def _chunk_prefix(table: str) -> str:
-    return f"chunk#{_escape(table)}#"
+    return f"chunk#{escape(table)}#"
 
 
 def _chunk_item(table: str, number: int) -> str:
     return f"{_chunk_prefix(table)}{number:0{NUMBER_DIGITS}d}"
 
 
-def _escape(table: str) -> str:
+def escape(table: str) -> str:
     """A table's name without '#', which may be part of one in MySQL, and separates here."""
     return table.replace("%", "%25").replace("#", "%23")
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from keymap.position import Position
 from keyshift.control.barrier import BarrierState
+from keyshift.control.halts import Accepted
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress
 from keyshift.cutover.compare import Kind
@@ -50,7 +51,8 @@ class Facts:
     """Everything that the checklist decides on.
 
     `drained` and `again` are the barriers before and after the verification; `refusal` says why the first one was not
-    answered. `set_aside` counts records that a consumer could not apply and put aside.
+    answered. `set_aside` counts records that a consumer could not apply and put aside. `accepted` are the statements
+    that capture could not follow, and that somebody answered for.
     """
 
     phase: Phase
@@ -63,6 +65,7 @@ class Facts:
     report: Report | None = None
     again: BarrierState | None = None
     rehearsal: bool = False
+    accepted: tuple[Accepted, ...] = ()
 
 
 def evaluate(facts: Facts) -> list[Check]:
@@ -159,6 +162,23 @@ def _equal(facts: Facts) -> Check:
     return _check(name, good, evidence, remedy)
 
 
+def _answered_for(facts: Facts) -> Check:
+    """What was accepted is in no change record: only a comparison of all rows and items tells whether it did harm."""
+    name = "accepted statements verified"
+    if not facts.accepted:
+        return _check(name, True, "capture followed every statement", "")
+    told = "; ".join(
+        f"{', '.join(one.halt.tables)} at {one.halt.place}, {one.halt.what} (accepted: {one.reason})"
+        for one in facts.accepted
+    )
+    report = facts.report
+    good = report is not None and not report.total
+    if good:
+        return _check(name, True, f"{told}. All rows and items were compared since, and none differs", "")
+    remedy = "Both sides must be compared whole, and be equal: `keyshift verify` shows the differences, mend them"
+    return _check(name, False, told, remedy)
+
+
 def _stopped(facts: Facts) -> Check:
     name = "writes stopped"
     if facts.rehearsal:
@@ -179,5 +199,6 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _drained,
     _set_aside,
     _equal,
+    _answered_for,
     _stopped,
 )

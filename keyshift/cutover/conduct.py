@@ -16,6 +16,7 @@ from typing import Final
 from keymap.errors import KeyshiftError
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
+from keyshift.control.halts import read_accepted
 from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
 from keyshift.control.record import Changes
@@ -63,6 +64,7 @@ class Conductor:
             daemon=daemon,
             catch_up=self._catch_up() if daemon.alive else None,
             rehearsal=rehearsal,
+            accepted=read_accepted(self._store),
         )
         if not may_drain(facts):
             return facts

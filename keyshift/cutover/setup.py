@@ -58,7 +58,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     progress: Progress = silent,
 ) -> Iterator[Verifier]:
     """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed."""
-    Problems.raise_if_any(check(parts.keymap, schemas))
+    Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
     with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
         items = DynamoItems(parts.dynamodb, parts.keymap.targets, executor, parts.stop)

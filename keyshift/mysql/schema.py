@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from keymap.schema import Column, TableSchema
+from keymap.schema import Column, Shape, TableSchema
 from keyshift.mysql.connection import Connection, query
 from keyshift.mysql.select import quote_table, quote_text
 
@@ -17,7 +17,7 @@ SELECT table_schema, table_name, column_name, data_type, column_type, is_nullabl
        extra, generation_expression
 FROM information_schema.columns WHERE table_schema = {schema} AND table_name = {table} ORDER BY ordinal_position"""
 _TABLES = """
-SELECT table_schema, table_name, table_type, engine
+SELECT table_schema, table_name, table_type, engine, table_collation
 FROM information_schema.tables WHERE table_schema = {schema} AND table_name = {table}"""
 _PRIMARY_KEYS = """
 SELECT table_schema, table_name, column_name, sub_part, collation
@@ -71,19 +71,29 @@ def read_schemas(connection: Connection, tables: Iterable[str]) -> dict[str, Tab
 
     Views and MariaDB's system-versioned tables are left out: the binlog has no rows of theirs that we could follow.
     """
+    return {name: shape.schema for name, shape in read_shapes(connection, tables).items()}
+
+
+def read_shapes(connection: Connection, tables: Iterable[str]) -> dict[str, Shape]:
+    """These tables, as read_schemas has them, and what else decides what an ALTER does to their rows."""
     wanted = frozenset(tables)
-    engines = {
-        _name(row): str(row[3]) for row in _read(connection, _TABLES, wanted) if row[2] == _BASE_TABLE and row[3]
-    }
+    found = {_name(row): row for row in _read(connection, _TABLES, wanted) if row[2] == _BASE_TABLE and row[3]}
     columns: dict[str, list[Column]] = defaultdict(list)
+    counters: dict[str, str] = {}
     for row in _read(connection, _COLUMNS, wanted):
         columns[_name(row)].append(_column(row))
+        if "auto_increment" in row[8].lower():
+            counters[_name(row)] = row[2]
     keys = read_keys(connection, wanted)
     return {
-        name: TableSchema(
-            *split_name(name), tuple(columns[name]), tuple(part.column for part in keys.get(name, ())), engine
+        name: Shape(
+            TableSchema(
+                *split_name(name), tuple(columns[name]), tuple(part.column for part in keys.get(name, ())), str(engine)
+            ),
+            charset=str(collation or "").partition("_")[0],
+            counter=counters.get(name, ""),
         )
-        for name, engine in engines.items()
+        for name, (_, _, _, engine, collation) in found.items()
     }
 
 

@@ -22,6 +22,8 @@ STOPS = [
     ("shop", "ALTER TABLE orders ADD COLUMN note TEXT", "shop.orders"),
     ("shop", "ALTER TABLE `Order-Lines` DROP COLUMN note", "shop.Order-Lines"),
     ("shop", "ALTER TABLE ORDERS ADD INDEX (a), DROP COLUMN b", "shop.orders"),
+    ("shop", "ALTER TABLE orders DROP INDEX `PRIMARY`", "shop.orders"),
+    ("shop", "ALTER TABLE orders COMMENT = 'x' ENGINE = MyISAM", "shop.orders"),
     ("shop", "ALTER IGNORE TABLE orders ADD UNIQUE KEY (a)", "shop.orders"),
     ("shop", "ALTER TABLE orders DROP PARTITION p1", "shop.orders"),
     ("shop", "ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES b (c) ON DELETE CASCADE", "shop.orders"),
@@ -75,18 +77,18 @@ PASSES = [
 
 @pytest.mark.parametrize(("schema", "text", "table"), STOPS)
 def test_a_statement_that_changes_a_captured_table_is_told_with_its_name(schema: str, text: str, table: str) -> None:
-    assert TABLES.changed(schema, text) == table
+    assert TABLES.changed(schema, text)[0] == table
 
 
 @pytest.mark.parametrize(("schema", "text"), PASSES)
 def test_a_statement_that_leaves_rows_and_columns_as_they_are_passes(schema: str, text: str) -> None:
-    assert TABLES.changed(schema, text) is None
+    assert TABLES.changed(schema, text) == ()
 
 
 def test_a_name_with_a_quote_in_it_is_found_however_it_is_spelled() -> None:
     tables = Tables(["a`b.c`d"])
-    assert tables.changed("a`b", "TRUNCATE `c``d`") == "a`b.c`d"
-    assert tables.changed("", 'TRUNCATE "a`b"."c`d"') == "a`b.c`d"
+    assert tables.changed("a`b", "TRUNCATE `c``d`") == ("a`b.c`d",)
+    assert tables.changed("", 'TRUNCATE "a`b"."c`d"') == ("a`b.c`d",)
 
 
 CONTROLS = [
@@ -125,7 +127,7 @@ WORDS = "DROP ALTER CREATE TABLE DATABASE IF EXISTS orders shop . , ( ) ' ` \" /
 @settings(deadline=None)
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS.split())).map(" ".join))
 def test_no_text_makes_it_fail(text: str) -> None:
-    assert TABLES.changed("shop", text) in {None, "shop.orders", "shop.Order-Lines", "crm.customer"}
+    assert {*TABLES.changed("shop", text)} <= {"shop.orders", "shop.Order-Lines", "crm.customer"}
     control(text)
 
 
@@ -133,4 +135,4 @@ def test_no_text_makes_it_fail(text: str) -> None:
 @given(st.text(max_size=20), st.sampled_from(["TRUNCATE {}", "DROP TABLE {}", "DELETE FROM {} WHERE a = '{}'"]))
 def test_the_name_of_a_captured_table_is_found_behind_any_comment(noise: str, statement: str) -> None:
     comment = "/* " + noise.replace("*/", "").replace("*", "") + " */"
-    assert TABLES.changed("shop", comment + " " + statement.format(comment + "`orders`", "x")) == "shop.orders"
+    assert TABLES.changed("shop", comment + " " + statement.format(comment + "`orders`", "x")) == ("shop.orders",)

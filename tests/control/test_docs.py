@@ -6,13 +6,16 @@ from typing import Any
 
 import keyshift
 from keymap.position import Position
+from keymap.schema import Shape, TableSchema
 from keymap.version import version
 from keyshift.control import barrier, shards
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
+from keyshift.control.halts import Halt, accept, record_stop
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, record_created
 from keyshift.control.phase import open_replay
+from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
 from keyshift.cutover.conduct import CUTOVER, _agreed
@@ -48,6 +51,9 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
     mark_started(capture)
+    begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
+    record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
+    accept(store, "it was empty")
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1))
     for table in TABLES:
         record_dumped(dump, chunk(1, table))
@@ -71,7 +77,14 @@ def written(store: Store, dynamodb: Any) -> set[Row]:
 def kind_of(item: str) -> str:
     """An item's name without what varies."""
     word, *rest = item.split("#")
-    names = {"barrier": ["NUMBER"], "chunk": ["TABLE", "NUMBER"], "table": ["TABLE"], "shard": ["STREAM", "SHARD"]}
+    names = {
+        "barrier": ["NUMBER"],
+        "chunk": ["TABLE", "NUMBER"],
+        "table": ["TABLE"],
+        "shard": ["STREAM", "SHARD"],
+        "schema": ["TABLE"],
+        "accepted": ["PLACE"],
+    }
     return "#".join([word, *(names[word] if rest else [])])
 
 

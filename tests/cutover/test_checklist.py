@@ -7,6 +7,7 @@ import pytest
 from keymap.position import Position
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import CaptureStatus
+from keyshift.control.halts import Accepted, Halt
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress, TableProgress
 from keyshift.cutover.checklist import CatchUp, Facts, Outcome, evaluate, may_drain, passed
@@ -52,6 +53,9 @@ def test_when_everything_is_as_it_should_be_every_check_passes_with_its_evidence
     assert all(check.outcome is Outcome.PASS and check.evidence and not check.remedy for check in checks)
 
 
+ACCEPTED = (Accepted(Halt(1, "binlog.000002", 99, ("shop.orders",), "TRUNCATE ..."), "it held drafts only"),)
+
+
 def with_differences(**more: int) -> Report:
     return replace(CLEAN, differences={**CLEAN.differences, **{Kind(kind): count for kind, count in more.items()}})
 
@@ -82,6 +86,10 @@ UNMET = {
         replace(READY, report=replace(CLEAN, changing=1)),
         replace(READY, report=None),
     ],
+    "accepted statements verified": [
+        replace(READY, accepted=ACCEPTED, report=with_differences(extra=1)),
+        replace(READY, accepted=ACCEPTED, report=None),
+    ],
     "writes stopped": [
         replace(READY, again=replace(DRAINED, changes=13, last_version="v10")),
         replace(READY, again=None),
@@ -95,8 +103,9 @@ def test_each_unmet_condition_fails_its_check_and_says_what_to_do(name: str, fac
     assert name in unmet
     assert set(unmet) <= {
         name,
-        "writes stopped",
-    }  # without a first barrier, there is nothing to compare the second with
+        "both sides equal",  # what was accepted is verified by the same comparison
+        "writes stopped",  # without a first barrier, there is nothing to compare the second with
+    }
     assert not passed(evaluate(facts))
     (check,) = [check for check in evaluate(facts) if check.name == name]
     assert check.evidence
@@ -118,6 +127,14 @@ def test_a_rehearsal_leaves_out_the_write_stop_and_says_so() -> None:
     assert passed(checks)
     assert checks[-1].outcome is Outcome.SKIPPED
     assert "rehearsal" in checks[-1].evidence
+
+
+def test_what_was_accepted_stands_in_the_checklist_with_its_table_what_it_was_and_the_reason() -> None:
+    checks = evaluate(replace(READY, accepted=ACCEPTED))
+    assert passed(checks)
+    (check,) = [check for check in checks if check.name == "accepted statements verified"]
+    for told in ("shop.orders", "binlog.000002:99", "TRUNCATE ...", "it held drafts only", "none differs"):
+        assert told in check.evidence
 
 
 def test_in_a_rehearsal_rows_may_still_change_but_not_differ() -> None:

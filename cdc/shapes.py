@@ -1,0 +1,165 @@
+"""The captured tables as they look at the place of the binlog that is being read, statement after statement.
+
+Where a statement changes a captured table, three things may become of it: it is followed, since no row's item changes
+by it (cdc/ddl.py); it is passed, since an operator answers for it; or it ends the reading, and the next reader stops
+at it again. A connection that begins further back takes the tables as they were there.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cdc.ddl import Altered, altered
+from cdc.definitions import NotUnderstood
+from cdc.events import Place, Query
+from cdc.statements import Word, altered_table, headline, kind_of, told, words
+from keymap.check import check
+from keymap.errors import KeyshiftError
+from keymap.position import Position, file_number
+from keymap.rules import Keymap
+from keymap.schema import Shape, TableSchema
+from keymap.uses import use_of
+from keymap.version import version
+from keyshift.control.halts import Halt
+from keyshift.control.shapes import History, Since, current, with_shape
+from keyshift.process.log import get_logger
+
+_log = get_logger("cdc")
+Remember = Callable[[str, Since], None]
+
+
+class Unfollowed(KeyshiftError):
+    """A statement that cannot be followed, and that nobody has answered for; `halt` says where."""
+
+    def __init__(self, message: str, halt: Halt) -> None:
+        super().__init__(message, REMEDY)
+        self.halt = halt
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the source is, and what was decided: the names of the statements (Halt.name) that may be passed.
+
+    `described`: the binlog describes its rows. `mariadb`: the server's family, for words that mean different things.
+    """
+
+    epoch: int
+    accepted: frozenset[str]
+    described: bool
+    mariadb: bool
+
+
+class Shapes:
+    """For one thread, and one connection after the other, each of which begins with `begin`.
+
+    `history` is what was recorded, `now` the tables as they are at the source at this moment: what they look like
+    where nothing was recorded, or nothing else is known. `remember` records a shape before anything behind it is sent.
+    """
+
+    def __init__(
+        self, keymap: Keymap, history: History, now: Mapping[str, Shape], answered: Answered, remember: Remember
+    ) -> None:
+        self._keymap = keymap
+        self._history = {table: tuple(since) for table, since in history.items()}
+        self._now = now
+        self._answered = answered
+        self._remember = remember
+        self._shapes: dict[str, Shape] = dict(now)
+        self.schemas: dict[str, TableSchema] = {}
+
+    def begin(self, position: Position) -> None:
+        """Take the tables as they are at this position."""
+        at = version(self._answered.epoch, file_number(position.file), position.offset, 0)
+        found = {table: current(self._history.get(table, ()), at) for table in self._keymap.tables}
+        self._shapes = {table: shape or self._now[table] for table, shape in found.items()}
+        self.schemas = {table: shape.schema for table, shape in self._shapes.items()}
+
+    def ignores(self, table: str, column: str) -> bool:
+        """Whether no rule looks at this column, so that it does not matter what it looks like."""
+        return not use_of(self._keymap.rules[table], column)
+
+    def meet(self, event: Query, tables: tuple[str, ...]) -> None:
+        """Follow, or pass, a statement that changes these tables. Raises Unfollowed."""
+        found, place = self._altered(event, tables), event.place
+        objection = found if isinstance(found, str) else self._objection(tables[0], found)
+        what = f"{headline(event.text)}: {objection}"
+        halt = Halt(self._answered.epoch, place.file, place.offset, tables, what)
+        if not objection:
+            assert isinstance(found, Altered)
+            self._turn(place, tables[0], found.shape)
+            _log.info("ddl_followed", table=tables[0], position=str(place), what=", ".join(found.what))
+        elif halt.name in self._answered.accepted:
+            self._pass(event, tables, found)
+            _log.warning("statement_passed", tables=tables, position=str(place), what=what)
+        else:
+            raise Unfollowed(f"{told(event.text, tables, str(place))}: {objection}", halt)
+
+    def _altered(self, event: Query, tables: tuple[str, ...]) -> Altered | str:
+        """What the statement makes of the one table that it is about; or why that cannot be told."""
+        if not self._answered.described:
+            return "this source's binlog does not describe its rows, so no statement can be followed"
+        found = list(words(event.text))
+        if kind_of([word.upper for word in found]) != "ALTER TABLE":
+            return _online_tool(found, tables) or "none of the rows that it changes are in the binlog"
+        (table, *others) = tables
+        if others or _name_of_altered(found, event.schema) != table.casefold():
+            return _online_tool(found, tables) or "another table takes its place, or takes its rows"
+        shape = self._shapes[table]
+        try:
+            return altered(event.text, shape, self._keymap.rules[table], mariadb=self._answered.mariadb)
+        except NotUnderstood as unknown:
+            return f"{unknown} is not understood"
+
+    def _objection(self, table: str, found: Altered) -> str:
+        """Why it cannot be followed, "" where it can."""
+        if found.objections:
+            return "; ".join(found.objections)
+        problems = check(self._keymap, {**self.schemas, table: found.shape.schema}, running=True)
+        return "; ".join(problem.what for problem in problems)
+
+    def _pass(self, event: Query, tables: tuple[str, ...], found: Altered | str) -> None:
+        """What these tables look like behind a statement that was accepted."""
+        if isinstance(found, Altered):
+            self._turn(event.place, tables[0], found.shape)
+            return
+        if kind_of([word.upper for word in words(event.text)]) in _MAKES_TABLES:
+            for table in tables:
+                self._turn(event.place, table, self._now[table])
+
+    def _turn(self, place: Place, table: str, shape: Shape) -> None:
+        since = Since(version(self._answered.epoch, file_number(place.file), place.end, 0), shape)
+        self._remember(table, since)
+        self._history[table] = with_shape(self._history.get(table, ()), since)
+        self._shapes[table] = shape
+        self.schemas[table] = shape.schema
+
+
+def _name_of_altered(found: list[Word], schema: str) -> str:
+    place = altered_table(found)
+    qualified = place + 2 < len(found) and found[place + 1].upper == "."
+    database, name = (found[place].text, found[place + 2].text) if qualified else (schema, found[place].text)
+    return f"{database}.{name}".casefold()
+
+
+def _online_tool(found: list[Word], tables: tuple[str, ...]) -> str:
+    """Why the end of an online schema change is not followed; "" where the statement is none."""
+    names = {word.text.casefold() for word in found}
+    for table in tables:
+        name = table.partition(".")[2].casefold()
+        if f"_{name}_gho" in names:
+            return f"gh-ost put its copy in the place of {table}, {_COPIED}"
+        if any(re.fullmatch(rf"_+{re.escape(name)}_new", one) for one in names):
+            return f"pt-online-schema-change put its copy in the place of {table}, {_COPIED}"
+    return ""
+
+
+_COPIED = (
+    "and that copy was altered and filled under another name, which is not captured. Its rows are the same but for what"
+    " the ALTER did: accept it if that could have been followed as a plain ALTER TABLE, and adds no unique key"
+)
+REMEDY = (
+    "Its rows and items may differ from here on. If you can answer for it, run `keyshift cdc resume --decision accept"
+    " --reason ...`, and start the daemon again: it goes on behind the statement. If not, start the migration again"
+    " (keyshift destroy, then init). See docs/ddl.md"
+)
+_MAKES_TABLES = frozenset({"ALTER TABLE", "RENAME TABLE", "CREATE TABLE", "DROP TABLE", "DROP DATABASE"})

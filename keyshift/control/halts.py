@@ -1,0 +1,97 @@
+"""Where capture stopped at a statement that it cannot follow, and what an operator decided about it.
+
+The daemon records the statement that it stopped at (`stop`). Who answers for it accepts it, for a reason: then the next
+run passes that statement, at exactly that place, and nothing else. Decisions stay, for the cutover's checklist.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from keymap.errors import KeyshiftError
+from keymap.position import file_number
+from keyshift.control.record import Changes, Record
+from keyshift.control.store import Conflict, Store
+
+STOP: Final = "stop"
+ACCEPTED_PREFIX: Final = "accepted#"
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A statement at which capture stopped: its place, the captured tables that it changes, and `what` it does."""
+
+    epoch: int
+    file: str
+    offset: int
+    tables: tuple[str, ...]
+    what: str
+
+    @property
+    def name(self) -> str:
+        """The place in short: one server has it once, and an epoch is of one server."""
+        return f"{self.epoch}.{file_number(self.file)}.{self.offset}"
+
+    @property
+    def place(self) -> str:
+        """The place, as messages have it."""
+        return f"{self.file}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A statement that somebody answers for."""
+
+    halt: Halt
+    reason: str
+
+
+def record_stop(store: Store, halt: Halt) -> None:
+    """Record where capture stopped. Where it stops there again, nothing changes."""
+    record = store.get(STOP)
+    if record is None or _halt(record) != halt:
+        store.swap(STOP, record, _attributes(halt))
+
+
+def read_stop(store: Store) -> Halt | None:
+    """Where capture stopped last, decided or not."""
+    record = store.get(STOP)
+    return None if record is None else _halt(record)
+
+
+def read_accepted(store: Store) -> tuple[Accepted, ...]:
+    """All decisions, in no order that means anything."""
+    return tuple(Accepted(_halt(record), record.text("reason")) for record in store.query(ACCEPTED_PREFIX))
+
+
+def undecided(halt: Halt | None, accepted: Iterable[Accepted]) -> Halt | None:
+    """The stop, where nobody has decided about it."""
+    return None if halt is None or halt.name in {one.halt.name for one in accepted} else halt
+
+
+def accept(store: Store, reason: str) -> Accepted:
+    """Accept the statement that capture stopped at. Safe to repeat: the first reason stays.
+
+    Raises KeyshiftError where it has not stopped at one.
+    """
+    halt = read_stop(store)
+    if halt is None:
+        raise KeyshiftError("capture has not stopped at a statement", "See `keyshift cdc status`, and the daemon's log")
+    item = ACCEPTED_PREFIX + halt.name
+    try:
+        store.swap(item, None, {**_attributes(halt), "reason": reason})
+    except Conflict:
+        record = store.get(item)
+        assert record is not None  # decisions are never removed
+        return Accepted(halt, record.text("reason"))
+    return Accepted(halt, reason)
+
+
+def _attributes(halt: Halt) -> Changes:
+    place: Changes = {"epoch": halt.epoch, "file": halt.file, "offset": halt.offset}
+    return {**place, "tables": halt.tables, "what": halt.what}
+
+
+def _halt(record: Record) -> Halt:
+    file, offset = record.text("file"), record.number("offset")
+    return Halt(record.number("epoch"), file, offset, record.texts("tables"), record.text("what"))

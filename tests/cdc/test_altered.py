@@ -1,0 +1,256 @@
+"""DDL on captured tables, on real servers: followed where no item changes, else stopped at until somebody decides."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from keyshift.control.halts import accept, read_accepted, read_stop, undecided
+from keyshift.control.shapes import read_histories
+from tests.cdc.world import World, Writer
+
+Statements = tuple[str, ...]
+
+FOLLOWED: dict[str, Statements] = {
+    "added": ("ALTER TABLE orders ADD COLUMN note VARCHAR(50) NULL AFTER id",),
+    "widened": (
+        "ALTER TABLE orders MODIFY id BIGINT NOT NULL, MODIFY status VARCHAR(80) NOT NULL",
+        "ALTER TABLE orders MODIFY total DECIMAL(14,2) NULL",
+    ),
+    "another character set": ("ALTER TABLE orders CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",),
+    "added and dropped where nobody looks": (
+        "ALTER TABLE purchase ADD COLUMN price DECIMAL(9,3) NOT NULL DEFAULT 1.5, ADD COLUMN v INT AS (quantity + 1)",
+        "ALTER TABLE purchase MODIFY price DOUBLE",
+        "ALTER TABLE purchase DROP COLUMN v, CHANGE price cost VARCHAR(9)",
+    ),
+    "indexes and options": (
+        "ALTER TABLE orders ADD INDEX s (status), COMMENT='x', ADD CHECK (total < 1000000)",
+        "CREATE INDEX t ON orders (total)",
+        "DROP INDEX t ON orders",
+        "ALTER TABLE orders ALTER COLUMN total SET DEFAULT 7, ALGORITHM=INPLACE",
+    ),
+}
+ROWS = (
+    "INSERT INTO orders (id, customer_id, status, total) VALUES ({n}1, 1, 'new', 5.25), ({n}2, 2, 'draft', NULL)",
+    "INSERT INTO purchase (customerid, orderid, productid, quantity) VALUES ({n}, 1, 1, 5), ({n}, 1, 2, 6)",
+    "UPDATE orders SET total = total + 1, customer_id = customer_id + 1",
+    "UPDATE purchase SET quantity = quantity + 1",
+    "DELETE FROM orders WHERE id = {n}2",
+)
+
+
+def write(world: World, number: int) -> None:
+    world.execute(*(statement.format(n=number) for statement in ROWS))
+
+
+@pytest.mark.parametrize("case", FOLLOWED)
+@pytest.mark.parametrize("running", [True, False])
+def test_what_can_be_followed_is_with_rows_of_every_shape(world: World, case: str, running: bool) -> None:
+    """Read while it happens, or by a daemon that comes back to tables that look otherwise by now."""
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        if running:
+            for number, statement in enumerate(FOLLOWED[case], 2):
+                world.execute(statement)
+                write(world, number)
+            world.wait_caught_up()
+    if not running:
+        write(world, 9)
+        for number, statement in enumerate(FOLLOWED[case], 2):
+            world.execute(statement)
+            write(world, number)
+    for _ in range(2):
+        with world.daemon():
+            world.wait_caught_up()
+    assert world.errors == []
+    assert read_stop(world.store) is None
+    world.require_same()
+
+
+def test_a_new_columns_values_are_captured(world: World) -> None:
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        kind = "UUID" if world.database.flavour == "mariadb" else "JSON"
+        world.execute(f"ALTER TABLE orders ADD COLUMN note {kind}")
+        value = "'123e4567-e89b-12d3-a456-426655440000'" if kind == "UUID" else "'[1]'"
+        world.execute(f"UPDATE orders SET note = {value}")
+        world.wait_caught_up()
+    assert world.errors == []
+    world.require_same()
+    assert any("note" in (attributes or {}) for attributes in world.replayed().values())
+
+
+def test_an_application_that_writes_meanwhile_is_captured_by_daemons_that_are_killed(world: World) -> None:
+    with world.daemon():
+        world.wait_started()
+    world.execute("ALTER TABLE orders ADD COLUMN last INT")  # the writer's REPLACE names no columns
+    world.execute("ALTER TABLE orders DROP COLUMN last")
+    wait_stopped(world)
+    accept(world.store, "it was NULL everywhere")
+    with Writer(world) as writer:
+        for number in range(4):
+            process = world.spawn()
+            time.sleep(1.5)
+            world.execute(f"ALTER TABLE orders MODIFY status VARCHAR({20 + number}) NOT NULL")
+            time.sleep(0.5)
+            process.kill()
+            process.wait()
+    assert writer.commits > 50
+    with world.daemon():
+        world.wait_caught_up()
+    assert world.errors == []
+    world.require_same()
+    (shapes,) = (
+        since for table, since in read_histories(world.store, world.keymap.tables).items() if "orders" in table
+    )
+    assert shapes[-1].shape.schema.column("status").column_type == "varchar(23)"
+
+
+def wait_stopped(world: World) -> str:
+    """A daemon stops by itself; gives what it said."""
+    with world.daemon():
+        world.wait_until_failed()
+    (error,) = world.errors
+    world.errors.clear()
+    return str(error)
+
+
+STOPS: dict[str, tuple[Statements, str]] = {
+    "added with values": (("ALTER TABLE orders ADD COLUMN note INT NOT NULL DEFAULT 5",), "may have values in rows"),
+    "narrowed": (("ALTER TABLE orders MODIFY total DECIMAL(10,1)",), "may change its values"),
+    "dropped": (
+        ("ALTER TABLE orders ADD note INT", "ALTER TABLE orders DROP COLUMN note"),
+        "is dropped, and is stored",
+    ),
+    "truncated": (("TRUNCATE orders",), "none of the rows that it changes"),
+    "a statement": (
+        (
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "SET SESSION binlog_format = STATEMENT",
+            "UPDATE orders SET total = 3",
+        ),
+        "none of the rows that it changes",
+    ),
+    "gh-ost": (
+        (
+            "CREATE TABLE _orders_gho LIKE orders",
+            "INSERT INTO _orders_gho SELECT * FROM orders",
+            "RENAME TABLE orders TO _orders_del, _orders_gho TO orders",
+        ),
+        "gh-ost put its copy in the place of",
+    ),
+    "pt-osc": (
+        (
+            "CREATE TABLE _orders_new LIKE orders",
+            "INSERT INTO _orders_new SELECT * FROM orders",
+            "RENAME TABLE orders TO _orders_old, _orders_new TO orders",
+        ),
+        "pt-online-schema-change put its copy in the place of",
+    ),
+}
+EQUAL_AFTERWARDS = ("gh-ost", "pt-osc")  # whatever else happened, these copies held the same rows
+
+
+@pytest.mark.parametrize("case", STOPS)
+def test_what_cannot_be_followed_stops_at_its_place_and_is_passed_once_somebody_answers_for_it(
+    world: World, case: str
+) -> None:
+    statements, why = STOPS[case]
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        world.execute(*statements)
+        write(world, 2)
+        world.wait_until_failed()
+    (error,) = world.errors
+    first = str(error)
+    world.errors.clear()
+    assert why in first
+    assert "keyshift cdc resume --decision accept" in first
+    halt = read_stop(world.store)
+    assert halt is not None
+    assert halt.place in first
+    assert (halt.tables, undecided(halt, read_accepted(world.store))) == ((f"{world.schema}.orders",), halt)
+    before = world.capture().checkpoint
+    assert before is not None
+    assert before.changes == 6  # all before it was sent, and nothing behind it
+    assert wait_stopped(world) == first
+    assert world.capture().checkpoint == before
+    accept(world.store, "the team looked at it")
+    for _ in range(2):
+        with world.daemon():
+            world.wait_caught_up()
+    assert world.errors == []
+    after = world.capture().checkpoint
+    assert after is not None
+    versions = [change.version for changes in world.lanes().values() for change in changes]
+    assert after.changes == len({*versions}), "nothing was read twice"
+    assert any(change.after and change.after.get("id") == 21 for lane in world.lanes().values() for change in lane)
+    if case in EQUAL_AFTERWARDS:
+        world.require_same()
+
+
+def killed_before(world: World) -> None:
+    """Killed at any moment from the statement on, and started again before anybody decides."""
+    for seconds in (0.6, 0.9, 1.2):
+        process = world.spawn()
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    wait_stopped(world)
+    accept(world.store, "a reason")
+
+
+def killed_after(world: World) -> None:
+    """Killed right after the decision, as it passes the statement."""
+    wait_stopped(world)
+    accept(world.store, "a reason")
+    for seconds in (0.6, 1.0, 1.4):
+        process = world.spawn()
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("killed", [killed_before, killed_after])
+def test_a_daemon_that_is_killed_around_the_decision_loses_nothing(
+    world: World, killed: Callable[[World], None]
+) -> None:
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        world.wait_caught_up()
+    write(world, 2)
+    world.execute("ALTER TABLE orders DROP COLUMN total, ADD COLUMN total DECIMAL(10,2) NULL")
+    world.execute("UPDATE orders SET total = 1")
+    write(world, 3)
+    killed(world)
+    with world.daemon():
+        world.wait_caught_up()
+    assert world.errors == []
+    world.require_same()
+    (accepted,) = read_accepted(world.store)
+    assert accepted.reason == "a reason"
+
+
+def test_a_decision_is_for_one_place_only(world: World) -> None:
+    with world.daemon():
+        world.wait_started()
+        world.execute("TRUNCATE orders", "TRUNCATE orders")
+        world.wait_until_failed()
+    world.errors.clear()
+    first = read_stop(world.store)
+    accept(world.store, "it was empty")
+    assert "was changed at" in wait_stopped(world)
+    second = read_stop(world.store)
+    assert first is not None
+    assert second is not None
+    assert second.offset > first.offset
+    assert undecided(second, read_accepted(world.store)) == second
+    assert accept(world.store, "again").reason == "again"
+    assert accept(world.store, "changed my mind").reason == "again"
+    with world.daemon():
+        world.wait_caught_up()
+    assert world.errors == []
