@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdc import statements
+from cdc.continuity import Change as SourceChange
+from cdc.continuity import SourceChanged
 from cdc.entries import Entries, Entry, Mark
-from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
 from keymap.change import Change, Source
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
@@ -78,7 +80,9 @@ class Assembler:
         self._capture = capture
         self._tables = statements.Tables(capture.keymap.tables)
         self._start = start
-        self._file, self._end = start.file, start.offset
+        self._file, self._end, self._fingerprint = start.file, start.offset, start.fingerprint
+        self._read_file = ""  # the file that is read on this connection, and what its first events say that it is
+        self._header = ""
         self._gtids = GtidSet(start.gtid_set) if gtids else None
         self._gtid_text = start.gtid_set
         self._group: _Group | None = None
@@ -88,12 +92,13 @@ class Assembler:
         """Behind the last complete transaction, whatever tables it was about."""
         if self._gtids is not None and not self._gtid_text:
             self._gtid_text = str(self._gtids)
-        return Position(self._file, self._end, self._gtid_text)
+        return Position(self._file, self._end, self._gtid_text, self._fingerprint)
 
     def feed(self, event: Event) -> Transaction | None:
         """Take the next event; gives the transaction that it committed, if that has captured changes.
 
-        Raises KeyshiftError, naming the position and the remedy, where going on would lose something.
+        Raises KeyshiftError, naming the position and the remedy, where going on would lose something, and SourceChanged
+        where what follows is numbered anew.
         """
         match event:
             case Rows():
@@ -111,8 +116,9 @@ class Assembler:
                     self._move(event.place.file, event.place.end)
             case NewFile():
                 self.close()  # the server died while it wrote the group, and rolled it back when it came up again
-                self._require_numbering(event.place)
-                self._move(event.place.file, event.place.end)
+                self._enter(event.place.file)
+            case FileHeader():
+                self._header = event.fingerprint
         return None
 
     def close(self) -> None:
@@ -121,17 +127,25 @@ class Assembler:
             self._group.entries.close()
             self._group = None
 
+    def _enter(self, file: str) -> None:
+        """Reading goes on in this file. Nothing moves there before its header has said which file it is.
+
+        Versions order by the file's number, so the files must be of one series, and follow each other.
+        """
+        if file.rpartition(".")[0] != self._start.file.rpartition(".")[0]:
+            raise SourceChanged(SourceChange.NUMBERING)
+        if self._read_file and file_number(file) < file_number(self._read_file):
+            raise SourceChanged(SourceChange.FILE)
+        self._read_file, self._header = file, ""
+
     def _move(self, file: str, end: int) -> None:
         """Forward only: with GTIDs the source begins at the start of a file, and skips what we have."""
+        if self._header and file == self._start.file and self._start.fingerprint not in {"", self._header}:
+            raise SourceChanged(SourceChange.FILE)
         if (file_number(file), end) > (file_number(self._file), self._end):
+            if self._header or file != self._file:
+                self._fingerprint = self._header
             self._file, self._end = file, end
-
-    def _require_numbering(self, place: Place) -> None:
-        """Versions order by the file's number, so the files must be of one series."""
-        base, expected = place.file.rpartition(".")[0], self._start.file.rpartition(".")[0]
-        if base != expected:
-            message = f"the source's binlog goes on in {place.file}, and capture began in {self._start.file}"
-            raise KeyshiftError(message, REMEDY_NUMBERING)
 
     def _begin(self, event: Begin) -> None:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
@@ -260,7 +274,3 @@ REMEDY_STATEMENT = (
     " binlog_format=ROW, and change captured tables only by INSERT, UPDATE and DELETE until the cutover"
 )
 REMEDY_XA = "End it, use no XA on captured tables, and start the migration again (keyshift destroy, then init)"
-REMEDY_NUMBERING = (
-    "Its numbering began anew (another --log-bin name), so old and new changes cannot be ordered: give it the former"
-    " name back, or start the migration again (keyshift destroy, then init)"
-)

@@ -2,7 +2,8 @@
 
 After a loss the reader goes on from the position behind the last transaction that it handed over; a transaction that
 was half read is read again. What the server refuses for good (a purged file, another process under our id) and what
-must not be passed over ends it, with the reason, after everything before it was handed over.
+must not be passed over ends it, with the reason, after everything before it was handed over; so does a source that has
+become another one.
 """
 
 import time
@@ -50,6 +51,7 @@ class Reader:
         self._stop = stop
         self._backoff = backoff
         self._clock = clock
+        self._doubted: Position | None = None
         self.reconnects = 0
 
     def run(self) -> None:
@@ -64,7 +66,8 @@ class Reader:
         try:
             self._read()
         except (MySQLError, OSError, ConnectionEnded, Unreachable) as error:
-            if refusal := refusal_of(error, self._position):
+            refusal = refusal_of(error, self._position)
+            if refusal and not self._may_be_another(error):
                 raise refusal from error
             self.reconnects += 1
             pause = self._backoff.next()
@@ -76,6 +79,16 @@ class Reader:
                 again_in_seconds=round(pause, 2),
             )
             self._stop.wait(pause)
+
+    def _may_be_another(self, error: BaseException) -> bool:
+        """Whether to look again: a binlog that is reset while it is sent ends in many words of one error number.
+
+        Once for each position: if the next connection finds all as it was, the refusal is meant.
+        """
+        if error_number(error) != _REFUSED or _SAME in str(error).casefold() or self._doubted == self._position:
+            return False
+        self._doubted = self._position
+        return True
 
     def _read(self) -> None:
         """One connection's worth."""
@@ -104,6 +117,7 @@ class Reader:
 
 
 _REFUSED, _SAME_ID = 1236, 4052
+_SAME: Final = "same server"
 _NO_PRIVILEGE: Final = frozenset({1044, 1045, 1142, 1227, 1698})
 _AGAIN: Final = "start the migration again (keyshift destroy, then init)"
 _PURGED: Final = (
@@ -120,7 +134,7 @@ def refusal_of(error: BaseException, position: Position) -> KeyshiftError | None
     number, text = error_number(error), str(error).casefold()
     if number in _NO_PRIVILEGE:
         return KeyshiftError(f"the source refuses to send its binlog (error {number})", _REMEDY_PRIVILEGE)
-    if number == _SAME_ID or (number == _REFUSED and "same server" in text):
+    if number == _SAME_ID or (number == _REFUSED and _SAME in text):
         message = f"another process reads the source's binlog under our server id (error {number})"
         return KeyshiftError(message, "End it, or set capture.server_id to a number that is unique at the source")
     if number != _REFUSED:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.decoder import Decoder
-from cdc.events import Begin, Commit, Idle, NewFile, Passed, Prepare, Query, Rows
+from cdc.events import Begin, Commit, FileHeader, Idle, NewFile, Passed, Prepare, Query, Rows
 from keymap.errors import KeyshiftError
 from keymap.schema import Column, TableSchema
 from keyshift.binlog import packets
@@ -67,7 +67,8 @@ def test_the_small_events_are_read() -> None:
         (packet(packets.ROTATE, struct.pack("<Q", 4) + b"binlog.000002"), NewFile),
         (packet(packets.HEARTBEAT, b"binlog.000001"), Idle),
         (packet(packets.STOP), Passed),
-        (packet(packets.PREVIOUS_GTIDS, b"whatever"), Passed),
+        (packet(packets.PREVIOUS_GTIDS, b"whatever"), FileHeader),
+        (packet(packets.MARIADB_GTID_LIST, b"whatever"), FileHeader),
         (packet(200, b"of a later version", flags=packets.IGNORABLE), Passed),
     ]
     for data, kind in cases:

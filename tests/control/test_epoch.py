@@ -70,7 +70,7 @@ def test_only_capture_raises_it_and_only_while_there_is_a_migration(store: Store
         read_epoch(store)
 
 
-def test_what_was_read_in_an_earlier_epoch_is_not_recorded(store: Store, acquired: Acquire):
+def test_what_was_read_in_an_earlier_epoch_is_not_recorded(acquired: Acquire):
     """Capture has compared what was recorded with its new server; what comes later was read from nobody knows which."""
     dump, capture = acquired("dump"), acquired("capture")
     record_dumped(dump, chunk(1), 1)
