@@ -85,7 +85,7 @@ def _capture_once(parts: "Parts", store: Store, hint: Change | None) -> Again | 
     except LeaseLost as lost:
         # Another daemon goes on, or the control table was out of reach for long.
         _log.warning("lease_lost", reason=lost.message)
-        return None if parts.stop.is_set() else Again(hint)
+        return None if parts.stop.is_set() else Again(None)
     except SourceChanged as changed:
         # All that was read from it is sent. The lease is free: whoever has it next decides by what it finds.
         _log.warning("source_changed", what=changed.change.value)

@@ -52,6 +52,7 @@ class Decoder:
             **dict.fromkeys(packets.ROWS | packets.ROWS_COMPRESSED | {packets.PARTIAL_UPDATE}, self._tables.changed),
             **dict.fromkeys(packets.SILENT, _passed),
             **dict.fromkeys(fingerprint.LISTS, self._listed),
+            packets.MARIADB_START_ENCRYPTION: self._announced_encryption,
         }
         self._fingerprint = ""  # of the file that was begun on this connection, as far as it has come
 
@@ -119,6 +120,9 @@ class Decoder:
     def _listed(self, _kind: int, body: bytes, place: Place) -> Event:
         self._fingerprint = fingerprint.listed(self._fingerprint, body)
         return FileHeader(place, self._fingerprint)
+
+    def _announced_encryption(self, _kind: int, _body: bytes, place: Place) -> Event:
+        return FileHeader(place, self._fingerprint)  # between the description and the list
 
     def _here(self, timestamp: int) -> Place:
         return Place(self._offsets.file, self._offsets.end, self._offsets.end, timestamp)
