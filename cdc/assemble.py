@@ -133,7 +133,7 @@ class Assembler:
         Versions order by the file's number, so the files must be of one series, and follow each other.
         """
         if file.rpartition(".")[0] != self._start.file.rpartition(".")[0]:
-            raise SourceChanged(SourceChange.NUMBERING)
+            raise SourceChanged(SourceChange.NUMBERING, self.position)
         if self._read_file and file_number(file) < file_number(self._read_file):
             raise SourceChanged(SourceChange.FILE)
         self._read_file, self._header = file, ""

@@ -83,9 +83,9 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     migration: Migration,
     lease: Lease,
     stop: Stop,
-    hint: Change | None = None,
+    ended: SourceChanged | None = None,
 ) -> Beginning:
-    """Decide where to begin, and record it where it is for the first time. `hint`: what ended capture just now.
+    """Decide where to begin, and record it where it is for the first time. `ended`: what ended capture just now.
 
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
     gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable.
@@ -110,7 +110,7 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
         resumed = _started(resumption, facts, schemas)
     else:
         require_same_tables(status, facts, schemas)
-        resumed = resumption.go_on(status, hint)
+        resumed = resumption.go_on(status, ended)
     return Beginning(
         resumed.progress,
         resumed.progress if resumed.saved else None,

@@ -32,11 +32,20 @@ class Change(StrEnum):
 
 
 class SourceChanged(Exception):
-    """The source is not as capture left it: end here, and begin anew with what it is now."""
+    """The source is not as capture left it: end here, and begin anew with what it is now.
 
-    def __init__(self, change: Change) -> None:
+    `position` is the one up to which it was as it was left, where that is known.
+    """
+
+    def __init__(self, change: Change, position: Position | None = None) -> None:
         super().__init__(change.value)
         self.change = change
+        self.position = position
+
+    def holds_at(self, position: Position) -> bool:
+        """Whether, from this position on, there is nothing of the old numbering any more."""
+        met = self.position if self.change is Change.NUMBERING else None
+        return met is not None and position.contains(met)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +123,14 @@ def changed(left: Left, found: Found) -> Change | None:
 
 
 def decide(
-    left: Left, found: Found, held: Mapping[str, str], tables: Iterable[str], hint: Change | None = None
+    left: Left, found: Found, held: Mapping[str, str], tables: Iterable[str], *, renumbered: bool = False
 ) -> Verdict:
     """What follows. `held` are the GTID sets of what was sent or read beyond the position, by where it is.
 
-    `tables` are the captured ones, for people; `hint` is what a connection met that was as it was left when it began.
+    `tables` are the captured ones, for people. `renumbered`: a connection has met, right behind the position, files
+    that are numbered anew.
     """
-    change = changed(left, found) or (hint if hint is Change.NUMBERING else None)
+    change = changed(left, found) or (Change.NUMBERING if renumbered else None)
     if change is None:
         return GoOn()
     again = _again(tables)

@@ -61,7 +61,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     again: Again | None = Again(None)
     try:
         while again is not None:  # stand by, and begin at the checkpoint
-            again = _capture_once(parts, store, again.hint)
+            again = _capture_once(parts, store, again.ended)
     except Stopped:
         return
     except (ClientError, BotoCoreError) as error:
@@ -70,33 +70,33 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Capture is to begin again; `hint` is what has changed at the source, if that is why."""
+    """Capture is to begin again; `ended` says what has changed at the source, if that is why."""
 
-    hint: Change | None
+    ended: SourceChanged | None
 
 
-def _capture_once(parts: "Parts", store: Store, hint: Change | None) -> Again | None:
+def _capture_once(parts: "Parts", store: Store, ended: SourceChanged | None) -> Again | None:
     """Capture as long as the lease is ours, and the source as it was; says whether to go on when it is again."""
     lease = Lease(store, CAPTURE, this_process(), parts.settings.capture.lease_seconds, boottime)
     stand_by(lease, parts.stop)
     _log.info("capturing", owner=lease.owner, fence=lease.fence, taken_over=lease.taken_over)
     try:
-        _capture(parts, lease, hint)
+        _capture(parts, lease, ended)
     except LeaseLost as lost:
         # Another daemon goes on, or the control table was out of reach for long.
         _log.warning("lease_lost", reason=lost.message)
         return None if parts.stop.is_set() else Again(None)
-    except SourceChanged as changed:
+    except SourceChanged as found:
         # All that was read from it is sent. The lease is free: whoever has it next decides by what it finds.
-        _log.warning("source_changed", what=changed.change.value)
-        return None if parts.stop.wait(CHANGED_PAUSE_SECONDS) else Again(changed.change)
+        _log.warning("source_changed", what=found.change.value)
+        return None if parts.stop.wait(CHANGED_PAUSE_SECONDS) else Again(found)
     return None
 
 
-def _capture(parts: "Parts", lease: Lease, hint: Change | None) -> None:
+def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
     wake = threading.Event()
     with Keeper(lease, clock=boottime, wake=wake.set) as keeper:
-        beginning = parts.begin(lease, hint)
+        beginning = parts.begin(lease, ended)
         keeper.begin(Origin(beginning.server, beginning.epoch), beginning.saved)
         inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
         outbox = parts.outbox(beginning)
@@ -120,20 +120,20 @@ class Parts:
     migration: Migration
     stop: Stop
 
-    def begin(self, lease: Lease, hint: Change | None) -> Beginning:
+    def begin(self, lease: Lease, ended: SourceChanged | None) -> Beginning:
         """Where to begin. After a change at the source its new server is waited for, as a lost connection is."""
         backoff = self._backoff()
         while True:
             try:
-                return self._begin(lease, hint)
+                return self._begin(lease, ended)
             except (MySQLError, Unreachable) as error:
-                if hint is None or not (isinstance(error, Unreachable) or is_lost(error)):
+                if ended is None or not (isinstance(error, Unreachable) or is_lost(error)):
                     raise
                 _log.warning("source_lost", error=type(error).__name__, number=error_number(error))
             lease.check()
             self.stop.sleep(backoff.next())
 
-    def _begin(self, lease: Lease, hint: Change | None) -> Beginning:
+    def _begin(self, lease: Lease, ended: SourceChanged | None) -> Beginning:
         return begin(
             partial(connect, self.settings.source),
             self.clients.kinesis,
@@ -142,7 +142,7 @@ class Parts:
             migration=self.migration,
             lease=lease,
             stop=self.stop,
-            hint=hint,
+            ended=ended,
         )
 
     def inbox(self, wake: Callable[[], None]) -> Inbox:

@@ -166,6 +166,7 @@ class Pump:
     def _sounded(self, progress: Progress) -> Progress:
         """The progress, with the moment since which the stream may hold more; none when all that was sent is in it."""
         settled = self._ending and self._outbox.is_empty and self._adding is None
+        settled = settled and self._soundings.is_settled(progress)
         return replace(progress, ahead_since_ms=0 if settled else self._soundings.since_ms(progress))
 
     def _flush(self) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from cdc.assemble import Assembler, Transaction
 from cdc.connection import ConnectionEnded
+from cdc.continuity import SourceChanged
 from cdc.events import Event, Idle
 from cdc.inbox import Failure, Inbox, Point
 from keymap.errors import KeyshiftError
@@ -97,13 +98,21 @@ class Reader:
             for event in events:
                 if self._stop.is_set():
                     return
-                transaction = assembler.feed(event)
+                transaction = self._fed(assembler, event)
                 if transaction is not None:
                     self._inbox.put(transaction, transaction.entries.memory_bytes)
                     self._reached(assembler.position)
                 elif isinstance(event, Idle) or self._clock() - told >= POINT_SECONDS:
                     told = self._clock()
                     self._tell(assembler.position, event)
+
+    def _fed(self, assembler: Assembler, event: Event) -> Transaction | None:
+        """The transaction that the event committed; where the source changes, everything before it is told first."""
+        try:
+            return assembler.feed(event)
+        except SourceChanged:
+            self._tell(assembler.position, event)
+            raise
 
     def _tell(self, position: Position, event: Event) -> None:
         idle = isinstance(event, Idle)

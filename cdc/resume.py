@@ -79,29 +79,30 @@ class Resumption:
             message = f"the source's binlog cannot be looked at ({error})"
             raise Unreachable(message, "See whether the source runs, and start again") from error
 
-    def go_on(self, status: CaptureStatus, hint: Change | None) -> Resumed:
-        """Where capture goes on that was left in `status`; `hint` is what ended it in this process.
+    def go_on(self, status: CaptureStatus, ended: SourceChanged | None) -> Resumed:
+        """Where capture goes on that was left in `status`; `ended` is what ended it in this process.
 
         Raises KeyshiftError where nobody can know that nothing is missing, LeaseLost, Stopped, Unreachable.
         """
         left, progress = _left(status)
-        found, verdict = self._settled(left, status, hint)
+        renumbered = ended is not None and ended.holds_at(left.position)
+        found, verdict = self._settled(left, status, renumbered=renumbered)
         if isinstance(verdict, Refuse):
             raise KeyshiftError(verdict.message, verdict.remedy)
         if isinstance(verdict, Raise):
             return self._raised(left, progress, found, status, verdict)
         return self._as_it_was(left, progress, found, status)
 
-    def _settled(self, left: Left, status: CaptureStatus, hint: Change | None) -> tuple[Found, Verdict]:
+    def _settled(self, left: Left, status: CaptureStatus, *, renumbered: bool) -> tuple[Found, Verdict]:
         """The source, and what follows, once another server has had time to catch up."""
         deadline = boottime() + CATCH_UP_SECONDS_MAX
         held: dict[str, str] = {}
         while True:
             found = self.look(left.position.file)
-            verdict = decide(left, found, held, self.migration.tables, hint)
+            verdict = decide(left, found, held, self.migration.tables, renumbered=renumbered)
             if isinstance(verdict, Raise) and not held:
                 held = {STREAM: self._sent(status), CHUNKS: self._dumped()}
-                verdict = decide(left, found, held, self.migration.tables, hint)
+                verdict = decide(left, found, held, self.migration.tables, renumbered=renumbered)
             catching_up = isinstance(verdict, Refuse) and verdict.lacking and found.server != left.server
             if not catching_up or boottime() >= deadline:
                 return found, verdict
@@ -135,7 +136,8 @@ class Resumption:
         if first.server != found.server or first.fingerprint is None:
             raise SourceChanged(Change.SERVER)  # it has changed again
         epoch = raise_epoch(self.lease)
-        lately = decide(left, found, {CHUNKS: self._dumped()}, self.migration.tables, why.change)
+        again = why.change is Change.NUMBERING
+        lately = decide(left, found, {CHUNKS: self._dumped()}, self.migration.tables, renumbered=again)
         if isinstance(lately, Refuse):
             raise KeyshiftError(lately.message, lately.remedy)
         ahead = self._ahead(status, found.executed)

@@ -39,12 +39,15 @@ class Soundings:
         if len(self._samples) < SAMPLES_MAX and taken >= self._samples[-1][0]:
             self._samples.append((taken, now_ms))
 
+    def is_settled(self, progress: Progress) -> bool:
+        """Whether all that former runs have sent lies before this progress."""
+        return not self._until or GtidSet(progress.position.gtid_set).contains(self._until)
+
     def since_ms(self, progress: Progress) -> int:
         """A moment of which everything sent earlier lies before this progress, which must not go back between calls."""
-        if self._until:
-            if not GtidSet(progress.position.gtid_set).contains(self._until):
-                return self._first_ms
-            self._until = GtidSet()
+        if not self.is_settled(progress):
+            return self._first_ms
+        self._until = GtidSet()
         while len(self._samples) > 1 and self._samples[1][0] <= progress.changes:
             self._samples.popleft()
         return self._samples[0][1]

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc.continuity import CHECKPOINT, CHUNKS, STREAM, Change, Found, GoOn, Left, Raise, Refuse, changed, decide
+from cdc.continuity import (
+    CHECKPOINT,
+    CHUNKS,
+    STREAM,
+    Change,
+    Found,
+    GoOn,
+    Left,
+    Raise,
+    Refuse,
+    SourceChanged,
+    changed,
+    decide,
+)
 from keymap.gtid import GtidSet
 from keymap.position import Position
 
@@ -48,8 +61,8 @@ def test_what_has_changed_is_told(found: dict[str, Any], change: Change | None) 
     assert changed(LEFT, replace(SAME, **found)) is change
 
 
-def refusal(left: Left, found: Found, held: dict[str, str] | None = None, hint: Change | None = None) -> Refuse:
-    verdict = decide(left, found, held or {}, TABLES, hint)
+def refusal(left: Left, found: Found, held: dict[str, str] | None = None) -> Refuse:
+    verdict = decide(left, found, held or {}, TABLES)
     assert isinstance(verdict, Refuse)
     assert verdict.remedy
     return verdict
@@ -77,10 +90,18 @@ def test_without_gtids_every_change_stops_and_says_which_tables_to_load(
 
 
 def test_a_numbering_that_ends_in_mid_connection_needs_gtids() -> None:
-    assert decide(LEFT, SAME, {}, TABLES, Change.NUMBERING) == Raise(Change.NUMBERING)
-    assert "goes on as binlog.*" in refusal(BY_FILE, MARIADB, hint=Change.NUMBERING).message
-    for stale in set(Change) - {Change.NUMBERING}:
-        assert decide(LEFT, SAME, {}, TABLES, stale) == GoOn(), "it may have changed back meanwhile"
+    assert decide(LEFT, SAME, {}, TABLES, renumbered=True) == Raise(Change.NUMBERING)
+    refused = decide(BY_FILE, MARIADB, {}, TABLES, renumbered=True)
+    assert isinstance(refused, Refuse)
+    assert "goes on as binlog.*" in refused.message
+
+
+def test_it_is_believed_only_where_everything_before_it_was_sent() -> None:
+    """Else the rest of the old numbering would be read in the new epoch."""
+    met = SourceChanged(Change.NUMBERING, Position("binlog.000003", 900, f"{A}:1-12"))
+    assert not met.holds_at(LEFT.position)
+    assert met.holds_at(Position("binlog.000003", 900, f"{A}:1-12"))
+    assert not SourceChanged(Change.FILE).holds_at(LEFT.position)
 
 
 def test_another_server_that_has_everything_takes_over() -> None:

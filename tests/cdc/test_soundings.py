@@ -52,4 +52,6 @@ def test_what_former_runs_sent_counts_until_all_of_it_was_passed() -> None:
     for now, last in ((100, 3), (200, 8)):
         soundings.note(last, now)
         assert soundings.since_ms(progress(last, f"{UUID}:1-{last}")) == 7
+        assert not soundings.is_settled(progress(last, f"{UUID}:1-{last}"))
+    assert soundings.is_settled(progress(8, f"{UUID}:1-9"))
     assert soundings.since_ms(progress(8, f"{UUID}:1-9")) == 200
