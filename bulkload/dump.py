@@ -50,13 +50,16 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
         migration = load(store)
         require_digest(migration, keymap.digest)
-        start, server = _required_start(store)
+        capture = _required_start(store)
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
         source = Source(
-            lambda: open_at_start(settings.source, start, server), Backoff(max_seconds=RECONNECT_SECONDS_MAX), stop
+            lambda: open_at_start(settings.source, capture.start, capture.server),
+            Backoff(max_seconds=RECONNECT_SECONDS_MAX),
+            stop,
         )
         tools = Tools(
             migration=migration,
+            start_epoch=capture.epoch,
             keymap=keymap,
             lease=lease,
             source=source,
@@ -74,12 +77,21 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         return done.report(complete=True)
 
 
-def _required_start(store: Store) -> tuple[Position, str]:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where capture began, on which server, and in which epoch."""
+
+    start: Position
+    server: str
+    epoch: int
+
+
+def _required_start(store: Store) -> _Start:
     capture = read_capture(store)
     if not capture.started or capture.start is None:
         message = f"capture of migration {store.name} has not started: rows dumped now could miss changes for good"
         raise KeyshiftError(message, "Start `keyshift cdc run`, and dump when `keyshift status` says that it runs")
-    return capture.start, capture.server
+    return _Start(capture.start, capture.server, capture.start_epoch)
 
 
 class _Dump:

@@ -29,6 +29,8 @@ from keyshift.control.chunks import (
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
 from keyshift.mysql import table_reader
+from keyshift.mysql.connection import Connection
+from keyshift.mysql.facts import read_gtid_seen
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
@@ -38,9 +40,10 @@ UNIT: Final = "rows"
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the dump of any table works with."""
+    """What the dump of any table works with. `start_epoch` is the epoch that capture began in."""
 
     migration: Migration
+    start_epoch: int
     keymap: Keymap
     lease: Lease
     source: Source
@@ -77,7 +80,9 @@ class TableDump:
         self._estimate = estimate
         self._uncut = uncut_columns(tools.keymap, schema)
         columns = tuple(schema.by_name)
-        self._header = ChunkHeader(tools.migration.id, self._table, columns, tools.migration.epoch)
+        # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
+        # not show yet (docs/decisions/0017).
+        self._header = ChunkHeader(tools.migration.id, self._table, columns, tools.start_epoch)
 
     def run(self) -> None:
         """Dump until the table is recorded as dumped. Raises KeyshiftError (LeaseLost among them) and Stopped."""
@@ -86,17 +91,18 @@ class TableDump:
             return
         last = recorded[-1] if recorded else None
         rows_before = sum(chunk.rows for chunk in recorded)
-        limit = first_limit(self._estimate, self._tools.chunk_rows)
+        limit, found_empty = first_limit(self._estimate, self._tools.chunk_rows), ""
         while last is None or last.upper is not None:
             self._tools.stop.sleep(0)
-            read = self._read(last, limit)
+            read, seen = self._read(last, limit)
             if not read.rows:
+                found_empty = seen
                 break
             encoded = encode_chunk(self._header, read.rows)
-            last = self._keep(last, read, encoded)
+            last = self._keep(last, read, encoded, seen)
             limit = next_limit(limit, encoded.rows, encoded.raw_bytes, self._tools.chunk_rows)
             self._tell(rows_before + self.done.rows)
-        self._finish()
+        self._finish(found_empty)
 
     def _recorded(self) -> list[Chunk] | None:
         """The chunks that are recorded; None when the table is dumped."""
@@ -105,14 +111,17 @@ class TableDump:
             return None
         return steadily(lambda: list(chunks(store, self._table)), stop)
 
-    def _read(self, last: Chunk | None, limit: int) -> table_reader.Chunk:
+    def _read(self, last: Chunk | None, limit: int) -> tuple[table_reader.Chunk, str]:
+        """The next rows, and a GTID set that contains all that they show."""
         after = last.upper if last else None
-        return self._tools.source.ask(
-            lambda connection: table_reader.read_chunk(connection, self._schema, after, limit, self._uncut),
-            f"reading table {self._table}",
-        )
 
-    def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk) -> Chunk:
+        def read(connection: Connection) -> tuple[table_reader.Chunk, str]:
+            rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
+            return rows, read_gtid_seen(connection)
+
+        return self._tools.source.ask(read, f"reading table {self._table}")
+
+    def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk, seen: str) -> Chunk:
         number = last.number + 1 if last else FIRST_CHUNK
         chunk = Chunk(
             table=self._table,
@@ -124,19 +133,24 @@ class TableDump:
             sha256=encoded.sha256,
             bytes=len(encoded.data),
             uncut=self._uncut,
+            gtid_set=seen,
         )
         self._tools.storage.put(chunk.object, encoded.data)
-        steadily(lambda: record_dumped(self._tools.lease, chunk), self._tools.stop)
+        steadily(lambda: record_dumped(self._tools.lease, chunk, self._tools.migration.epoch), self._tools.stop)
         self.done = self.done.with_chunk(chunk)
         _log.info("chunk_dumped", table=self._table, chunk=number, rows=chunk.rows, bytes=chunk.bytes)
         return chunk
 
-    def _finish(self) -> None:
-        tools = self._tools
+    def _finish(self, seen: str) -> None:
+        """Record the table as dumped; `seen` is what a last look showed that found no more rows."""
+        tools, epoch = self._tools, self._tools.migration.epoch
         recorded = steadily(lambda: list(chunks(tools.lease.store, self._table)), tools.stop)
         manifest = make_manifest(tools.migration.id, self._schema, recorded)
         tools.storage.put(tools.storage.manifest_name(self._table), encode_manifest(manifest))
-        steadily(lambda: record_table_dumped(tools.lease, self._table, len(recorded), manifest.rows), tools.stop)
+        count, rows = len(recorded), manifest.rows
+        steadily(
+            lambda: record_table_dumped(tools.lease, self._table, count, rows, gtid_set=seen, epoch=epoch), tools.stop
+        )
         _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
         tools.progress(self._table, manifest.rows, manifest.rows, UNIT)
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdc import statements
+from cdc.continuity import Change as SourceChange
+from cdc.continuity import SourceChanged
 from cdc.entries import Entries, Entry, Mark
-from cdc.events import Begin, Commit, Event, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
 from cdc.lines import Lines
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
@@ -88,7 +90,10 @@ class Assembler:
         self._tables = statements.Tables(capture.keymap.tables)
         self._lines = Lines(capture.epoch, capture.server)
         self._start = start
-        self._file, self._end = start.file, start.offset
+        self._file, self._end, self._fingerprint = start.file, start.offset, start.fingerprint
+        self._read_file = ""  # the file that is read on this connection, and what its first events say that it is
+        self._header = ""
+        self._is_begun = False  # events of its header have come, and nothing behind them
         self._gtids = GtidSet(start.gtid_set) if gtids else None
         self._gtid_text = start.gtid_set
         self._group: _Group | None = None
@@ -98,12 +103,13 @@ class Assembler:
         """Behind the last complete transaction, whatever tables it was about."""
         if self._gtids is not None and not self._gtid_text:
             self._gtid_text = str(self._gtids)
-        return Position(self._file, self._end, self._gtid_text)
+        return Position(self._file, self._end, self._gtid_text, self._fingerprint)
 
     def feed(self, event: Event) -> Transaction | None:
         """Take the next event; gives the transaction that it committed, if that has captured changes.
 
-        Raises KeyshiftError, naming the position and the remedy, where going on would lose something.
+        Raises KeyshiftError, naming the position and the remedy, where going on would lose something, and SourceChanged
+        where what follows is numbered anew.
         """
         match event:
             case Rows():
@@ -121,8 +127,9 @@ class Assembler:
                     self._move(event.place.file, event.place.end)
             case NewFile():
                 self.close()  # the server died while it wrote the group, and rolled it back when it came up again
-                self._require_numbering(event.place)
-                self._move(event.place.file, event.place.end)
+                self._enter(event.place.file)
+            case FileHeader():
+                self._header, self._is_begun = event.fingerprint, True
         return None
 
     def close(self) -> None:
@@ -131,19 +138,32 @@ class Assembler:
             self._group.entries.close()
             self._group = None
 
+    def _enter(self, file: str) -> None:
+        """Reading goes on in this file. Nothing moves there before its header has said which file it is.
+
+        Versions order by the file's number, so the files must be of one series, and follow each other.
+        """
+        if file.rpartition(".")[0] != self._start.file.rpartition(".")[0]:
+            raise SourceChanged(SourceChange.NUMBERING, self.position)
+        if self._read_file and file_number(file) < file_number(self._read_file):
+            raise SourceChanged(SourceChange.FILE)
+        self._read_file, self._header, self._is_begun = file, "", False
+
     def _move(self, file: str, end: int) -> None:
         """Forward only: with GTIDs the source begins at the start of a file, and skips what we have."""
+        if self._is_begun:
+            self._recognise(file)
         if file == self._file:
-            self._end = max(self._end, end)
+            if end > self._end:
+                self._end, self._fingerprint = end, self._header or self._fingerprint
         elif file_number(file) > file_number(self._file):
-            self._file, self._end = file, end
+            self._file, self._end, self._fingerprint = file, end, self._header
 
-    def _require_numbering(self, place: Place) -> None:
-        """Versions order by the file's number, so the files must be of one series."""
-        base, expected = place.file.rpartition(".")[0], self._start.file.rpartition(".")[0]
-        if base != expected:
-            message = f"the source's binlog goes on in {place.file}, and capture began in {self._start.file}"
-            raise KeyshiftError(message, REMEDY_NUMBERING)
+    def _recognise(self, file: str) -> None:
+        """Its header is read: raise SourceChanged where it is another file than the one that was left."""
+        self._is_begun = False
+        if file == self._start.file and self._start.fingerprint not in {"", self._header}:
+            raise SourceChanged(SourceChange.FILE)
 
     def _begin(self, event: Begin) -> None:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
@@ -272,7 +292,3 @@ REMEDY_SIZE = (
     " start it again: it goes on where it stopped. A column that the keymap excludes is not sent, unless to a hook"
 )
 REMEDY_XA = "End it, use no XA on captured tables, and start the migration again (keyshift destroy, then init)"
-REMEDY_NUMBERING = (
-    "Its numbering began anew (another --log-bin name), so old and new changes cannot be ordered: give it the former"
-    " name back, or start the migration again (keyshift destroy, then init)"
-)

@@ -2,44 +2,44 @@
 
 A first start refuses a stream that holds anything that is not this migration's, records its position, and sends one
 marker to every lane; only when these are accepted, and the source has been heard, may rows be read (the dump waits for
-it). A later start goes on from the checkpoint, on the same server only: positions of another server mean other things.
+it). A later start goes on from the checkpoint (cdc/resume): positions of another server mean other things.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
+from cdc.continuity import Change, SourceChanged
 from cdc.outbox import Progress
+from cdc.resume import Resumed, Resumption
+from cdc.soundings import Ahead
+from cdc.streamed import records
 from keymap.check import check
 from keymap.check_indexes import index_risks
 from keymap.errors import KeyshiftError, Problem, Problems
-from keymap.position import Position, file_number
 from keymap.rules import Keymap
 from keymap.schema import Shape, TableSchema, digest
-from keymap.version import version
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources
 from keyshift.aws import stream as kinesis
 from keyshift.aws.clients import KinesisClient, explaining
-from keyshift.aws.retry import retried
-from keyshift.control.checkpoint import CaptureStatus, Checkpoint, read_capture, record_start
+from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
+from keyshift.control.epoch import read_epoch
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
-from keyshift.control.shapes import History, Since, begin_history, current, read_histories
+from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
 from keyshift.mysql.connection import Connection, MySQLError, is_lost, query
 from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.preflight import preflight
 from keyshift.mysql.schema import read_schemas, read_shapes
 from keyshift.mysql.start import capture_start
-from keyshift.process.backoff import Backoff
+from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop
 
 AGAIN: Final = "start the migration again (keyshift destroy, then init)"
-_READ_PAUSE_SECONDS = 0.2  # Kinesis allows five reads per second and shard
 _log = get_logger("cdc")
 
 
@@ -49,7 +49,8 @@ class Beginning:
 
     `saved` is the checkpoint that this is, None at the very beginning; `started`: the first markers were accepted in an
     earlier run; `described`: the binlog describes its rows (FULL metadata), else `shapes` do: the tables as they are
-    now. `history` is what was recorded of them, from where on.
+    now. `history` is what was recorded of them, from where on. `epoch`: the one that versions are made in; `ahead`:
+    what may be on the stream beyond the progress.
     """
 
     progress: Progress
@@ -61,6 +62,8 @@ class Beginning:
     started: bool
     described: bool
     mariadb: bool
+    epoch: int
+    ahead: Ahead
 
 
 def source_problems(
@@ -93,69 +96,76 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     migration: Migration,
     lease: Lease,
     stop: Stop,
+    ended: SourceChanged | None = None,
 ) -> Beginning:
-    """Decide where to begin, and record it where it is for the first time.
+    """Decide where to begin, and record it where it is for the first time. `ended`: what ended capture just now.
 
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
-    gone on from, LeaseLost, Stopped.
+    gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable.
     """
     status = read_capture(lease.store)
     history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
-        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history, migration.epoch))
+        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
         for warning in warnings:
             _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
         facts = read_facts(connection)
         shapes = read_shapes(connection, keymap.tables)
-        schemas = {table: shape.schema for table, shape in shapes.items()}
     finally:
         connection.close()
-    if status.start is not None:
-        require_same_tables(status, facts, schemas)
-    if status.checkpoint is not None:
-        return _resumed(status, status.checkpoint, facts, migration, shapes, history)
-    start = status.start
-    if start is None:
+    resumption = Resumption(
+        settings.source, connect, client, migration, lease, stop, server_id=server_id(settings, migration)
+    )
+    if status.start is None:
         require_own_stream(client, migration, stop)
-        start = capture_start(connect, facts, keymap.tables)
-        require_no_prepared_xa(connect)
-        history = {table: (Since(_version(migration.epoch, start), shape),) for table, shape in shapes.items()}
-        for table, (since,) in history.items():
-            begin_history(lease.store, table, since)
-        record_start(lease, start, facts.identity, digest(schemas))
-        _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
+        resumed = _started(resumption, facts, shapes)
     else:
-        require_server(status.server, facts)
-    begins = Progress(start)
-    described = facts.describes_rows
+        require_same_tables(status, facts, {table: shape.schema for table, shape in shapes.items()})
+        resumed = resumption.go_on(status, ended)
     return Beginning(
-        begins,
-        None,
-        facts.identity,
-        facts.gtid,
+        resumed.progress,
+        resumed.progress if resumed.saved else None,
+        resumed.server,
+        resumed.gtids,
         shapes,
-        history,
+        read_histories(lease.store, keymap.tables),  # again: a raised epoch has a beginning of its own
         started=status.started,
-        described=described,
+        described=facts.describes_rows,
         mariadb=facts.flavour == "mariadb",
+        epoch=resumed.epoch,
+        ahead=resumed.ahead,
     )
 
 
-def _captured(status: CaptureStatus, history: History, epoch: int) -> dict[str, TableSchema] | None:
+def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Shape]) -> Resumed:
+    """Choose the start, and record it, and what the tables look like there."""
+    start = capture_start(resumption.connect, facts, resumption.migration.tables)
+    require_no_prepared_xa(resumption.connect)
+    found = resumption.look(start.file)
+    if found.server != facts.identity or found.fingerprint is None:
+        raise SourceChanged(Change.SERVER)
+    start = replace(start, fingerprint=found.fingerprint)
+    lease, epoch = resumption.lease, read_epoch(resumption.lease.store)
+    for table, shape in shapes.items():
+        begin_history(lease.store, table, Since(place(epoch, start), shape))
+    schemas = {table: shape.schema for table, shape in shapes.items()}
+    record_start(lease, start, facts.identity, digest(schemas), epoch)
+    ahead = Ahead(mark_ahead(lease, now_ms()))
+    _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
+    progress = Progress(start, ahead_since_ms=ahead.since_ms)
+    return Resumed(progress, facts.identity, facts.gtid, epoch, ahead, saved=False)
+
+
+def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:
     """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
-    position = status.checkpoint.position if status.checkpoint else status.start
-    if position is None:
+    if status.position is None:
         return None
-    at = _version(epoch, position)
+    at = place(status.epoch, status.position)
     found = {table: current(since, at) for table, since in history.items()}
     return {table: shape.schema for table, shape in found.items() if shape is not None}
-
-
-def _version(epoch: int, position: Position) -> str:
-    return version(epoch, file_number(position.file), position.offset, 0)
 
 
 def stream_problems(client: KinesisClient, settings: Settings, migration: Migration) -> list[Problem]:
@@ -164,38 +174,6 @@ def stream_problems(client: KinesisClient, settings: Settings, migration: Migrat
     if facts is None:
         return [Problem(f"stream {migration.stream}", "it does not exist", "Run `keyshift init` again")]
     return resources.check_stream(facts, settings.stream.retention_hours)
-
-
-def _resumed(  # noqa: PLR0913, PLR0917 - all that is known of where it was
-    status: CaptureStatus,
-    checkpoint: Checkpoint,
-    facts: ServerFacts,
-    migration: Migration,
-    shapes: Mapping[str, Shape],
-    history: History,
-) -> Beginning:
-    require_server(checkpoint.server, facts)
-    if checkpoint.epoch != migration.epoch:
-        message = f"the checkpoint is of epoch {checkpoint.epoch}, and the migration is in epoch {migration.epoch}"
-        raise KeyshiftError(message, "Use the version of Keyshift that raised the epoch")
-    position = checkpoint.position
-    gtids = facts.gtid and bool(position.gtid_set)  # without a set, file and offset are what we know
-    if not gtids:
-        position = Position(position.file, position.offset)
-    progress = Progress(position, checkpoint.lanes, checkpoint.last_version, checkpoint.changes)
-    _log.info("capture_goes_on", position=f"{position.file}:{position.offset}", gtid_set=position.gtid_set)
-    described = facts.describes_rows
-    return Beginning(
-        progress,
-        progress,
-        facts.identity,
-        gtids,
-        shapes,
-        history,
-        started=status.started,
-        described=described,
-        mariadb=facts.flavour == "mariadb",
-    )
 
 
 def require_no_prepared_xa(connect: Callable[[], Connection]) -> None:
@@ -218,13 +196,6 @@ def require_no_prepared_xa(connect: Callable[[], Connection]) -> None:
         raise KeyshiftError(message, "End them (XA RECOVER lists them), and start the daemon again")
 
 
-def require_server(expected: str, facts: ServerFacts) -> None:
-    """Raise KeyshiftError unless this is the server that capture began on."""
-    if facts.identity != expected:
-        message = f"the source is server {facts.identity} now, and capture began on {expected}: their binlogs differ"
-        raise KeyshiftError(message, f"Connect to the former server, or {AGAIN}")
-
-
 def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapping[str, TableSchema]) -> None:
     """Raise KeyshiftError where rows are read by information_schema (no FULL metadata), and that has changed.
 
@@ -244,20 +215,8 @@ def require_own_stream(client: KinesisClient, migration: Migration, stop: Stop) 
     """
     with explaining(f"reading stream {migration.stream}"):
         for shard in kinesis.shards(client, migration.stream):
-            for data in _records(client, migration.stream, shard.id, stop):
+            for data in records(client, migration.stream, shard.id, stop):
                 _require_own(data, migration)
-
-
-def _records(client: KinesisClient, name: str, shard: str, stop: Stop) -> Iterator[bytes]:
-    """All records of a shard up to its present end."""
-    doing = f"reading stream {name}"
-    iterator: str | None = retried(lambda: kinesis.iterator_for(client, name, shard, None), Backoff(), stop, doing)
-    while iterator is not None:
-        page = retried(partial(kinesis.get_records, client, iterator), Backoff(), stop, doing)
-        yield from (record.data for record in page.records)
-        iterator = page.next_iterator if page.records or page.behind_ms else None
-        if iterator is not None:
-            stop.sleep(_READ_PAUSE_SECONDS)
 
 
 def _require_own(data: bytes, migration: Migration) -> None:

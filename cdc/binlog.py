@@ -1,6 +1,6 @@
 """The source's binlog from a position on, as our own events: connection, bytes and their meaning put together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Self
 
 from cdc.captured import Ignores, all_matter
@@ -12,7 +12,7 @@ from keymap.position import Position
 from keymap.schema import TableSchema
 from keyshift.binlog.dump_command import FIRST_POSITION, POSITION_MAX, dump, dump_gtid
 from keyshift.binlog.offsets import Offsets
-from keyshift.mysql.connection import connection_settings
+from keyshift.mysql.connection import Connection, connection_settings, denials_named
 from keyshift.process.settings import SourceSettings
 
 SILENCE_SECONDS_MAX: Final = 30.0  # without even a heartbeat the connection is dead, though TCP may not say so
@@ -21,6 +21,7 @@ SILENCE_SECONDS_MAX: Final = 30.0  # without even a heartbeat the connection is 
 class Binlog:
     """An open stream of events, beginning at `position`. For one thread; a context manager.
 
+    `greet` is given the connection before anything is asked for on it; what it raises is raised here.
     `schemas` are the captured tables by name. `gtids`: the position's GTID set decides where to begin, else its file
     and offset. `described`: the source's table maps are complete (binlog_row_metadata=FULL). `ignores` is as in
     CapturedTables. Both the constructor and iteration raise PyMySQL's MySQLError, OSError or ConnectionEnded where the
@@ -38,6 +39,7 @@ class Binlog:
         server_id: int,
         heartbeat_seconds: float,
         ignores: Ignores = all_matter,
+        greet: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         settings = connection_settings(source)
         settings["read_timeout"] = min(source.read_timeout_seconds, SILENCE_SECONDS_MAX)
@@ -51,9 +53,10 @@ class Binlog:
         else:  # a file of over 4 GiB can only be begun anew
             command, known = dump(server_id, position.file, FIRST_POSITION), (position.file, position.offset)
         self._decoder = Decoder(schemas, offsets, described=described, known=known, ignores=ignores)
-        self._connection = ReplicaConnection(
-            settings, command, server_id=server_id, heartbeat_seconds=heartbeat_seconds
-        )
+        with denials_named(source):
+            self._connection = ReplicaConnection(
+                settings, command, server_id=server_id, heartbeat_seconds=heartbeat_seconds, greet=greet
+            )
 
     def __iter__(self) -> Iterator[Event]:
         """Events without end. An idle source sends a heartbeat in each interval, so this never blocks for longer."""

@@ -6,7 +6,7 @@ size. Packets are cut from what the socket gives, many at once.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 import pymysql
@@ -35,11 +35,21 @@ class ReplicaConnection:
     """A connection on which the source sends its binlog.
 
     `settings` are PyMySQL's arguments; `command` is the dump command to send (keyshift.binlog.dump_command);
-    `heartbeat_seconds` how often an idle source gives a sign of life. Raises PyMySQL's MySQLError and OSError.
+    `heartbeat_seconds` how often an idle source gives a sign of life. `greet` is given the connection before the
+    command is sent, to ask the very server that will answer it. Raises PyMySQL's MySQLError and OSError, and what
+    `greet` does.
     """
 
-    def __init__(self, settings: dict[str, Any], command: bytes, *, server_id: int, heartbeat_seconds: float) -> None:
-        self._command = command
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        command: bytes,
+        *,
+        server_id: int,
+        heartbeat_seconds: float,
+        greet: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        self._command, self._greet = command, greet
         self._connection: Any = None
         reader = BinLogStreamReader(
             settings,
@@ -91,6 +101,7 @@ class ReplicaConnection:
         self._connection = pymysql.connect(**arguments)
         with self._connection.cursor() as cursor:
             cursor.execute(_CHECKSUMS)
+        self._greet(self._connection)
         self._write = self._connection._write_bytes  # noqa: SLF001 - what the library sends its command by
         self._connection._write_bytes = self._send  # noqa: SLF001
         return self._connection

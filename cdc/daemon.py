@@ -1,7 +1,8 @@
 """`keyshift cdc run`: reads the binlog and puts it on the stream, until it is told to stop.
 
 Three threads: one reads (cdc/reader), one remembers (cdc/keeper), and this one sends (cdc/pump). Here they are made and
-ended, under the lease that allows one daemon at a time: a second one stands by, and connects only once it has it.
+ended, under the lease that allows one daemon at a time: a second one stands by, and connects only once it has it. Where
+a connection finds another source than the one that was left, the run ends, and the next one decides what follows.
 """
 
 import gc
@@ -14,17 +15,20 @@ from functools import partial
 from typing import Final
 
 from cdc.assemble import Assembler, Capture
-from cdc.begin import Beginning, begin, require_server, server_id
+from cdc.begin import Beginning, begin, server_id
 from cdc.binlog import Binlog
+from cdc.continuity import Change, Left, SourceChanged, changed
 from cdc.inbox import Inbox
 from cdc.keeper import Keeper, Origin
+from cdc.look import look
 from cdc.meter import Meter
 from cdc.metrics import METRICS
 from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
-from cdc.reader import Reader
+from cdc.reader import DENIALS_MAX, Reader
 from cdc.sender import Sender
 from cdc.shapes import Answered, Shapes, Unfollowed
+from cdc.soundings import Soundings
 from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
@@ -40,7 +44,7 @@ from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
 from keyshift.control.shapes import Since, record_shape
 from keyshift.control.store import Store
-from keyshift.mysql.connection import connect
+from keyshift.mysql.connection import Connection, Denied, MySQLError, Unreachable, connect, error_number, is_lost
 from keyshift.mysql.facts import read_facts
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime, now_ms
@@ -51,6 +55,8 @@ from keyshift.process.stop import Stop, Stopped
 
 # A change is in memory several times over, where it is read, sent and compressed: measured in docs/decisions/0018.
 CHANGE_SHARE: Final = 4
+# Before a changed source is looked at again: a name that leads to another server each time raises no epoch in a rush.
+CHANGED_PAUSE_SECONDS: Final = 0.5
 INBOX_SHARE: Final = 4  # of the bytes read ahead, a quarter waits as transactions, the rest in lanes
 _log = get_logger("cdc")
 
@@ -65,10 +71,12 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     board = Board(METRICS, migration=migration.name, owner=this_process())
+    parts = Parts(settings, keymap, clients, migration, stop, board)
+    again: Again | None = Again(None)
     try:
         with reported(board, settings.metrics):
-            while _capture_once(Parts(settings, keymap, clients, migration, stop, board), store):
-                pass  # the lease was lost: stand by, and begin at the checkpoint
+            while again is not None:  # stand by, and begin at the checkpoint
+                again = _capture_once(parts, store, again.ended)
     except Stopped:
         return
     except (ClientError, BotoCoreError) as error:
@@ -87,35 +95,49 @@ def _rest_the_collector() -> None:
 COLLECT_CONTAINERS: Final = 50_000  # more made than freed, before the youngest are looked at
 
 
-def _capture_once(parts: "Parts", store: Store) -> bool:
-    """Capture as long as the lease is ours; says whether to go on when it is again."""
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Capture is to begin again; `ended` says what has changed at the source, if that is why."""
+
+    ended: SourceChanged | None
+
+
+def _capture_once(parts: "Parts", store: Store, ended: SourceChanged | None) -> Again | None:
+    """Capture as long as the lease is ours, and the source as it was; says whether to go on when it is again."""
     lease = Lease(store, CAPTURE, this_process(), parts.settings.capture.lease_seconds, boottime)
     parts.board.enter("standing_by", keyshift_capture_active=0)
     stand_by(lease, parts.stop)
     parts.board.enter("capturing", keyshift_capture_active=1)
     _log.info("capturing", owner=lease.owner, fence=lease.fence, taken_over=lease.taken_over)
     try:
-        _capture(parts, lease)
+        _capture(parts, lease, ended)
     except LeaseLost as lost:
         # Another daemon goes on, or the control table was out of reach for long.
         _log.warning("lease_lost", reason=lost.message)
-        return not parts.stop.is_set()
-    return False
+        return None if parts.stop.is_set() else Again(None)
+    except SourceChanged as found:
+        # All that was read from it is sent. The lease is free: whoever has it next decides by what it finds.
+        _log.warning("source_changed", what=found.change.value)
+        return None if parts.stop.wait(CHANGED_PAUSE_SECONDS) else Again(found)
+    return None
 
 
-def _capture(parts: "Parts", lease: Lease) -> None:
+def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
     wake = threading.Event()
     with Keeper(lease, clock=boottime, wake=wake.set) as keeper:
-        beginning = parts.begin(lease)
-        keeper.begin(Origin(beginning.server, parts.migration.epoch), beginning.saved)
+        beginning = parts.begin(lease, ended)
+        keeper.begin(Origin(beginning.server, beginning.epoch), beginning.saved)
         inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
         outbox = parts.outbox(beginning)
         meter = Meter(parts.settings.capture.log_interval_seconds, time.monotonic, now_ms)
         keeper.moved = partial(parts.board.moved, "remembering")
+        soundings = Soundings(beginning.ahead, beginning.progress.changes)
         try:
             with parts.reading(beginning, inbox, parts.shapes(beginning, lease.store)) as reader:
                 show = partial(_show, parts.board, meter, inbox, outbox, sender, keeper, reader)
-                pump = Pump(inbox, outbox, sender, keeper, meter, stop=parts.stop, wake=wake, show=show)
+                pump = Pump(
+                    inbox, outbox, sender, keeper, meter, soundings=soundings, stop=parts.stop, wake=wake, show=show
+                )
                 pump.run(announce=not beginning.started)
         except Unfollowed as statement:
             parts.steadily(partial(record_stop, lease.store, statement.halt), "recording where capture stopped")
@@ -152,8 +174,22 @@ class Parts:
     stop: Stop
     board: Board
 
-    def begin(self, lease: Lease) -> Beginning:
-        """Where to begin."""
+    def begin(self, lease: Lease, ended: SourceChanged | None) -> Beginning:
+        """Where to begin. After a change at the source its new server is waited for, as a lost connection is."""
+        backoff, denials = self._backoff(), 0
+        while True:
+            try:
+                return self._begin(lease, ended)
+            except (MySQLError, Unreachable, Denied) as error:
+                denials = denials + 1 if isinstance(error, Denied) else 0
+                passing = is_lost(error) if isinstance(error, MySQLError) else denials <= DENIALS_MAX
+                if ended is None or not passing:
+                    raise
+                _log.warning("source_lost", error=type(error).__name__, number=error_number(error))
+            lease.check()
+            self.stop.sleep(backoff.next())
+
+    def _begin(self, lease: Lease, ended: SourceChanged | None) -> Beginning:
         return begin(
             partial(connect, self.settings.source),
             self.clients.kinesis,
@@ -162,6 +198,7 @@ class Parts:
             migration=self.migration,
             lease=lease,
             stop=self.stop,
+            ended=ended,
         )
 
     def inbox(self, wake: Callable[[], None]) -> Inbox:
@@ -172,7 +209,7 @@ class Parts:
         """The lanes."""
         migration = self.migration
         folder = claims_folder(migration.prefix, migration.id)
-        stamp = Stamp(migration.id, migration.digest, migration.epoch, migration.lanes, folder)
+        stamp = Stamp(migration.id, migration.digest, beginning.epoch, migration.lanes, folder)
         bytes_max = self.settings.capture.buffer_bytes_max
         return Outbox(stamp, beginning.progress, bytes_max - bytes_max // INBOX_SHARE)
 
@@ -190,7 +227,7 @@ class Parts:
     def shapes(self, beginning: Beginning, store: Store) -> Shapes:
         """The captured tables at the place that is being read."""
         accepted = frozenset(one.halt.name for one in read_accepted(store))
-        answered = Answered(self.migration.epoch, accepted, beginning.described, beginning.mariadb)
+        answered = Answered(beginning.epoch, accepted, beginning.described, beginning.mariadb)
 
         def remember(table: str, since: Since) -> None:
             self.steadily(partial(record_shape, store, table, since), f"recording what table {table} looks like")
@@ -226,21 +263,21 @@ class Parts:
         return Backoff(max_seconds=self.settings.capture.retry_seconds_max)
 
     def _open(self, beginning: Beginning, shapes: Shapes, position: Position) -> Binlog:
-        """A new connection to the binlog, of the server that capture began on."""
-        connection = connect(self.settings.source)
-        try:
-            require_server(beginning.server, read_facts(connection))
-        finally:
-            connection.close()
+        """A new connection to the binlog. Raises SourceChanged unless server and file are those of the position."""
+        number = server_id(self.settings, self.migration)
+        found = look(self.settings.source, position.file, number)
+        if change := changed(Left(beginning.server, position), found):
+            raise SourceChanged(change)
         return Binlog(
             self.settings.source,
             position,
             shapes.schemas,
             gtids=beginning.gtids,
             described=beginning.described,
-            server_id=server_id(self.settings, self.migration),
+            server_id=number,
             heartbeat_seconds=self.settings.capture.heartbeat_seconds,
             ignores=shapes.ignores,
+            greet=partial(_require_server, beginning.server),
         )
 
     def _assembler(self, beginning: Beginning, shapes: Shapes, position: Position) -> Assembler:
@@ -249,13 +286,19 @@ class Parts:
         of_all = Capture(
             keymap=self.keymap,
             lanes=self.migration.lanes,
-            epoch=self.migration.epoch,
+            epoch=beginning.epoch,
             server=beginning.server,
             memory_bytes_max=capture.transaction_memory_bytes_max,
             spill_dir=capture.spill_dir,
             change_bytes_max=max(PACK_BYTES_MAX, capture.buffer_bytes_max // CHANGE_SHARE),
         )
         return Assembler(of_all, position, gtids=beginning.gtids, meet=shapes.meet)
+
+
+def _require_server(expected: str, connection: Connection) -> None:
+    """Raise SourceChanged where a name has come to mean another server since we looked."""
+    if read_facts(connection).identity != expected:
+        raise SourceChanged(Change.SERVER)
 
 
 READER_SECONDS_MAX: Final = 3.0  # a heartbeat ends its wait; one that hangs in a dead network is left to itself

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from cdc.captured import AGAIN, REPORT, CapturedTables, Ignores, all_matter
-from cdc.events import Begin, Commit, Event, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows
 from cdc.statements import control
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
-from keyshift.binlog import compressed, packets, payload
+from keyshift.binlog import compressed, fingerprint, packets, payload
 from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.offsets import Offsets
 
@@ -53,7 +53,10 @@ class Decoder:
             packets.MARIADB_QUERY_COMPRESSED: self._compressed_query,
             **dict.fromkeys(packets.ROWS | packets.ROWS_COMPRESSED | {packets.PARTIAL_UPDATE}, self._tables.changed),
             **dict.fromkeys(packets.SILENT, _passed),
+            **dict.fromkeys(fingerprint.LISTS, self._listed),
+            packets.MARIADB_START_ENCRYPTION: self._announced_encryption,
         }
+        self._fingerprint = ""  # of the file that was begun on this connection, as far as it has come
 
     def events(self, found: Iterable[bytes]) -> Iterator[Event]:
         """The events in these packets. Raises KeyshiftError, with the position, where one must not be passed over."""
@@ -111,7 +114,17 @@ class Decoder:
             self._offsets.reached(*packets.heartbeat_v2(body))
             return Idle(self._here(0))
         self._offsets.passed(header)
-        return Passed(self._here(header.timestamp))
+        if not header.log_pos:  # repeated by the source, since we did not begin at the file's beginning
+            return Passed(self._here(header.timestamp))
+        self._fingerprint = fingerprint.begun(header.timestamp)
+        return FileHeader(self._here(header.timestamp), self._fingerprint)
+
+    def _listed(self, _kind: int, body: bytes, place: Place) -> Event:
+        self._fingerprint = fingerprint.listed(self._fingerprint, body)
+        return FileHeader(place, self._fingerprint)
+
+    def _announced_encryption(self, _kind: int, _body: bytes, place: Place) -> Event:
+        return FileHeader(place, self._fingerprint)  # between the description and the list
 
     def _here(self, timestamp: int) -> Place:
         return Place(self._offsets.file, self._offsets.end, self._offsets.end, timestamp)

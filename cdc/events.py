@@ -98,10 +98,18 @@ class NewFile:
 
 
 @dataclass(slots=True)
+class FileHeader:
+    """The file's own first events, which say which file of its name it is; all that follows is told after them."""
+
+    place: Place
+    fingerprint: str
+
+
+@dataclass(slots=True)
 class Idle:
     """The source has nothing behind this place, for the moment."""
 
     place: Place
 
 
-Event = Begin | Query | Rows | Commit | Prepare | Passed | NewFile | Idle
+Event = Begin | Query | Rows | Commit | Prepare | Passed | NewFile | FileHeader | Idle

@@ -36,7 +36,13 @@ class Origin:
     def checkpoint(self, progress: Progress) -> Checkpoint:
         """How far we are, as it is remembered."""
         return Checkpoint(
-            progress.position, progress.lanes, progress.last_version, progress.changes, self.server, self.epoch
+            position=progress.position,
+            lanes=progress.lanes,
+            last_version=progress.last_version,
+            changes=progress.changes,
+            server=self.server,
+            epoch=self.epoch,
+            ahead_since_ms=progress.ahead_since_ms,
         )
 
 
@@ -167,7 +173,8 @@ def _is_newer(progress: Progress, saved: Progress | None) -> bool:
     if saved is None:
         return True
     if _order(progress) == _order(saved):
-        return progress.position != saved.position
+        settled = saved.ahead_since_ms and not progress.ahead_since_ms
+        return bool(settled) or progress.position != saved.position
     return _order(progress) > _order(saved)
 
 

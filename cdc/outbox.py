@@ -42,12 +42,14 @@ class Stamp:
 class Progress:
     """How far everything is accepted: a position between two transactions, each lane's last version before it, the
     newest version of all ("" if there is none) and the number of changes, counted from the capture's start.
+    `ahead_since_ms` is as in the checkpoint (keyshift.control.checkpoint); it says nothing of how far.
     """
 
     position: Position
     lanes: Mapping[int, str] = field(default_factory=dict)
     last_version: str = ""
     changes: int = 0
+    ahead_since_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

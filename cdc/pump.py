@@ -7,6 +7,7 @@ and then for whichever comes first: something read, something answered, a barrie
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from cdc.assemble import Transaction
@@ -14,9 +15,11 @@ from cdc.entries import Entry
 from cdc.inbox import Failure, Inbox, Item
 from cdc.keeper import Keeper
 from cdc.meter import Meter
-from cdc.outbox import Barrier, Outbox
+from cdc.outbox import Barrier, Outbox, Progress
 from cdc.sender import Sender
+from cdc.soundings import Soundings
 from keyshift.control import barrier
+from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
@@ -38,9 +41,11 @@ class Pump:
         keeper: Keeper,
         meter: Meter,
         *,
+        soundings: Soundings,
         stop: Stop,
         wake: threading.Event,
         clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = now_ms,
         show: Callable[[], None] = lambda: None,
     ) -> None:
         self._inbox = inbox
@@ -48,6 +53,9 @@ class Pump:
         self._sender = sender
         self._keeper = keeper
         self._meter = meter
+        self._soundings = soundings
+        self._taken = outbox.progress.changes  # changes that were put into the outbox, since capture began
+        self._now_ms = now_ms
         self._stop = stop
         self._wake = wake
         self._clock = clock
@@ -59,6 +67,7 @@ class Pump:
         self._placed = barrier.START  # the newest barrier put into the lanes
         self._offered_at = float("-inf")
         self._failure: BaseException | None = None
+        self._ending = False  # nothing more will be sent
 
     def run(self, *, announce: bool) -> None:
         """Go on until `stop` is set; `announce`: begin with the marker in every lane that says that capture has begun.
@@ -124,6 +133,7 @@ class Pump:
         entry = next(entries, None)
         if entry is not None:
             self._outbox.add(entry)
+            self._taken += 1
             self._meter.added()
             return 1
         self._adding = None
@@ -146,14 +156,21 @@ class Pump:
             if done.number == barrier.START:
                 self._first = done
             else:
-                self._keeper.sent(done)
+                self._keeper.sent(Barrier(done.number, self._sounded(done.progress)))
         if self._first is not None and self._heard:
-            self._keeper.sent(self._first)
+            self._keeper.sent(Barrier(self._first.number, self._sounded(self._first.progress)))
             self._first = None
         if self._clock() - self._offered_at >= OFFER_SECONDS:
             self._offered_at = self._clock()
-            self._keeper.offer(self._outbox.progress)
+            self._soundings.note(self._taken, self._now_ms())
+            self._keeper.offer(self._sounded(self._outbox.progress))
             self._show()
+
+    def _sounded(self, progress: Progress) -> Progress:
+        """The progress, with the moment since which the stream may hold more; none when all that was sent is in it."""
+        settled = self._ending and self._outbox.is_empty and self._adding is None
+        settled = settled and self._soundings.is_settled(progress)
+        return replace(progress, ahead_since_ms=0 if settled else self._soundings.since_ms(progress))
 
     def _flush(self) -> None:
         """Send what was taken, as far as that goes quickly, and tell the keeper where we are."""
@@ -165,6 +182,7 @@ class Pump:
             self._wait()
         self._sender.collect(self._outbox)
         self._offered_at = float("-inf")
+        self._ending = True
         self._tell_keeper()
         if self._adding is not None:
             self._adding[0].entries.close()

@@ -2,7 +2,8 @@
 
 After a loss the reader goes on from the position behind the last transaction that it handed over; a transaction that
 was half read is read again. What the server refuses for good (a purged file, another process under our id) and what
-must not be passed over ends it, with the reason, after everything before it was handed over.
+must not be passed over ends it, with the reason, after everything before it was handed over; so does a source that has
+become another one.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Final
 
 from cdc.assemble import Assembler, Transaction
 from cdc.connection import ConnectionEnded
+from cdc.continuity import SourceChanged
 from cdc.events import Begin, Event, Idle, Rows
 from cdc.inbox import Failure, Inbox, Point
 from keymap.errors import KeyshiftError
@@ -55,6 +57,7 @@ class Reader:
         self._backoff = backoff
         self._clock = clock
         self._denials = 0  # in a row
+        self._doubted: Position | None = None
         self.reconnects = 0
         self.heard_at = clock()  # when the source last said anything
 
@@ -73,7 +76,8 @@ class Reader:
             self._denials = self._denials + 1 if isinstance(error, Denied) else 0
             if self._denials > DENIALS_MAX:
                 raise
-            if refusal := refusal_of(error, self._position):
+            refusal = refusal_of(error, self._position)
+            if refusal and not self._may_be_another(error):
                 raise refusal from error
             self.reconnects += 1
             pause = self._backoff.next()
@@ -86,6 +90,16 @@ class Reader:
             )
             self._stop.wait(pause)
 
+    def _may_be_another(self, error: BaseException) -> bool:
+        """Whether to look again: a binlog that is reset while it is sent ends in many words of one error number.
+
+        Once for each position: if the next connection finds all as it was, the refusal is meant.
+        """
+        if error_number(error) != _REFUSED or _SAME in str(error).casefold() or self._doubted == self._position:
+            return False
+        self._doubted = self._position
+        return True
+
     def _read(self) -> None:
         """One connection's worth."""
         with closing(self._assemble(self._position)) as assembler, self._open_binlog(self._position) as events:
@@ -93,7 +107,7 @@ class Reader:
             for event in events:
                 if self._stop.is_set():
                     return
-                transaction = assembler.feed(event)
+                transaction = self._fed(assembler, event)
                 if transaction is not None:
                     self._inbox.put(transaction, transaction.entries.memory_bytes)
                     self._reached(transaction.end)
@@ -102,6 +116,14 @@ class Reader:
                 elif isinstance(event, Idle) or self._clock() - told >= POINT_SECONDS:
                     told = self._clock()
                     self._tell(assembler.position, event)
+
+    def _fed(self, assembler: Assembler, event: Event) -> Transaction | None:
+        """The transaction that the event committed; where the source changes, everything before it is told first."""
+        try:
+            return assembler.feed(event)
+        except SourceChanged:
+            self._tell(assembler.position, event)
+            raise
 
     def _tell(self, position: Position, event: Event) -> None:
         self.heard_at = self._clock()
@@ -117,6 +139,7 @@ class Reader:
 
 
 _REFUSED, _SAME_ID = 1236, 4052
+_SAME: Final = "same server"
 _NO_PRIVILEGE: Final = frozenset({1044, 1045, 1142, 1227, 1698})
 _AGAIN: Final = "start the migration again (keyshift destroy, then init)"
 _PURGED: Final = (
@@ -133,7 +156,7 @@ def refusal_of(error: BaseException, position: Position) -> KeyshiftError | None
     number, text = error_number(error), str(error).casefold()
     if number in _NO_PRIVILEGE:
         return KeyshiftError(f"the source refuses to send its binlog (error {number})", _REMEDY_PRIVILEGE)
-    if number == _SAME_ID or (number == _REFUSED and "same server" in text):
+    if number == _SAME_ID or (number == _REFUSED and _SAME in text):
         message = f"another process reads the source's binlog under our server id (error {number})"
         return KeyshiftError(message, "End it, or set capture.server_id to a number that is unique at the source")
     if number != _REFUSED:

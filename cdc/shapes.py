@@ -15,13 +15,12 @@ from cdc.events import Place, Query
 from cdc.statements import Word, altered_table, headline, kind_of, told, words
 from keymap.check import check
 from keymap.errors import KeyshiftError
-from keymap.position import Position, file_number
+from keymap.position import Position
 from keymap.rules import Keymap
 from keymap.schema import Shape, TableSchema
 from keymap.uses import use_of
-from keymap.version import version
 from keyshift.control.halts import Halt
-from keyshift.control.shapes import History, Since, current, with_shape
+from keyshift.control.shapes import History, Since, current, place, with_shape
 from keyshift.process.log import get_logger
 
 _log = get_logger("cdc")
@@ -69,7 +68,7 @@ class Shapes:
 
     def begin(self, position: Position) -> None:
         """Take the tables as they are at this position."""
-        at = version(self._answered.epoch, file_number(position.file), position.offset, 0)
+        at = place(self._answered.epoch, position)
         found = {table: current(self._history.get(table, ()), at) for table in self._keymap.tables}
         self._shapes = {table: shape or self._now[table] for table, shape in found.items()}
         self.schemas = {table: shape.schema for table, shape in self._shapes.items()}
@@ -80,19 +79,19 @@ class Shapes:
 
     def meet(self, event: Query, tables: tuple[str, ...]) -> None:
         """Follow, or pass, a statement that changes these tables. Raises Unfollowed."""
-        found, place = self._altered(event, tables), event.place
+        found, at = self._altered(event, tables), event.place
         objection = found if isinstance(found, str) else self._objection(tables[0], found)
         what = f"{headline(event.text)}: {objection}"
-        halt = Halt(self._answered.epoch, place.file, place.offset, tables, what)
+        halt = Halt(self._answered.epoch, at.file, at.offset, tables, what)
         if not objection:
             assert isinstance(found, Altered)
-            self._turn(place, tables[0], found.shape)
-            _log.info("ddl_followed", table=tables[0], position=str(place), what=", ".join(found.what))
+            self._turn(at, tables[0], found.shape)
+            _log.info("ddl_followed", table=tables[0], position=str(at), what=", ".join(found.what))
         elif halt.name in self._answered.accepted:
             self._pass(event, tables, found)
-            _log.warning("statement_passed", tables=tables, position=str(place), what=what)
+            _log.warning("statement_passed", tables=tables, position=str(at), what=what)
         else:
-            raise Unfollowed(f"{told(event.text, tables, str(place))}: {objection}", halt)
+            raise Unfollowed(f"{told(event.text, tables, str(at))}: {objection}", halt)
 
     def _altered(self, event: Query, tables: tuple[str, ...]) -> Altered | str:
         """What the statement makes of the one table that it is about; or why that cannot be told."""
@@ -126,8 +125,8 @@ class Shapes:
             for table in tables:
                 self._turn(event.place, table, self._now[table])
 
-    def _turn(self, place: Place, table: str, shape: Shape) -> None:
-        since = Since(version(self._answered.epoch, file_number(place.file), place.end, 0), shape)
+    def _turn(self, at: Place, table: str, shape: Shape) -> None:
+        since = Since(place(self._answered.epoch, Position(at.file, at.end)), shape)
         self._remember(table, since)
         self._history[table] = with_shape(self._history.get(table, ()), since)
         self._shapes[table] = shape
@@ -135,9 +134,9 @@ class Shapes:
 
 
 def _name_of_altered(found: list[Word], schema: str) -> str:
-    place = altered_table(found)
-    qualified = place + 2 < len(found) and found[place + 1].upper == "."
-    database, name = (found[place].text, found[place + 2].text) if qualified else (schema, found[place].text)
+    at = altered_table(found)
+    qualified = at + 2 < len(found) and found[at + 1].upper == "."
+    database, name = (found[at].text, found[at + 2].text) if qualified else (schema, found[at].text)
     return f"{database}.{name}".casefold()
 
 

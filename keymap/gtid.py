@@ -6,6 +6,7 @@ Text form ``uuid:1-5:7,uuid:tag:1-3``. Tags (MySQL 8.3+) are kept as part of the
 import re
 import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 
 _TAG = re.compile(r"[a-z_][a-z0-9_]{0,31}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -25,6 +26,19 @@ def _add(intervals: list[Interval], first: int, last: int) -> None:
         first, last = min(first, intervals[end][0]), max(last, intervals[end][1])
         end += 1
     intervals[start:end] = [(first, last)]
+
+
+def _outside(interval: Interval, taken: list[Interval]) -> Iterator[Interval]:
+    """What is left of an interval without those of a sorted, disjoint list."""
+    first, last = interval
+    for low, high in taken:
+        if high < first or low > last:
+            continue
+        if low > first:
+            yield first, low - 1
+        first = high + 1
+    if first <= last:
+        yield first, last
 
 
 class GtidSet:
@@ -89,6 +103,24 @@ class GtidSet:
             for source, intervals in other._sources.items()  # noqa: SLF001 - of its own class
             for low, high in intervals
         )
+
+    def union(self, other: "GtidSet") -> "GtidSet":
+        """A new set of the transactions of both."""
+        return GtidSet(",".join(filter(None, map(str, (self, other)))))
+
+    def minus(self, other: "GtidSet") -> "GtidSet":
+        """A new set of the transactions that are in this one and not in `other`."""
+        left = GtidSet()
+        for source, intervals in self._sources.items():
+            taken = other._sources.get(source, [])  # noqa: SLF001 - of its own class
+            rest = [part for interval in intervals for part in _outside(interval, taken)]
+            if rest:
+                left._sources[source] = rest
+        return left
+
+    def __bool__(self) -> bool:
+        """Whether there is a transaction in it."""
+        return bool(self._sources)
 
     def __str__(self) -> str:
         def spans(intervals: list[Interval]) -> str:

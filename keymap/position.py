@@ -1,6 +1,6 @@
 """Where in the binlog: a file and offset, and MySQL's executed GTID set where the server keeps one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from keymap.gtid import GtidSet
@@ -15,11 +15,16 @@ def file_number(file: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """`file` and `offset` (bytes) of the next event to read; `gtid_set` is "" on MariaDB and without GTIDs."""
+    """`file` and `offset` (bytes) of the next event to read; `gtid_set` is "" on MariaDB and without GTIDs.
+
+    `fingerprint` tells the file from another of the same name (keyshift.binlog.fingerprint), "" where it is not known.
+    It says nothing of where, so two positions are equal whatever theirs are.
+    """
 
     file: str
     offset: int
     gtid_set: str = ""
+    fingerprint: str = field(default="", compare=False)
 
     def contains(self, other: "Position") -> bool:
         """Whether all that was committed before `other` was committed before this one, on the same server.

@@ -15,6 +15,7 @@ from typing import NamedTuple
 # may pass 4 GiB. row: an event holds below 2^32 bytes; inside a compressed transaction it counts all rows.
 EPOCH_DIGITS, FILE_DIGITS, OFFSET_DIGITS, ROW_DIGITS = 4, 10, 13, 9
 VERSION_LENGTH = EPOCH_DIGITS + FILE_DIGITS + OFFSET_DIGITS + ROW_DIGITS + 3
+EPOCH_MAX = 10**EPOCH_DIGITS - 1
 TOMBSTONE = "x"
 
 

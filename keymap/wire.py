@@ -174,6 +174,11 @@ def decode_pack(data: bytes, fetch: Fetch = unfetched) -> tuple[Header, list[Cha
     return header, [_claimed(one, fetch) if isinstance(one, Claim) else one for one in found]
 
 
+def decode_gtids(data: bytes) -> frozenset[str]:
+    """The GTIDs of a record's changes, "" for those without, and without fetching what lies in S3. Raises WireError."""
+    return _guarded(lambda: frozenset(loads(line)["source"]["gtid"] for line in decompress(data).split(b"\n")[1:]))
+
+
 def _claimed(claim: Claim, fetch: Fetch) -> Change:
     line = opened(fetch(claim), claim)
     change = _guarded(lambda: _decode_change(line))

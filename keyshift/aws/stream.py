@@ -6,7 +6,7 @@ data. Whoever calls decides what may be sent beside what (docs/design, "Lanes": 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from keyshift.aws.clients import BotoCoreError, ClientError, KinesisClient, error_code, is_throttle, is_transient
@@ -133,6 +133,13 @@ def iterator_for(client: KinesisClient, stream: str, shard: str, after: str | No
     start: Any = {"ShardIteratorType": "TRIM_HORIZON"}
     if after is not None:
         start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
+    return client.get_shard_iterator(StreamName=stream, ShardId=shard, **start)["ShardIterator"]
+
+
+def iterator_at(client: KinesisClient, stream: str, shard: str, at_ms: int) -> str:
+    """An iterator at the first record that Kinesis took at, or after, this moment (ms since 1970, by its own clock)."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    start: Any = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": at}
     return client.get_shard_iterator(StreamName=stream, ShardId=shard, **start)["ShardIterator"]
 
 

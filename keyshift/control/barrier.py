@@ -127,6 +127,25 @@ def request(store: Store, position: Position) -> int:
     raise Conflict(_ITEM)
 
 
+def move(store: Store, position: Position) -> None:
+    """Let a request that is pending ask for `position`, unless its own is in that one.
+
+    For a server that took over: what was committed at the former one only will never be captured, and whoever waits
+    for it gets the proof for all that there is.
+    """
+    for _ in range(_ATTEMPTS_MAX):
+        barriers = _read(store)
+        asked = barriers.pending
+        if asked is None or position.contains(asked.position):
+            return
+        try:
+            store.swap(_ITEM, barriers.newest, {"number": asked.number, **_where(position)})
+        except Conflict:
+            continue
+        return
+    raise Conflict(_ITEM)
+
+
 def pending(store: Store) -> Request | None:
     """The request that the daemon has to answer; None when there is none. One query."""
     return _read(store).pending

@@ -28,7 +28,9 @@ class Checkpoint:
 
     `lanes`: version of the last acknowledged change by lane, lanes without one left out; `last_version`: of the newest
     captured change, "" when there is none; `changes`: count of row changes acknowledged since capture began; `server`:
-    the source's identity (server_uuid, or what stands for it); `epoch`: the one that the versions were made in.
+    the source's identity (server_uuid, or what stands for it); `epoch`: the one that the versions were made in;
+    `ahead_since_ms`: wall clock (ms since 1970) of which everything sent earlier lies before `position`, 0 where the
+    stream holds nothing that does not.
     """
 
     position: Position
@@ -37,6 +39,7 @@ class Checkpoint:
     changes: int = 0
     server: str = ""
     epoch: int = 1
+    ahead_since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class CaptureStatus:
 
     It is alive when `renewals` grows between two looks, a lease's duration apart at most; `updated_at_ms` (the daemon's
     wall clock) is for people. `started`: the first record of every lane was acknowledged, so rows may be dumped.
+    `start_epoch` is the one that capture began in; the others are as in Checkpoint, also before there is one.
     """
 
     owner: str = ""
@@ -55,9 +59,21 @@ class CaptureStatus:
     updated_at_ms: int = 0
     started: bool = False
     start: Position | None = None
+    start_epoch: int = 1
     server: str = ""
+    ahead_since_ms: int = 0
     schemas: str = ""  # digest of the captured tables' columns at the start (keymap.schema.digest)
     checkpoint: Checkpoint | None = None
+
+    @property
+    def position(self) -> Position | None:
+        """Where capture goes on; None before it began."""
+        return self.checkpoint.position if self.checkpoint else self.start
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of that position."""
+        return self.checkpoint.epoch if self.checkpoint else self.start_epoch
 
 
 def read_capture(store: Store) -> CaptureStatus:
@@ -74,7 +90,9 @@ def read_capture(store: Store) -> CaptureStatus:
         updated_at_ms=record.at_ms,
         started=record.flag("started"),
         start=_position(record, "start_"),
+        start_epoch=record.number("start_epoch") or 1,  # of a run that an older version began
         server=record.text("server"),
+        ahead_since_ms=record.number("ahead_since_ms"),
         schemas=record.text("schemas"),
         checkpoint=_checkpoint(record),
     )
@@ -85,8 +103,8 @@ def read_checkpoint(store: Store) -> Checkpoint | None:
     return read_capture(store).checkpoint
 
 
-def record_start(lease: Lease, start: Position, server: str, schemas: str = "") -> None:
-    """Record where capture begins, before anything is sent.
+def record_start(lease: Lease, start: Position, server: str, schemas: str = "", epoch: int = 1) -> None:
+    """Record where capture begins, and in which epoch, before anything is sent.
 
     `server` is the source's identity, `schemas` the digest of the captured tables (keymap.schema.digest).
 
@@ -101,7 +119,18 @@ def record_start(lease: Lease, start: Position, server: str, schemas: str = "") 
             "Start the daemon again: it goes on from there",
         )
     if recorded is None:
-        lease.renew(**_flat("start_", start), server=server, schemas=schemas)
+        lease.renew(**_flat("start_", start), server=server, schemas=schemas, start_epoch=epoch)
+
+
+def mark_ahead(lease: Lease, now_ms: int) -> int:
+    """Record that from `now_ms` on the stream may hold more than the checkpoint says, before anything is sent.
+
+    An earlier such moment stays, until a checkpoint says otherwise. Returns the one that is recorded. Raises LeaseLost.
+    """
+    _require_capture(lease)
+    if not lease.record.number("ahead_since_ms"):
+        lease.renew(ahead_since_ms=now_ms)
+    return lease.record.number("ahead_since_ms")
 
 
 def mark_started(lease: Lease) -> None:
@@ -130,6 +159,7 @@ def save_checkpoint(lease: Lease, checkpoint: Checkpoint) -> None:
         changes=checkpoint.changes,
         server=checkpoint.server,
         epoch=checkpoint.epoch,
+        ahead_since_ms=checkpoint.ahead_since_ms or None,
     )
 
 
@@ -153,24 +183,31 @@ def _long(short: str) -> str:
 
 
 def _order(checkpoint: Checkpoint) -> tuple[int, int, int, int, str]:
-    """What may not go back. Within an epoch there is one server and one numbering, so files and offsets order."""
+    """What may not go back. Within an epoch there is one server and one numbering, so files and offsets order.
+
+    A raised epoch begins at another server's oldest file: only the count of changes goes on.
+    """
     position = checkpoint.position
     where = (checkpoint.epoch, file_number(position.file), position.offset)
     return (*where, checkpoint.changes, checkpoint.last_version)
 
 
 def _flat(prefix: str, position: Position) -> dict[str, str | int | None]:
-    """A position as attributes; no GTID set, no attribute."""
+    """A position as attributes; what it does not have is no attribute."""
     return {
         f"{prefix}file": position.file,
         f"{prefix}offset": position.offset,
         f"{prefix}gtid_set": position.gtid_set or None,
+        f"{prefix}fingerprint": position.fingerprint or None,
     }
 
 
 def _position(record: Record, prefix: str) -> Position | None:
     file = record.text(f"{prefix}file")
-    return Position(file, record.number(f"{prefix}offset"), record.text(f"{prefix}gtid_set")) if file else None
+    if not file:
+        return None
+    gtid_set, fingerprint = record.text(f"{prefix}gtid_set"), record.text(f"{prefix}fingerprint")
+    return Position(file, record.number(f"{prefix}offset"), gtid_set, fingerprint)
 
 
 def _checkpoint(record: Record) -> Checkpoint | None:
@@ -184,6 +221,7 @@ def _checkpoint(record: Record) -> Checkpoint | None:
         changes=record.number("changes"),
         server=record.text("server"),
         epoch=record.number("epoch"),
+        ahead_since_ms=record.number("ahead_since_ms"),
     )
 
 

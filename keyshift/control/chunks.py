@@ -21,6 +21,8 @@ FIRST_CHUNK: Final = 1
 NUMBER_DIGITS: Final = 8
 _ATTEMPTS_MAX: Final = 10
 _DUMPED_TABLE: Final = "dumped"
+_LOAD_PHASE: Final = "load"  # Phase.LOAD; that module imports this one
+_CHUNK, _TABLE = "chunk#", "table#"
 
 Bound = tuple[Canonical, ...] | None
 
@@ -37,7 +39,8 @@ class Chunk:
     """A part of a table: rows after `lower` up to `upper` in primary-key order (None: the table's end, on that side).
 
     `rows` counts them; `object` is the S3 key, `sha256` of the object's bytes (hexadecimal), `bytes` its size; `uncut`
-    the number of leading primary-key columns whose groups the bounds do not cut (0: no promise).
+    the number of leading primary-key columns whose groups the bounds do not cut (0: no promise); `gtid_set` contains
+    all that the rows showed (MySQL with GTIDs; else "").
     """
 
     table: str
@@ -50,6 +53,7 @@ class Chunk:
     bytes: int
     uncut: int
     state: ChunkState = ChunkState.DUMPED
+    gtid_set: str = ""
 
 
 def chunk_records(store: Store, table: str, *names: str) -> Iterator[Record]:
@@ -62,12 +66,19 @@ def chunk_number(record: Record) -> int:
     return int(record.item.rpartition("#")[2])
 
 
-def record_dumped(lease: Lease, chunk: Chunk) -> None:
+def read_gtid_sets(store: Store) -> Iterator[str]:
+    """The GTID sets of all that was dumped and recorded: of chunks, and of the looks that found a table's end."""
+    for prefix in (_CHUNK, _TABLE):
+        yield from (record.text("gtid_set") for record in store.query(prefix, names=("gtid_set",)))
+
+
+def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
     """Record that the chunk's object is complete in S3. `lease` is the one on "dump".
 
     Recording the same content again changes nothing. Other content under the same number replaces it only while the
     phase is load and the chunk is not loaded. Raises LeaseLost, and KeyshiftError where that is not so, or where the
-    table is recorded as dumped and has no such chunk.
+    table is recorded as dumped and has no such chunk, or where the epoch is no longer `epoch`, the one before the rows
+    were read: capture has gone over to another server, and has compared with that one what was recorded until then.
     """
     _require_item(lease, DUMP)
     if chunk.number < FIRST_CHUNK:
@@ -79,18 +90,21 @@ def record_dumped(lease: Lease, chunk: Chunk) -> None:
             return
         if before and before.text("state") == ChunkState.LOADED:
             raise _refused(chunk, "is loaded already, with other content")
-        checks = [lease.held_check(), _LOADING]
+        checks = [lease.held_check(), _loading(epoch)]
         if before is None:
             checks.append(Check(_table_item(chunk.table), {"state": Presence.ABSENT}))
         if _swap(store, item, before, _attributes(chunk), checks):
             return
-        _explain_refusal(lease, chunk, known=before is not None)
+        _explain_refusal(lease, chunk, epoch, known=before is not None)
     raise Conflict(item)
 
 
-def record_table_dumped(lease: Lease, table: str, chunks: int, rows: int) -> None:
+def record_table_dumped(  # noqa: PLR0913 - what is recorded, and the condition
+    lease: Lease, table: str, chunks: int, rows: int, *, gtid_set: str = "", epoch: int | None = None
+) -> None:
     """Record that chunks 1 to `chunks` are the whole table, with `rows` rows; 0 chunks for an empty one.
 
+    `gtid_set` is that of a last look that found nothing more, "" where there was none; `epoch` as for record_dumped.
     Raises LeaseLost, and KeyshiftError when the chunks recorded are not those, or when it was recorded otherwise.
     """
     _require_item(lease, DUMP)
@@ -102,10 +116,11 @@ def record_table_dumped(lease: Lease, table: str, chunks: int, rows: int) -> Non
             return
         recorded = list(chunk_records(store, table))
         _require_equal(table, (len(recorded), sum(one.number("rows") for one in recorded)), (chunks, rows))
-        changes: Changes = {"state": _DUMPED_TABLE, "chunks": chunks, "rows": rows}
-        if _swap(store, item, before, changes, [lease.held_check(), _LOADING]):
+        changes: Changes = {"state": _DUMPED_TABLE, "chunks": chunks, "rows": rows, "gtid_set": gtid_set or None}
+        if _swap(store, item, before, changes, [lease.held_check(), _loading(epoch)]):
             return
         lease.renew()  # raises LeaseLost if that is why
+        _require_epoch(store.get(PHASE), epoch, f"table {table}")
     raise Conflict(item)
 
 
@@ -148,14 +163,21 @@ def _swap(store: Store, item: str, before: Record | None, changes: Changes, chec
     return True
 
 
-def _explain_refusal(lease: Lease, chunk: Chunk, *, known: bool) -> None:
+def _explain_refusal(lease: Lease, chunk: Chunk, epoch: int | None, *, known: bool) -> None:
     """After a refused write: raise if the reason will not go away; return if reading again may help."""
     lease.renew()
     phase = lease.store.get(PHASE)
-    if phase is None or phase.text("phase") != _LOADING.expected["phase"]:
+    if phase is None or phase.text("phase") != _LOAD_PHASE:
         raise _refused(chunk, "can no longer be dumped: replay has been opened")
+    _require_epoch(phase, epoch, f"chunk {chunk.number} of {chunk.table}")
     if not known and dumped_chunks(lease.store, chunk.table) is not None:
         raise _refused(chunk, "comes after the end that is recorded for its table")
+
+
+def _require_epoch(phase: Record | None, epoch: int | None, what: str) -> None:
+    if phase is not None and epoch is not None and phase.number("epoch") != epoch:
+        message = f"{what} was read before capture went over to another server, and is not recorded"
+        raise KeyshiftError(message, "Run the command again: it goes on from what is recorded")
 
 
 def _refused(chunk: Chunk, why: str) -> KeyshiftError:
@@ -178,11 +200,11 @@ def _require_item(lease: Lease, item: str) -> None:
 
 
 def _table_item(table: str) -> str:
-    return f"table#{escape(table)}"
+    return f"{_TABLE}{escape(table)}"
 
 
 def _chunk_prefix(table: str) -> str:
-    return f"chunk#{escape(table)}#"
+    return f"{_CHUNK}{escape(table)}#"
 
 
 def _chunk_item(table: str, number: int) -> str:
@@ -205,6 +227,7 @@ def _attributes(chunk: Chunk) -> Changes:
         "bytes": chunk.bytes,
         "uncut": chunk.uncut,
         "state": ChunkState.DUMPED.value,
+        "gtid_set": chunk.gtid_set or None,
     }
 
 
@@ -220,6 +243,7 @@ def _chunk(record: Record) -> Chunk:
         bytes=record.number("bytes"),
         uncut=record.number("uncut"),
         state=ChunkState(record.text("state")),
+        gtid_set=record.text("gtid_set"),
     )
 
 
@@ -232,4 +256,6 @@ def _decode(text: str) -> Bound:
     return None if values is None else tuple(decode_value(value) for value in values)
 
 
-_LOADING: Final = Check(PHASE, {"phase": "load"})  # Phase.LOAD; that module imports this one
+def _loading(epoch: int | None) -> Check:
+    """The condition that rows are still dumped, and in this epoch if it is given."""
+    return Check(PHASE, {"phase": _LOAD_PHASE} | ({} if epoch is None else {"epoch": epoch}))

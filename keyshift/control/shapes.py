@@ -4,15 +4,21 @@ The server tells only what its tables look like now, and a daemon that comes bac
 what a table looked like where capture began is recorded, and, for each statement that changed it and was followed, what
 it looked like from there on. The entries are made of the binlog alone: whoever reads the same statement writes the same
 entry, so that writing may be repeated, and come late.
+
+Places order within an epoch. One that is raised begins with the shapes of where the one before was left, which are not
+always the newest: what had been read beyond the checkpoint is read again, at another place.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
+from keymap.position import Position, file_number
 from keymap.schema import Column, Shape, TableSchema
+from keymap.version import floor, parse, version
 from keymap.wire import dumps, loads
 from keyshift.control.chunks import escape
+from keyshift.control.lease import Lease
 from keyshift.control.store import Conflict, Store
 
 SHAPES_MAX: Final = 20  # of one table are kept: more than are followed between two checkpoints
@@ -28,17 +34,33 @@ class Since:
 
 
 History = Mapping[str, Sequence[Since]]  # by table, in the binlog's order
+Change = Callable[[tuple[Since, ...]], tuple[Since, ...]]
 
 
-def current(history: Sequence[Since], version: str) -> Shape | None:
+def current(history: Sequence[Since], at: str) -> Shape | None:
     """The shape at a place of the binlog, given as the version that it would have; None where nothing is known."""
-    return next((since.shape for since in reversed(history) if since.version <= version), None)
+    return next((since.shape for since in reversed(history) if since.version <= at), None)
+
+
+def place(epoch: int, position: Position) -> str:
+    """A place of the binlog, as the version that a first row there would have."""
+    return version(epoch, file_number(position.file), position.offset, 0)
 
 
 def with_shape(history: Iterable[Since], added: Since) -> tuple[Since, ...]:
     """The history with one entry more, or another in its place."""
     kept = [since for since in history if since.version != added.version]
     return tuple(sorted([*kept, added], key=lambda since: since.version)[-SHAPES_MAX:])
+
+
+def carried(history: Sequence[Since], left: str, begins: str) -> tuple[Since, ...]:
+    """The history where an epoch begins at `begins`, and the one before was left at `left`.
+
+    What is recorded of the new epoch goes: a process that was killed before it began had got to another server.
+    """
+    kept = tuple(since for since in history if since.version < floor(parse(begins).epoch))
+    shape = current(kept, left)
+    return kept if shape is None else with_shape(kept, Since(begins, shape))
 
 
 def read_histories(store: Store, tables: Iterable[str]) -> dict[str, tuple[Since, ...]]:
@@ -61,7 +83,17 @@ def record_shape(store: Store, table: str, since: Since) -> None:
     _swap(store, table, lambda history: with_shape(history, since))
 
 
-def _swap(store: Store, table: str, change: Any) -> None:  # noqa: ANN401 - a function of this module's
+def carry_over(lease: Lease, tables: Iterable[str], left: str, begins: str) -> None:
+    """Record what the tables look like where a raised epoch begins, before anything is followed in it.
+
+    `left` and `begins` are as in `carried`; `lease` is the one on "capture". Raises LeaseLost.
+    """
+    for table in tables:
+        _swap(lease.store, table, lambda history: carried(history, left, begins), lease)
+
+
+def _swap(store: Store, table: str, change: Change, lease: Lease | None = None) -> None:
+    """Write what `change` makes of the history; where a lease is given, only while it is held."""
     for _ in range(_ATTEMPTS_MAX):
         record = store.get(_item(table))
         history = tuple(_decoded(table, text) for text in record.texts("shapes")) if record else ()
@@ -69,8 +101,11 @@ def _swap(store: Store, table: str, change: Any) -> None:  # noqa: ANN401 - a fu
         if changed == history:
             return
         try:
-            store.swap(_item(table), record, {"shapes": tuple(map(_encoded, changed))})
+            checks = [lease.held_check()] if lease else []
+            store.swap(_item(table), record, {"shapes": tuple(map(_encoded, changed))}, checks=checks)
         except Conflict:
+            if lease:
+                lease.renew()  # raises LeaseLost if that is why
             continue
         return
     raise Conflict(_item(table))

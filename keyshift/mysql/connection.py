@@ -8,7 +8,8 @@ connection raises PyMySQL's own MySQLError, and `is_lost` tells whether a new co
 
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pymysql
@@ -34,6 +35,7 @@ __all__ = [
     "Unreachable",
     "connect",
     "connection_settings",
+    "denials_named",
     "error_number",
     "is_lost",
     "query",
@@ -80,6 +82,17 @@ def connect(source: SourceSettings, *, autocommit: bool = True, database: str | 
         connection.close()
         raise _refusal(error, source) from error
     return connection
+
+
+@contextmanager
+def denials_named(source: SourceSettings) -> Iterator[None]:
+    """Raise Denied, as `connect` does, where a connection that is made by other means is refused like this."""
+    try:
+        yield
+    except MySQLError as error:
+        if error_number(error) in _DENIED:
+            raise _refusal(error, source) from error
+        raise
 
 
 def connection_settings(source: SourceSettings) -> dict[str, Any]:

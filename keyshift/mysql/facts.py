@@ -52,6 +52,17 @@ class ServerFacts:
         return self.platform == "aurora" and self.variables.get("innodb_read_only") == "ON"
 
     @property
+    def binlog_base(self) -> str:
+        """What the names of its binlog files begin with, "" where it does not say."""
+        return self.variables.get("log_bin_basename", "").rpartition("/")[2]
+
+    @property
+    def binlog_retention(self) -> str:
+        """Its setting of how long binlogs stay, with the name; "" where it has none."""
+        names = ("binlog_expire_logs_seconds", "expire_logs_days")
+        return next((f"{name}={self.variables[name]}" for name in names if name in self.variables), "")
+
+    @property
     def name(self) -> str:
         """Product and version, for people."""
         product = "MariaDB" if self.flavour == "mariadb" else "MySQL"
@@ -127,3 +138,32 @@ def read_gtid_executed(connection: Connection) -> str:
     """MySQL's executed GTID set in canonical text. A transaction is in it only once SELECT sees it."""
     ((text,),) = query(connection, "SELECT @@global.gtid_executed")
     return str(GtidSet(text))
+
+
+def read_gtid_seen(connection: Connection) -> str:
+    """What MySQL has executed or is committing now, in canonical text: it contains all that any SELECT has seen so far.
+
+    "" where positions have no GTID set (ServerFacts.gtid). A transaction is seen an instant before it is in
+    `gtid_executed`; until it is there, `gtid_owned` names it. So the one is asked for before the other.
+    """
+    if [mode for _, mode in query(connection, "SHOW GLOBAL VARIABLES LIKE 'gtid_mode'")] != ["ON"]:
+        return ""
+    ((owned,),) = query(connection, "SELECT @@global.gtid_owned")
+    without_threads = re.sub(r"#\d+", "", owned or "")
+    ((executed,),) = query(connection, "SELECT @@global.gtid_executed")
+    return str(GtidSet(without_threads).union(GtidSet(executed)))
+
+
+def read_gtid_purged(connection: Connection) -> str:
+    """What MySQL has executed and has in no binlog file any more, in canonical text."""
+    ((text,),) = query(connection, "SELECT @@global.gtid_purged")
+    return str(GtidSet(text))
+
+
+def first_binlog(connection: Connection, base: str) -> str:
+    """The oldest binlog file with this base name that the server still has. Raises KeyshiftError where it has none."""
+    names = [str(row[0]) for row in query(connection, "SHOW BINARY LOGS")]
+    found = next((name for name in names if not base or name.rpartition(".")[0] == base), "")
+    if not found:
+        raise KeyshiftError(f"the source lists no binlog file named {base}.*", "Switch on log_bin, and start again")
+    return found

@@ -22,6 +22,7 @@ from keyshift.aws.stream import (
     StreamRecord,
     calls,
     get_records,
+    iterator_at,
     iterator_for,
     put_records,
     shards,
@@ -240,3 +241,14 @@ def test_a_partition_key_alone_places_by_its_md5(clients: Clients, stream: str) 
         ("0", False),
         ("1", True),
     }
+
+
+def test_a_shard_is_read_from_a_moment_on(clients: Clients, stream: str) -> None:
+    """A fail-over looks at what was sent since then; what precedes may be days."""
+    (first,) = put_records(clients.kinesis, stream, [Entry(b"before", "same")])
+    NEVER.sleep(1.5)
+    since = now_ms()
+    put_records(clients.kinesis, stream, [Entry(b"after", "same")])
+    for at, expected in ((since - 500, [b"after"]), (since - 600_000, [b"before", b"after"])):
+        page = get_records(clients.kinesis, iterator_at(clients.kinesis, stream, first.shard, at))
+        assert [record.data for record in page.records] == expected

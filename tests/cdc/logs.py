@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cdc.assemble import Assembler, Capture
-from cdc.events import Begin, Commit, Event, Image, NewFile, Passed, Place, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Image, NewFile, Passed, Place, Query, Rows
 from keymap.gtid import GtidSet
 from keymap.position import Position
 from keymap.version import version
@@ -79,6 +79,8 @@ class Log:
     def rotate(self) -> None:
         self.file, self.end = self.file + 1, 4
         self.events.append(NewFile(Place(self.name, 4, 4, 0)))
+        self.events.append(FileHeader(self.place(), f"{self.file}-aa"))
+        self.passed()
 
 
 def images_of(key: int, other: int | None, quantity: int) -> Image:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.assemble import Assembler, Transaction
-from cdc.events import Begin, Commit, Event, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.continuity import Change, SourceChanged
+from cdc.events import Begin, Commit, Event, FileHeader, NewFile, Passed, Place, Prepare, Query, Rows
 from keymap.errors import KeyshiftError
 from keymap.lanes import lane_of
 from keymap.position import Position
@@ -259,4 +260,32 @@ def test_the_position_moves_only_between_transactions() -> None:
     machine.feed(Passed(Place("binlog.000001", 160, 200, 0)))
     assert machine.position.offset == 120
     machine.feed(NewFile(Place("binlog.000002", 4, 4, 0)))
-    assert machine.position == Position("binlog.000002", 4)
+    assert machine.position.offset == 120, "which file it is, its header says"
+    machine.feed(FileHeader(Place("binlog.000002", 4, 120, 0), "5"))
+    machine.feed(FileHeader(Place("binlog.000002", 120, 160, 0), "5-aa"))
+    assert (machine.position.offset, machine.position.fingerprint) == (120, "")
+    machine.feed(Passed(Place("binlog.000002", 160, 200, 0)))
+    assert machine.position == Position("binlog.000002", 200)
+    assert machine.position.fingerprint == "5-aa"
+
+
+@pytest.mark.parametrize(
+    ("file", "change"), [("other.000003", Change.NUMBERING), ("binlog.000001", Change.FILE), ("binlog.000003", None)]
+)
+def test_a_numbering_that_begins_anew_ends_the_connection(file: str, change: Change | None) -> None:
+    """Nothing of it may be sent: its versions would be older than those before it."""
+    machine = Assembler(capture(), Position("binlog.000002", 4), gtids=False)
+    machine.feed(NewFile(Place("binlog.000002", 4, 4, 0)))
+    with pytest.raises(SourceChanged) if change else contextlib.nullcontext() as raised:
+        machine.feed(NewFile(Place(file, 4, 4, 0)))
+    assert change is None or (raised is not None and raised.value.change is change)
+
+
+def test_a_file_that_is_another_one_than_it_was_ends_the_connection() -> None:
+    start = Position("binlog.000002", 200, fingerprint="5-aa")
+    for fingerprint in ("5-aa", "6-aa"):
+        machine = Assembler(capture(), start, gtids=True)
+        machine.feed(NewFile(Place("binlog.000002", 4, 4, 0)))
+        machine.feed(FileHeader(Place("binlog.000002", 4, 120, 0), fingerprint))
+        with contextlib.nullcontext() if fingerprint == "5-aa" else pytest.raises(SourceChanged):
+            machine.feed(Passed(Place("binlog.000002", 120, 160, 0)))

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.decoder import Decoder
-from cdc.events import Begin, Commit, Idle, NewFile, Passed, Prepare, Query, Rows
+from cdc.events import Begin, Commit, FileHeader, Idle, NewFile, Passed, Prepare, Query, Rows
 from keymap.errors import KeyshiftError
 from keymap.schema import Column, TableSchema
 from keyshift.binlog import packets
+from keyshift.binlog.fingerprint import fingerprint_of
 from keyshift.binlog.offsets import Offsets
 
 ORDERS = TableSchema("shop", "orders", (Column("id", "int", "int", False),), ("id",))
@@ -67,7 +68,9 @@ def test_the_small_events_are_read() -> None:
         (packet(packets.ROTATE, struct.pack("<Q", 4) + b"binlog.000002"), NewFile),
         (packet(packets.HEARTBEAT, b"binlog.000001"), Idle),
         (packet(packets.STOP), Passed),
-        (packet(packets.PREVIOUS_GTIDS, b"whatever"), Passed),
+        (packet(packets.PREVIOUS_GTIDS, b"whatever"), FileHeader),
+        (packet(packets.MARIADB_GTID_LIST, b"whatever"), FileHeader),
+        (packet(packets.MARIADB_START_ENCRYPTION, b"whatever"), FileHeader),
         (packet(200, b"of a later version", flags=packets.IGNORABLE), Passed),
     ]
     for data, kind in cases:
@@ -178,3 +181,14 @@ def test_no_bytes_make_it_fail_otherwise_than_by_a_refusal(data: bytes) -> None:
     with contextlib.suppress(KeyshiftError):
         for _ in decoder().events([data]):
             pass
+
+
+def test_a_files_first_events_say_which_file_it_is() -> None:
+    """Only those that lie in it: a description that is repeated for a later position says less than is known."""
+    made = decoder()
+    real = packet(packets.FORMAT, b"\4\0" + b"8.4.0".ljust(50, b"\0") + b"\0" * 45 + b"\1", log_pos=120)
+    kinds = (packets.MARIADB_START_ENCRYPTION, packets.PREVIOUS_GTIDS)
+    found = [made.event(event) for event in (real, *(packet(kind, b"gtids") for kind in kinds))]
+    texts = [event.fingerprint for event in found if isinstance(event, FileHeader)]
+    assert texts[:2] == ["7", "7"]
+    assert texts[2] == fingerprint_of([real, packet(packets.PREVIOUS_GTIDS, b"gtids")])

@@ -15,7 +15,7 @@ from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.cli.demo.program import find_mariadb
-from tests.cdc.world import TABLES, World, Writer, make_world
+from tests.cdc.world import World, Writer, make_world
 from tests.mysql.sources import execute
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import delay, duplicate, partial, reset_after, reset_before, server_error, throttle
@@ -226,23 +226,6 @@ def test_a_change_that_memory_does_not_hold_stops_with_everything_before_it_sent
     own.errors.clear()
     own.settings = own.settings.model_copy(update={"capture": capture})
     finish(own)
-
-
-def test_another_server_is_refused(own: World, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    with started(own):
-        pass
-    execute(database, "CREATE DATABASE IF NOT EXISTS own")
-    try:
-        execute(database, *TABLES, schema="own")
-        monkeypatch.setenv("SHOP_PASSWORD", database.password)
-        source = own.settings.source.model_copy(update={"port": database.port})
-        own.settings = own.settings.model_copy(update={"source": source})
-        with own.daemon():
-            own.wait_until_failed()
-    finally:
-        execute(database, "DROP DATABASE own")
-    (error,) = own.errors
-    assert "and capture began on" in str(error)
 
 
 FAULTS = {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cdc.assemble import Transaction
 from cdc.connection import ConnectionEnded
-from cdc.events import Event, Idle, Place
+from cdc.continuity import SourceChanged
+from cdc.events import Event, Idle, NewFile, Place
 from cdc.inbox import Failure, Inbox, Item, Point
 from cdc.reader import DENIALS_MAX, Reader, refusal_of
 from keymap.errors import KeyshiftError
@@ -141,6 +142,38 @@ def test_refusals_of_the_source_end_it_with_what_to_do(number: int, text: str, m
 )
 def test_losses_are_waited_out(error: BaseException) -> None:
     assert refusal_of(error, START) is None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_refusal_is_believed_when_the_next_connection_meets_it_at_the_same_place(times: int) -> None:
+    """A binlog that is reset under our eyes ends in words of many kinds; what it is now, the next connection finds."""
+    stop, inbox = Stop(), Inbox(1 << 30, lambda: None)
+    opened = []
+
+    @contextlib.contextmanager
+    def open_binlog(position: Position) -> Iterator[Iterator[Event]]:
+        opened.append(position)
+        if len(opened) <= times:
+            raise pymysql.OperationalError(1236, "I/O error reading log event")
+        stop.set()
+        yield iter([Idle(Place("binlog.000001", 4, 4, 0))])
+
+    backoff = Backoff(base_seconds=0, max_seconds=0)
+    log = Log()
+    Reader(open_binlog, lambda position: assembler(log, position), START, inbox=inbox, stop=stop, backoff=backoff).run()
+    assert len(opened) == 2
+    assert isinstance(inbox.take(), Failure) == (times == 2)
+
+
+def test_a_source_that_has_become_another_ends_it_after_everything_before() -> None:
+    log = Log()
+    log.begin(standalone=True)
+    log.query("CREATE TABLE other (a int)")
+    log.events.append(NewFile(Place("other.000001", 4, 4, 0)))
+    items = read(log, [])
+    assert isinstance(items[-1], Failure)
+    assert isinstance(items[-1].error, SourceChanged)
+    assert isinstance(items[-2], Point)
 
 
 def test_a_full_inbox_makes_the_reader_wait_and_a_closed_one_lets_it_go() -> None:

@@ -12,7 +12,7 @@ from keymap.position import Position
 from keymap.rules import parse_keymap
 from keymap.schema import Column, Shape, TableSchema
 from keymap.version import version
-from keyshift.control.shapes import SHAPES_MAX, Since, current, with_shape
+from keyshift.control.shapes import SHAPES_MAX, Since, carried, current, with_shape
 
 TABLE = "shop.orders"
 KEYMAP = parse_keymap(
@@ -143,6 +143,22 @@ def test_a_column_that_is_only_excluded_may_go() -> None:
     assert names(made) == ["id"]
     assert made.ignores(TABLE, "secret")
     assert not made.ignores(TABLE, "id")
+
+
+def test_a_raised_epoch_begins_with_what_the_table_was_where_the_one_before_was_left() -> None:
+    """Not with the newest: a killed daemon had read on. And not with what one found that got to a third server."""
+    before = [Since(version(1, 5, 4, 0), shape()), Since(version(1, 5, 1000, 0), shape("a"))]
+    lost = [Since(version(2, 9, 4, 0), shape())]
+    left, begins = version(1, 5, 500, 0), version(2, 2, 4, 0)
+    history = carried([*before, *lost], left, begins)
+    assert history == (*before, Since(begins, shape()))
+    assert carried(history, left, begins) == history
+    assert current(history, version(2, 2, 4, 0)) == shape()
+    assert carried(history, begins, version(4, 1, 4, 0))[-1] == Since(version(4, 1, 4, 0), shape())
+
+
+def test_of_a_table_that_nothing_was_recorded_of_nothing_is_carried_over() -> None:
+    assert carried((), version(1, 5, 500, 0), version(2, 2, 4, 0)) == ()
 
 
 @settings(deadline=None)

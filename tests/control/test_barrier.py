@@ -228,3 +228,22 @@ def test_two_requests_at_once_end_in_one_barrier_for_both(store: Store, network:
 def test_the_wrong_lease_is_a_mistake_of_ours(acquired: Callable[[str], Lease]):
     with pytest.raises(ValueError, match="needed here"):
         barrier.mark_sent(acquired("dump"), 1, "", 0)
+
+
+def test_a_request_for_what_a_lost_server_had_moves_to_what_its_successor_has(store: Store, daemon: Lease):
+    """Else it would be pending for ever, and no later one could be asked for."""
+    uuid, other = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"
+    lost = Position("binlog.000009", 4, f"{uuid}:1-9")
+    successor = Position("binlog.000001", 4, f"{uuid}:1-8,{other}:1")
+    barrier.move(store, successor)
+    assert barrier.pending(store) is None, "nothing was asked for"
+    number = barrier.request(store, lost)
+    with pytest.raises(KeyshiftError, match="neither contains"):
+        barrier.request(store, successor)
+    barrier.move(store, successor)
+    assert barrier.pending(store) == Request(number, successor)
+    barrier.move(store, Position("binlog.000001", 4, f"{uuid}:1-8,{other}:1-5"))
+    assert barrier.pending(store) == Request(number, successor), "it is contained, and stays"
+    barrier.mark_sent(daemon, number, "", 0)
+    answer(store, number)
+    assert barrier.state(store, number, LANES).complete

@@ -1,6 +1,7 @@
 """Capture's memory: a checkpoint is a renewal, never goes back, and stays small."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from keymap.version import version
 from keyshift.control.checkpoint import (
     CaptureStatus,
     Checkpoint,
+    mark_ahead,
     mark_started,
     pack_lanes,
     read_capture,
@@ -170,3 +172,29 @@ def test_the_lease_of_another_item_is_a_mistake_of_ours(acquired: Callable[[str]
     ):
         with pytest.raises(ValueError, match="needed here"):
             step()
+
+
+def test_what_the_stream_may_hold_beyond_the_checkpoint_is_dated_until_nothing_is(store: Store, lease: Lease):
+    """A run that crashed leaves the moment behind; the next one may not move it on before it has passed all of that."""
+    record_start(lease, START, "s", epoch=3)
+    assert (read_capture(store).ahead_since_ms, read_capture(store).start_epoch) == (0, 3)
+    assert mark_ahead(lease, 1000) == 1000
+    assert mark_ahead(lease, 2000) == 1000
+    save_checkpoint(lease, checkpoint(100, ahead_since_ms=1500))
+    assert read_capture(store).ahead_since_ms == 1500
+    save_checkpoint(lease, checkpoint(100))
+    assert read_capture(store).ahead_since_ms == 0
+    assert mark_ahead(lease, 3000) == 3000
+
+
+def test_a_raised_epoch_may_begin_at_a_lower_file_and_a_file_keeps_its_fingerprint(store: Store, lease: Lease):
+    record_start(lease, START, "s")
+    save_checkpoint(lease, checkpoint(100))
+    save_checkpoint(lease, checkpoint(4, file=1, changes=100, server="t", epoch=2))
+    with pytest.raises(ValueError, match="would go back"):
+        save_checkpoint(lease, checkpoint(200))
+    marked = replace(checkpoint(5, file=1, changes=100, epoch=2), position=replace(START, fingerprint="5-aa"))
+    save_checkpoint(lease, marked)
+    saved = read_checkpoint(store)
+    assert saved is not None
+    assert saved.position.fingerprint == "5-aa"

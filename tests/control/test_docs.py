@@ -46,7 +46,8 @@ def taken_over(store: Store, item: str, clock: Clock) -> Lease:
 
 def a_whole_migration(store: Store, clock: Clock) -> None:
     """Everything that is ever written."""
-    position = Position("binlog.000001", 4, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5")
+    gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
+    position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
     capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
@@ -54,10 +55,10 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
     record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
     accept(store, "it was empty")
-    save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1))
+    save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
-        record_dumped(dump, chunk(1, table))
-        record_table_dumped(dump, table, 1, 10)
+        record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
+        record_table_dumped(dump, table, 1, 10, gtid_set=gtid_set)
         record_loaded(load, chunk(1, table))
     load.renew()
     open_replay(load, 0.0)

@@ -25,6 +25,13 @@ def test_containment_is_that_of_sets(one: list[tuple[str, int]], other: list[tup
     assert build(one).contains(build(other)) == (set(one) >= set(other))
 
 
+@given(GTIDS, GTIDS)
+def test_union_and_difference_are_those_of_sets(one: list[tuple[str, int]], other: list[tuple[str, int]]) -> None:
+    assert build(one).union(build(other)) == build(one + other)
+    assert build(one).minus(build(other)) == build(sorted(set(one) - set(other)))
+    assert bool(build(one).minus(build(other))) == (not build(other).contains(build(one)))
+
+
 @given(GTIDS)
 def test_text_round_trips_and_does_not_depend_on_order(pairs: list[tuple[str, int]]) -> None:
     assert GtidSet(str(build(pairs))) == build(pairs) == build(pairs[::-1])
@@ -91,3 +98,7 @@ def test_a_position_without_gtids_contains_by_file_number_then_offset() -> None:
     assert Position("binlog.000002", 4).contains(Position("binlog.000002", 4))
     assert not Position("binlog.000002", 4).contains(Position("binlog.000002", 5))
     assert file_number("mysql-bin.log.000042") == 42
+
+
+def test_a_files_fingerprint_says_nothing_of_where() -> None:
+    assert Position("binlog.000001", 4, fingerprint="5-aa") == Position("binlog.000001", 4)

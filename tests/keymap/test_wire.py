@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from keymap.change import Change, Source
 from keymap.claims import Claim, ClaimError, claim_of, packed, pointer
 from keymap.values import Json
-from keymap.wire import CLAIM_FORMAT, Header, WireError, decode_header, decode_pack, encode_change, encode_pack
+from keymap.wire import (
+    CLAIM_FORMAT,
+    Header,
+    WireError,
+    decode_gtids,
+    decode_header,
+    decode_pack,
+    encode_change,
+    encode_pack,
+)
 
 VALUES = st.one_of(
     st.none(),
@@ -49,6 +58,7 @@ def header(count: int, **other: object) -> Header:
 def test_a_pack_gives_back_what_was_put_in(changes: list[Change]) -> None:
     data = encode_pack(header(len(changes)), list(map(encode_change, changes)))
     assert decode_pack(data) == (header(len(changes)), changes)
+    assert decode_gtids(data) == {change.source.gtid for change in changes}
     assert decode_header(data) == header(len(changes))
 
 
@@ -101,6 +111,7 @@ def test_a_change_that_lies_in_s3_is_the_change_that_was_put_there(change: Chang
     data, claim, stored = claimed(change)
     assert decode_pack(data, {claim: stored}.__getitem__) == (header(1), [change])
     assert decode_header(data) == header(1)
+    assert decode_gtids(data) == {change.source.gtid}, "without the bucket"
 
 
 @given(CHANGES)

@@ -17,10 +17,13 @@ _CHUNK_BYTES = 1 << 16
 
 
 class TcpProxy:
-    """Stands at `host` and `port` before an upstream server; a context manager."""
+    """Stands at `host` and `port` before an upstream server; a context manager.
+
+    Another `upstream` is that of connections made from then on, as when a name comes to mean another server.
+    """
 
     def __init__(self, host: str, port: int) -> None:
-        self.upstream: Final = (host, port)
+        self.upstream = (host, port)
         self.host: Final = HOST
         self.port: Final = free_port()
         self.accepted = 0  # connections so far
