@@ -99,7 +99,7 @@ def _require_the_one_beside(module: ModuleType, name: str, folder: Path | None) 
         return
     stem = folder.joinpath(*name.split("."))
     beside = [path for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if path.is_file()]
-    found = module.__file__
+    found = getattr(module, "__file__", None)  # built-in modules have none
     if beside and not (found and any(path.samefile(found) for path in beside)):
         what = f"module {name} is beside the keymap, and another of its name comes first"
         raise _Mistake(what, "Rename it")
