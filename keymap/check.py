@@ -8,16 +8,16 @@ from keymap.check_keys import typed_key_problems
 from keymap.check_sharing import identity_problems, recovered, sharing_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
+from keymap.kinds import INTEGERS
 from keymap.rules import Keymap, Rule
 from keymap.schema import Column, TableSchema
 from keymap.template import Template
 from keymap.uses import use_of
 from keymap.values import UnsupportedType, converter
 
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 # Types whose order and equality in MySQL are those of the canonical value: no collation makes two of them equal.
-_PLAIN_ORDER = _INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
+_PLAIN_ORDER = INTEGERS | _BINARY | {"date", "datetime", "timestamp", "decimal"}
 
 
 def check(keymap: Keymap, schemas: Mapping[str, TableSchema], *, running: bool = False) -> list[Problem]:

@@ -52,7 +52,7 @@ def put_request(keymap: Keymap, migration: str, patch: Patch) -> Request:
     Where the slot has owners, it lands on what this owner shows alone; `put_merged` does the rest.
     """
     books, target = keymap.bookkeeping, keymap.targets[patch.table]
-    request = _put(keymap, patch, whole_item(keymap, migration, patch))
+    request = _put(patch.table, whole_item(keymap, migration, patch))
     names = {"#pk": target.partition_key.name, "#m": books.migration, "#v": books.mark(WHOLE)}
     values = {":m": {"S": migration}, ":v": {"S": patch.version}}
     guard = "#m = :m AND (attribute_not_exists(#v) OR #v < :v)"
@@ -83,15 +83,11 @@ def put_merged(keymap: Keymap, migration: str, patches: Sequence[Patch], old: It
         **stored(books, WHOLE, registers),
     }
     condition = Unchanged(books, old, target.partition_key.name, (books.mark(WHOLE), books.owner(WHOLE)))
-    return _put(keymap, patches[0], item) | condition.request(), registers
+    return _put(target.name, item) | condition.request(), registers
 
 
-def _put(keymap: Keymap, patch: Patch, item: Item) -> Request:
-    return {
-        "TableName": keymap.targets[patch.table].name,
-        "Item": item,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+def _put(table: str, item: Item) -> Request:
+    return {"TableName": table, "Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 class Unchanged:

@@ -79,7 +79,7 @@ def _deletion(books: Bookkeeping, migration: str, target: Target, item: Item, ma
     condition = _Condition(books, migration, list(marks)[:SLOTS_PER_UPDATE_MAX], item)
     condition.same("#r", books.revision, ":r", item)
     condition.empty(empty_maps(books, item))
-    return Removal({**condition.request(target, item)}, update=False, marks=len(marks))
+    return Removal(condition.request(target, item), update=False, marks=len(marks))
 
 
 def _clearing(  # noqa: PLR0913 - the item and where it is
