@@ -14,6 +14,7 @@ import pytest
 from keymap.errors import KeyshiftError
 from keyshift.apply import consumer as consuming
 from keyshift.apply.refusals import Foreign, OtherStream, Poison
+from keyshift.cli.demo.child import free_port
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import lease as leases
 from keyshift.control import migration, shards
@@ -23,7 +24,7 @@ from tests.apply.history import history_of, marker, pack, packed
 from tests.apply.keymaps import change, order
 from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
 from tests.apply.test_convergence import random_steps
-from tests.process.test_metrics import free_port, get
+from tests.process.test_metrics import get
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, reset_after, reset_before, server_error, throttle
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from keymap.position import file_number
+from keyshift.cli.demo.child import free_port
 from keyshift.process.settings import load_settings
 from tests.cdc.world import World
-from tests.process.test_metrics import free_port, get
+from tests.process.test_metrics import get
 
 
 @pytest.fixture

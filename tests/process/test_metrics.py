@@ -13,6 +13,7 @@ import pytest
 from cdc.metrics import METRICS as CAPTURE
 from keymap.errors import KeyshiftError
 from keyshift.apply.tally import METRICS as APPLY
+from keyshift.cli.demo.child import free_port
 from keyshift.process import log, metrics
 from keyshift.process.metrics import LOOP_SECONDS_MAX, Board, Metric, embedded, exposition, reported
 from keyshift.process.settings import MetricsSettings
@@ -32,11 +33,6 @@ class Clock:
 
 def board(clock: Clock | None = None) -> Board:
     return Board(TWO, migration="shop", owner="host:1", clock=clock or Clock())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

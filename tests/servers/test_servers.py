@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyshift.cli.demo.child import ServerError
+from keyshift.cli.demo.child import ServerError, free_port
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.cli.demo.program import find_mariadb
@@ -97,6 +97,14 @@ def test_servers_die_with_their_parent(servers: str) -> None:
         parent.kill()
     _eventually(lambda: not any(map(_lives, left["pids"])))
     _eventually(lambda: not Path(left["directory"]).exists())
+
+
+def test_no_two_processes_are_given_one_port() -> None:
+    """A port is ours from the moment it is chosen, not from when a server listens on it."""
+    program = "import sys; from keyshift.cli.demo.child import free_port; print(free_port([int(sys.argv[1])]))"
+    ask = [sys.executable, "-c", program, str(port := free_port())]
+    another = subprocess.run(ask, capture_output=True, text=True, check=False)
+    assert f"no free TCP port on 127.0.0.1 between {port} and {port}" in another.stderr
 
 
 def test_a_server_that_does_not_start_says_why() -> None:

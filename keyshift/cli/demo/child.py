@@ -18,16 +18,20 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)
 READY_SECONDS_MAX = 60.0  # the slowest start measured is 3 s; a busy CI machine may need ten times that
 STOP_SECONDS_MAX = 20.0  # a clean shutdown of a small database takes under a second
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 15
+
+_held: deque[socket.socket] = deque(maxlen=200)  # by then the first one's server listens, or is gone
 
 # `exec` gives the server the shell's own process id, so a signal sent to the child reaches the server itself. `$$` is
 # that id and the group's; it cannot be recycled while the watcher, a member of the group, lives. The second `$$` is
@@ -48,16 +52,24 @@ def leashed(argv: Sequence[str], directory: Path | None) -> list[str]:
     return ["/bin/sh", "-c", _LEASH, str(directory or ""), *argv]
 
 
-def free_port() -> int:
+def free_port(among: Sequence[int] = PORTS) -> int:
     """A port nobody listens on, below the range from which outgoing connections take theirs (Linux: 32768 and up).
 
-    So a server that was killed finds its port again: no client's connection can have taken it in between.
+    So a server that was killed finds its port again: no client's connection can have taken it in between. And no other
+    process of ours is given it: we hold the UDP port of that number, which our servers do not use, for as long as we
+    live. (Two test runs side by side were once given one port.)
     """
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
+    for port in random.SystemRandom().sample(among, min(100, len(among))):
+        held = socket.socket(type=socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind((HOST, port))
+            held.bind((HOST, port))
+            _held.append(held)
             return port
-    raise ServerError(f"no free TCP port on {HOST} between 20000 and 32000: end the servers that are left over")
+        held.close()
+    raise ServerError(
+        f"no free TCP port on {HOST} between {among[0]} and {among[-1]}: end the servers that are left over"
+    )
 
 
 class ThrowAway(ABC):
