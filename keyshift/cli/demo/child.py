@@ -31,7 +31,8 @@ STOP_SECONDS_MAX = 20.0  # a clean shutdown of a small database takes under a se
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 15
 
-_held: deque[socket.socket] = deque(maxlen=200)  # by then the first one's server listens, or is gone
+_HELD_MAX = 200  # ports chosen by one process; by then the first one's server listens, or is gone
+_held: deque[int] = deque()  # file descriptors, which end with the process
 
 # `exec` gives the server the shell's own process id, so a signal sent to the child reaches the server itself. `$$` is
 # that id and the group's; it cannot be recycled while the watcher, a member of the group, lives. The second `$$` is
@@ -64,7 +65,9 @@ def free_port(among: Sequence[int] = PORTS) -> int:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind((HOST, port))
             held.bind((HOST, port))
-            _held.append(held)
+            _held.append(held.detach())
+            if len(_held) > _HELD_MAX:
+                os.close(_held.popleft())
             return port
         held.close()
     raise ServerError(
