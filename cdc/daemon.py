@@ -66,7 +66,6 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
 
     Raises KeyshiftError for what only a person can mend; what precedes it was sent, and the checkpoint saved.
     """
-    _rest_the_collector()
     store = Store(clients.dynamodb, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
@@ -74,7 +73,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     parts = Parts(settings, keymap, clients, migration, stop, board)
     again: Again | None = Again(None)
     try:
-        with reported(board, settings.metrics):
+        with _rested_collector(), reported(board, settings.metrics):
             while again is not None:  # stand by, and begin at the checkpoint
                 again = _capture_once(parts, store, again.ended)
     except Stopped:
@@ -83,13 +82,20 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
         raise explain(error, f"capturing migration {migration.name}") from error
 
 
-def _rest_the_collector() -> None:
+@contextmanager
+def _rested_collector() -> Iterator[None]:
     """Rows are many short-lived containers, which their counts free: looking for cycles among them costs a tenth.
 
     Cycles come of errors and of AWS' client, a few in a second: they are found a little later.
     """
+    before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(COLLECT_CONTAINERS, 20, 20)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 COLLECT_CONTAINERS: Final = 50_000  # more made than freed, before the youngest are looked at
