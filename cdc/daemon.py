@@ -29,6 +29,7 @@ from cdc.reader import DENIALS_MAX, Reader
 from cdc.sender import Sender
 from cdc.shapes import Answered, Shapes, Unfollowed
 from cdc.soundings import Soundings
+from cdc.torn import behind_torn
 from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
@@ -255,6 +256,7 @@ class Parts:
             inbox=inbox,
             stop=stop,
             backoff=self._backoff(),
+            behind_torn=self._behind_torn,
         )
         thread = threading.Thread(target=reader.run, name="reader", daemon=True)
         thread.start()
@@ -285,6 +287,9 @@ class Parts:
             ignores=shapes.ignores,
             greet=partial(_require_server, beginning.server),
         )
+
+    def _behind_torn(self, position: Position) -> Position | None:
+        return behind_torn(self.settings.source, position, server_id(self.settings, self.migration))
 
     def _assembler(self, beginning: Beginning, shapes: Shapes, position: Position) -> Assembler:
         shapes.begin(position)  # before the connection is made, which takes the tables from there

@@ -16,6 +16,7 @@ from cdc.connection import ConnectionEnded
 from cdc.continuity import SourceChanged
 from cdc.events import Begin, Event, Idle, Rows
 from cdc.inbox import Failure, Inbox, Point
+from cdc.torn import is_torn
 from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keyshift.mysql.connection import Denied, MySQLError, Unreachable, error_number
@@ -35,7 +36,8 @@ _log = get_logger("cdc")
 class Reader:
     """Reads from `start` on until stopped or ended; made to run in a thread of its own.
 
-    `open_binlog` gives the events from a position on; `assemble` what makes transactions of them.
+    `open_binlog` gives the events from a position on; `assemble` what makes transactions of them; `behind_torn` where
+    the binlog goes on behind the file of a position, which ends in half an event (cdc.torn).
     """
 
     def __init__(  # noqa: PLR0913 - collaborators, handed in once
@@ -47,10 +49,12 @@ class Reader:
         inbox: Inbox,
         stop: Stop,
         backoff: Backoff,
+        behind_torn: Callable[[Position], Position | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_binlog = open_binlog
         self._assemble = assemble
+        self._behind_torn = behind_torn
         self._position = start
         self._inbox = inbox
         self._stop = stop
@@ -71,7 +75,7 @@ class Reader:
 
     def _read_until_lost(self) -> None:
         try:
-            self._read()
+            self._read_file()
         except (MySQLError, OSError, ConnectionEnded, Unreachable, Denied) as error:
             self._denials = self._denials + 1 if isinstance(error, Denied) else 0
             if self._denials > DENIALS_MAX:
@@ -99,6 +103,17 @@ class Reader:
             return False
         self._doubted = self._position
         return True
+
+    def _read_file(self) -> None:
+        """One connection's worth; or all of a file that ends in half an event."""
+        try:
+            self._read()
+        except MySQLError as error:
+            behind = self._behind_torn(self._position) if is_torn(error) else None
+            if behind is None:
+                raise
+            _log.warning("torn_file_passed", file=self._position.file, next_file=behind.file)
+            self._reached(behind)
 
     def _read(self) -> None:
         """One connection's worth."""

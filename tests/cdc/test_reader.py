@@ -165,6 +165,43 @@ def test_a_refusal_is_believed_when_the_next_connection_meets_it_at_the_same_pla
     assert isinstance(inbox.take(), Failure) == (times == 2)
 
 
+def test_a_torn_file_is_left_where_the_next_one_goes_on_and_asked_about_again_where_nobody_answers() -> None:
+    stop, inbox, opened = Stop(), Inbox(1 << 30, lambda: None), []
+    following = Position("binlog.000002", 4)
+
+    @contextlib.contextmanager
+    def open_binlog(position: Position) -> Iterator[Iterator[Event]]:
+        opened.append(position)
+        if position == START:
+            raise pymysql.OperationalError(1236, "binlog truncated in the middle of event; consider out of disk space")
+        stop.set()
+        yield iter([Idle(Place(following.file, 4, 4, 0))])
+
+    answers: list[Position | Exception] = [OSError("gone"), ConnectionEnded("over"), following]
+
+    def behind_torn(position: Position) -> Position:
+        assert position == START
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    backoff, log = Backoff(base_seconds=0, max_seconds=0), Log()
+    reader = Reader(
+        open_binlog,
+        lambda position: assembler(log, position),
+        START,
+        inbox=inbox,
+        stop=stop,
+        backoff=backoff,
+        behind_torn=behind_torn,
+    )
+    reader.run()
+    assert opened == [START, START, START, following]
+    assert reader.reconnects == 2
+    assert isinstance(inbox.take(), Point)
+
+
 def test_a_source_that_has_become_another_ends_it_after_everything_before() -> None:
     log = Log()
     log.begin(standalone=True)

@@ -12,9 +12,9 @@ from tests.servers.dynamodb_local import dynamodb_local
 from tests.servers.kinesis_local import kinesis_local
 from tests.servers.oracle_mysql import oracle_mysql
 
-DATABASES: dict[str, Callable[[], Database]] = {
-    "mariadb": lambda: Database(find_mariadb()),
-    "mysql": lambda: Database(oracle_mysql()),
+DATABASES: dict[str, Callable[..., Database]] = {  # called with further options of the server
+    "mariadb": lambda *options: Database(find_mariadb(), options),
+    "mysql": lambda *options: Database(oracle_mysql(), options),
 }
 ENDPOINTS: dict[str, Callable[[], Endpoints]] = {
     "embedded": Endpoints,  # ministack for all: what the demo runs on
