@@ -11,13 +11,14 @@ SECONDS ?= 600
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_LINK_MODE := copy
 
-.PHONY: help demo test lint check soak bench clean
+.PHONY: help demo test lint check soak large bench clean
 help:
 	@echo "make demo [SCALE=n]  a whole migration of a live database, on this machine, in minutes"
 	@echo "make test            the tests, against real servers (JOBS=n at once)"
 	@echo "make lint            format, lint, types, arrows"
 	@echo "make check           lint and test"
 	@echo "make soak            random faults for SECONDS=600, then both sides are compared"
+	@echo "make large           a million rows in one transaction, a binlog file over 4 GiB: 15 GB of disk"
 	@echo "make bench           rows per second beside what one would pick instead"
 
 # The virtual environment, exactly as uv.lock says. Made anew when the project's dependencies or its compiled parts
@@ -46,6 +47,9 @@ check: lint test
 
 soak: $(VENV)/.ready
 	KEYSHIFT_SOAK_SECONDS=$(SECONDS) $(VENV)/bin/python -m pytest tests/acceptance/test_soak.py
+
+large: $(VENV)/.ready
+	$(VENV)/bin/python -m pytest tests/acceptance/large.py
 
 bench: $(VENV)/.ready
 	$(VENV)/bin/python -m bench $(BENCH)
