@@ -9,7 +9,6 @@ import pytest
 
 from keymap.version import parse
 from keymap.wire import decode_pack
-from keyshift.aws import stream
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from tests.cdc.world import World, make_world
@@ -59,15 +58,11 @@ def memory_bytes(process: "subprocess.Popen[bytes]") -> int:
 
 def captured_customers(world: World) -> Iterator[int]:
     """The customers of all purchases on the stream; those of a million are not kept at once."""
-    for shard in stream.shards(world.clients.kinesis, world.migration.stream):
-        iterator: str | None = stream.iterator_for(world.clients.kinesis, world.migration.stream, shard.id, None)
-        while iterator:
-            page = stream.get_records(world.clients.kinesis, iterator)
-            for record in page.records:
-                for change in decode_pack(record.data, world.claims.get)[1]:
-                    assert change.after is not None
-                    yield int(str(change.after["customerid"]))
-            iterator = page.next_iterator if page.records or page.behind_ms else None
+    for _, page in world.pages():
+        for data in page:
+            for change in decode_pack(data, world.claims.get)[1]:
+                assert change.after is not None
+                yield int(str(change.after["customerid"]))
 
 
 @pytest.mark.timeout(1800)

@@ -155,16 +155,18 @@ class World:
     def wait_caught_up(self) -> None:
         self.wait_until(self.is_caught_up, "capture to catch up")
 
-    def records(self) -> list[tuple[Header, list[Change]]]:
-        """All records of the stream, shard by shard, in the order in which they arrived."""
-        found = []
+    def pages(self) -> Iterator[tuple[str, list[bytes]]]:
+        """What the stream holds, shard by shard, in the order in which it arrived: the shard's name, some records."""
         for shard in stream.shards(self.clients.kinesis, self.migration.stream):
             iterator: str | None = stream.iterator_for(self.clients.kinesis, self.migration.stream, shard.id, None)
             while iterator:
                 page = stream.get_records(self.clients.kinesis, iterator)
-                found += [decode_pack(record.data, self.claims.get) for record in page.records]
+                yield shard.id, [record.data for record in page.records]
                 iterator = page.next_iterator if page.records or page.behind_ms else None
-        return found
+
+    def records(self) -> list[tuple[Header, list[Change]]]:
+        """All records of the stream, in that order."""
+        return [decode_pack(data, self.claims.get) for _, page in self.pages() for data in page]
 
     @property
     def claims(self) -> ClaimStore:
