@@ -24,6 +24,7 @@ from keymap.wire import WireError, decode_header
 from keyshift.aws import resources
 from keyshift.aws import stream as kinesis
 from keyshift.aws.clients import KinesisClient, explaining
+from keyshift.control.answers import Answer, record_answers
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
 from keyshift.control.epoch import read_epoch
 from keyshift.control.lease import Lease
@@ -68,14 +69,15 @@ class Beginning:
 
 def source_problems(
     connection: Connection, settings: Settings, keymap: Keymap, captured: Mapping[str, TableSchema] | None = None
-) -> tuple[list[Problem], list[Problem]]:
-    """What is wrong with the source or the keymap, and what somebody should know of: all of it at once.
+) -> tuple[list[Problem], list[Problem], list[Answer]]:
+    """What is wrong with the source or the keymap, what somebody should know of, and what was answered for.
 
-    `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    All of it at once. `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    Raises Problems where the settings answer for what is not captured.
     """
     described = settings.capture.row_metadata == "full"
-    hours = settings.stream.retention_hours
-    findings = preflight(connection, keymap.tables, retention_hours=hours, described=described)
+    hours, answers = settings.stream.retention_hours, settings.accept.answers(keymap.tables)
+    findings = preflight(connection, keymap.tables, retention_hours=hours, described=described, answers=answers)
     schemas = {**read_schemas(connection, keymap.tables), **(captured or {})}
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
@@ -84,7 +86,9 @@ def source_problems(
         for problem in check(keymap, schemas, running=captured is not None)
         if not problem.where.startswith("table ")
     ]
-    return errors, [*findings.warnings, *index_risks(keymap, schemas)]
+    used = {(one.kind, one.table): answers[one.kind, one.table] for one in findings.accepted}
+    accepted = [Answer(kind, table, reason) for (kind, table), reason in used.items()]
+    return errors, [*findings.warnings, *index_risks(keymap, schemas)], accepted
 
 
 def begin(  # noqa: PLR0913 - collaborators, handed in once
@@ -107,9 +111,10 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
-        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history))
+        errors, warnings, accepted = source_problems(connection, settings, keymap, _captured(status, history))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
+        record_answers(lease.store, accepted)
         for warning in warnings:
             _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
         facts = read_facts(connection)

@@ -18,6 +18,7 @@ from keyshift.aws.clients import explaining
 from keyshift.cli.errors import SERVICE_ERRORS, told
 from keyshift.cli.wiring import Wiring
 from keyshift.control import migration as migrations
+from keyshift.control.answers import Answer
 from keyshift.control.migration import Migration, NotInitialised
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_facts
@@ -32,7 +33,8 @@ _GONE: Final = "Run `keyshift init` again: it creates what is missing"
 class Finding:
     """One thing that was looked at: what was seen where all is well, what is wrong, and what one should know.
 
-    `present` says that a resource is there, ready to be tried; `gone` that init made one which is not there any more.
+    `present` says that a resource is there, ready to be tried; `gone` that init made one which is not there any more;
+    `accepted` are the refusals that the settings answer for.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Finding:
     notes: tuple[Problem, ...] = ()
     gone: tuple[Problem, ...] = ()
     present: bool = False
+    accepted: tuple[Answer, ...] = ()
 
 
 class Checks:
@@ -101,9 +104,9 @@ class Checks:
                 described=settings.capture.row_metadata == "full",
             )
             return Finding("source settings", "the server is as it must be", found.errors, found.warnings)
-        errors, warnings = source_problems(connection, settings, keymap)
+        errors, warnings, accepted = source_problems(connection, settings, keymap)
         evidence = f"row binlog, grants and {len(keymap.tables)} tables are as they must be"
-        return Finding("source settings", evidence, tuple(errors), tuple(warnings))
+        return Finding("source settings", evidence, tuple(errors), tuple(warnings), accepted=tuple(accepted))
 
     def _control(self) -> Finding:
         name = self._wiring.settings.control_table
