@@ -5,12 +5,13 @@ marker to every lane; only when these are accepted, and the source has been hear
 it). A later start goes on from the checkpoint (cdc/resume): positions of another server mean other things.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
 from cdc.continuity import Change, SourceChanged
+from cdc.look import require_writer
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
 from cdc.soundings import Ahead
@@ -30,6 +31,7 @@ from keyshift.control.epoch import read_epoch
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
+from keyshift.control.store import Store
 from keyshift.mysql.connection import Connection, MySQLError, is_lost, query
 from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.preflight import preflight
@@ -105,12 +107,14 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     """Decide where to begin, and record it where it is for the first time. `ended`: what ended capture just now.
 
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
-    gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable.
+    gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable, StillReader.
     """
     status = read_capture(lease.store)
     history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
+        if status.start is not None:
+            require_writer(read_facts(connection))
         errors, warnings, accepted = source_problems(connection, settings, keymap, _captured(status, history))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
@@ -162,6 +166,12 @@ def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Sh
     _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
     progress = Progress(start, ahead_since_ms=ahead.since_ms)
     return Resumed(progress, facts.identity, facts.gtid, epoch, ahead, saved=False)
+
+
+def captured_tables(store: Store, tables: Iterable[str]) -> dict[str, TableSchema] | None:
+    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
+    status = read_capture(store)
+    return None if status.start is None else _captured(status, read_histories(store, tables))
 
 
 def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:

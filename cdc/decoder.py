@@ -205,7 +205,7 @@ def _tagged_gtid(_kind: int, body: bytes, place: Place) -> Event:
 
 def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
     gtid, standalone = packets.mariadb_gtid(body, server_id)
-    return Begin(place, gtid, standalone)
+    return Begin(place, gtid, standalone, moot=standalone and packets.is_moot(body))
 
 
 def _incident(kind: int, _body: bytes, place: Place) -> Event:

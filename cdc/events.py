@@ -33,13 +33,15 @@ class Begin:
 
     `gtid` is "" where the source gives none. `standalone` says whether the group is one statement and nothing closes
     it; None where only what follows will tell (MySQL). `committed_us` is when it was committed at the source, in
-    microseconds since 1970; None where the source does not say (MariaDB, MySQL 5.7).
+    microseconds since 1970; None where the source does not say (MariaDB, MySQL 5.7). `moot`: its statement has changed
+    nothing, for it is told again when it is done, or was rolled back.
     """
 
     place: Place
     gtid: str
     standalone: bool | None = None
     committed_us: int | None = None
+    moot: bool = False
 
 
 @dataclass(slots=True)

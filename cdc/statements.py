@@ -136,6 +136,8 @@ class Tables:
         kind = kind_of(uppers)
         if kind in _HARMLESS:
             return ()
+        if kind == "DROP INDEX":
+            return self._at(schema, found, _of_primary_key(found, uppers), uppers)
         if kind == "DROP DATABASE":
             return self._in_database(found[_after(uppers, {"DATABASE", "SCHEMA"})].text)
         if kind in _TARGETED:
@@ -164,7 +166,8 @@ class Tables:
 # Statements that change neither a captured row nor what a row looks like.
 _HARMLESS: Final = frozenset(
     [f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in
-     "VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX TEMPORARY SEQUENCE PACKAGE SERVER TABLESPACE".split()]
+     "VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX TEMPORARY SEQUENCE PACKAGE SERVER TABLESPACE".split()
+    if (verb, what) != ("DROP", "INDEX")]
     + ["CREATE DATABASE", "ALTER DATABASE"]
     + "GRANT REVOKE FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM REPAIR SET INSTALL UNINSTALL".split()
 )  # fmt: skip
@@ -198,6 +201,13 @@ def _after(uppers: Sequence[str], keywords: set[str]) -> int:
     while place < len(uppers) and uppers[place] in {"IF", "NOT", "EXISTS"}:
         place += 1
     return min(place, len(uppers) - 1)
+
+
+def _of_primary_key(found: Sequence[Word], uppers: Sequence[str]) -> Iterable[int]:
+    """Where DROP INDEX names its table, if the index is the primary key: to drop another changes no row."""
+    name = _after(uppers, {"INDEX"})
+    on = next((place for place in range(name + 1, len(uppers) - 1) if uppers[place] == "ON"), None)
+    return [on + 1] if on is not None and found[name].text.casefold() == "primary" else []
 
 
 def _target_places(kind: str, uppers: Sequence[str]) -> Iterable[int]:

@@ -71,7 +71,9 @@ _TAGGED: Final[dict[int, serialized.Read[int] | serialized.Read[bytes]]] = {
     11: serialized.unsigned,  # ticket of its commit group
 }
 _MARIADB_GTID: Final = struct.Struct("<QIB")
-_STANDALONE: Final = 1
+_STANDALONE, _GROUP_COMMIT, _OF_XA = 1, 2, 64 | 128
+_COMMIT_ID_BYTES: Final = 8
+_START_ALTER, _ROLLBACK_ALTER = 2, 8  # in the byte that may follow; zero where the event is only padded
 _U64: Final = struct.Struct("<Q")
 _HEARTBEAT_FILE, _HEARTBEAT_OFFSET = 1, 2
 _NAME: Final = 9  # where the database's name begins in a table map, its length before it
@@ -193,6 +195,19 @@ def mariadb_gtid(content: bytes, server_id: int) -> tuple[str, bool]:
         raise Malformed("a GTID event that is too short")
     sequence, domain, flags = _MARIADB_GTID.unpack_from(content)
     return f"{domain}-{server_id}-{sequence}", bool(flags & _STANDALONE)
+
+
+def is_moot(content: bytes) -> bool:
+    """Whether the statement of a MariaDB GTID's group changes nothing (binlog_alter_two_phase, 10.8 and newer).
+
+    There an ALTER is logged twice: where it starts, and where it ends. Until then the table is what it was, and if the
+    second group says that it was rolled back, it stays so. Source: MariaDB's Gtid_log_event, `flags_extra`.
+    """
+    flags = content[_MARIADB_GTID.size - 1]
+    if not flags & _STANDALONE or flags & _OF_XA:
+        return False
+    at = _MARIADB_GTID.size + (_COMMIT_ID_BYTES if flags & _GROUP_COMMIT else 0)
+    return bool(content[at] & (_START_ALTER | _ROLLBACK_ALTER)) if at < len(content) else False
 
 
 def query(content: bytes, extra: int = 0) -> tuple[str, str]:

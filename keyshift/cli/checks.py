@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from cdc.begin import source_problems
+from cdc.begin import captured_tables, source_problems
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
+from keymap.schema import TableSchema
 from keymap.targets import Target
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
@@ -105,6 +106,8 @@ class Checks:
             )
             return Finding("source settings", "the server is as it must be", found.errors, found.warnings)
         errors, warnings, accepted = source_problems(connection, settings, keymap)
+        if errors and (captured := captured_by(self._wiring, keymap)) is not None:
+            errors, warnings, accepted = source_problems(connection, settings, keymap, captured)
         evidence = f"row binlog, grants and {len(keymap.tables)} tables are as they must be"
         return Finding("source settings", evidence, tuple(errors), tuple(warnings), accepted=tuple(accepted))
 
@@ -170,6 +173,19 @@ class Checks:
         if resources.bucket_exists(self._wiring.clients.s3, name):
             return Finding("bucket", name, present=True)
         return _missing("bucket", name, recorded)
+
+
+def captured_by(wiring: Wiring, keymap: Keymap) -> dict[str, TableSchema] | None:
+    """The tables where capture of this very keymap goes on; None where it has not begun, or nobody can tell.
+
+    A column that no rule looks at may have been dropped since, which would be a mistake before.
+    """
+    try:
+        if migrations.load(wiring.store).digest == keymap.digest:
+            return captured_tables(wiring.store, keymap.tables)
+    except (KeyshiftError, *SERVICE_ERRORS):
+        return None
+    return None
 
 
 def _created(recorded: Migration | None, kind: str) -> bool:
