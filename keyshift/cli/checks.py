@@ -16,6 +16,7 @@ from keymap.targets import Target
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
 from keyshift.aws.clients import explaining
+from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.cli.errors import SERVICE_ERRORS, told
 from keyshift.cli.wiring import Wiring
 from keyshift.control import migration as migrations
@@ -131,7 +132,8 @@ class Checks:
         if problems is None:
             return _missing("table", name, recorded)
         evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"
-        return Finding(f"table {name}", evidence, tuple(problems), present=not problems)
+        notes = ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name))
+        return Finding(f"table {name}", evidence, tuple(problems), tuple(notes), present=not problems)
 
     def _stream(self, recorded: Migration | None) -> Finding:
         wanted, kinesis = self._wiring.settings.stream, self._wiring.clients.kinesis

@@ -115,7 +115,7 @@ def _conductor(wiring: Wiring, wait_seconds: float) -> Conductor:
 
 
 def _tell(checks: list[Check]) -> None:
-    states = {Outcome.PASS: show.OK, Outcome.FAIL: show.FAIL, Outcome.SKIPPED: show.NOTE}
+    states = {Outcome.PASS: show.OK, Outcome.FAIL: show.FAIL, Outcome.SKIPPED: show.NOTE, Outcome.NOTE: show.NOTE}
     show.lines(show.Line(states[one.outcome], one.name, one.evidence, one.remedy) for one in checks)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keymap.errors import Problem
 from keymap.position import Position
 from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
@@ -25,6 +26,7 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
     SKIPPED = "skipped"  # a rehearsal leaves it out
+    NOTE = "note"  # it does not stand in the way, and somebody should know
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Facts:
     answered. `set_aside` counts records that a consumer could not apply and put aside. `accepted` are the statements
     that capture could not follow, and that somebody answered for. `answers` are the refusals of preflight that somebody
     answered for; with `repairs` their tables were repaired, `repaired` differences in all, before `report` was made.
+    `expiring` tells of target tables whose items DynamoDB deletes by itself.
     """
 
     phase: Phase
@@ -69,6 +72,7 @@ class Facts:
     rehearsal: bool = False
     accepted: tuple[Accepted, ...] = ()
     answers: tuple[Answer, ...] = ()
+    expiring: tuple[Problem, ...] = ()
     repairs: bool = False
     repaired: int = 0
 
@@ -160,6 +164,14 @@ def _set_aside(facts: Facts) -> Check:
     return _check("nothing set aside", not facts.set_aside, evidence, remedy)
 
 
+def _expire(facts: Facts) -> Check:
+    name = "no items expire"
+    if not facts.expiring:
+        return _check(name, True, "TTL is off in every target table", "")
+    told = "; ".join(f"{one.where}: {one.what}" for one in facts.expiring)
+    return Check(name, Outcome.NOTE, told, facts.expiring[0].remedy)
+
+
 def _equal(facts: Facts) -> Check:
     name, report = "both sides equal", facts.report
     if report is None:
@@ -229,6 +241,7 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _open,
     _drained,
     _set_aside,
+    _expire,
     _equal,
     _answered_for,
     _repaired,

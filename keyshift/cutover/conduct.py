@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from keymap.errors import KeyshiftError
+from keymap.errors import KeyshiftError, Problem
+from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
@@ -75,6 +76,7 @@ class Conductor:
             rehearsal=rehearsal,
             accepted=read_accepted(self._store),
             answers=answers,
+            expiring=self._expiring(),
             repairs=repair and bool(answers),
         )
         if not may_drain(facts):
@@ -84,6 +86,10 @@ class Conductor:
             return facts if rehearsal else replace(facts, again=self._barrier.drain())
         except NotDrained as error:
             return replace(facts, refusal=error.message)
+
+    def _expiring(self) -> tuple[Problem, ...]:
+        client, tables = self._parts.dynamodb, self._parts.keymap.targets
+        return tuple(risk for table in tables for risk in ttl_risks(table, ttl_attribute(client, table)))
 
     def _compared(self, facts: Facts) -> Facts:
         """Drain and compare; where there is something to repair, until a comparison finds nothing that was."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from keymap.position import Position
+from keyshift.aws.time_to_live import ttl_risks
 from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import CaptureStatus
@@ -82,6 +83,7 @@ UNMET = {
         replace(READY, drained=None, refusal="barrier 3 was not answered within 60 s by lanes 1, 2", again=DRAINED),
     ],
     "nothing set aside": [replace(READY, set_aside=1)],
+    "no items expire": [],  # a note, which stands in nobody's way
     "both sides equal": [
         replace(READY, report=with_differences(missing=1)),
         replace(READY, report=with_differences(foreign=1)),
@@ -142,6 +144,17 @@ def test_what_was_accepted_stands_in_the_checklist_with_its_table_what_it_was_an
     (check,) = [check for check in checks if check.name == "accepted statements verified"]
     for told in ("shop.orders", "binlog.000002:99", "TRUNCATE ...", "it held drafts only", "none differs"):
         assert told in check.evidence
+
+
+def test_a_table_whose_items_expire_is_told_and_stands_in_nobodys_way() -> None:
+    checks = evaluate(replace(READY, expiring=tuple(ttl_risks("app", "expires") + ttl_risks("old", None))))
+    assert passed(checks)
+    (check,) = [check for check in checks if check.outcome is Outcome.NOTE]
+    assert "table app: TTL is on" in check.evidence
+    assert "expires" in check.evidence
+    assert "table old: we may not ask" in check.evidence
+    assert "update-time-to-live" in check.remedy
+    assert ttl_risks("app", "") == []
 
 
 def test_an_accepted_refusal_stands_in_the_checklist_and_is_repaired_by_the_run_alone() -> None:
