@@ -364,3 +364,48 @@ def test_an_alter_that_mariadb_logs_at_its_start_and_at_its_end_is_followed_at_i
     with world.daemon():
         world.wait_caught_up()
     assert world.errors == []
+
+
+MARIADBS: dict[str, tuple[Statements, str]] = {
+    "replaced": (("CREATE OR REPLACE TABLE orders (id INT PRIMARY KEY)",), "none of the rows that it changes"),
+    "versioned": (("ALTER TABLE orders ADD SYSTEM VERSIONING",), "gets system versioning"),
+    "a partition made a table": (
+        (*PARTITIONED, "ALTER TABLE orders CONVERT PARTITION low TO TABLE aside"),
+        "CONVERT is not understood",
+    ),
+    "rows that a new key refuses": (
+        ("ALTER IGNORE TABLE orders ADD UNIQUE (customer_id)",),
+        "ALTER IGNORE is not understood",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MARIADBS)
+def test_what_only_mariadb_has_stops_too(world: World, case: str) -> None:
+    statements, why = MARIADBS[case]
+    if world.database.flavour != "mariadb":
+        return  # MySQL knows none of these
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        world.execute(*statements)
+        world.wait_until_failed()
+    assert why in str(world.errors.pop())
+
+
+def test_a_file_that_a_statement_loads_stops(world: World) -> None:
+    file = world.database.directory / "orders.txt"
+    file.write_text("7\t1\tnew\t5\n")
+    file.chmod(0o644)
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        world.execute(
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "SET SESSION binlog_format = STATEMENT",
+            f"LOAD DATA INFILE '{file}' INTO TABLE orders",
+        )
+        world.wait_until_failed()
+    error = str(world.errors.pop())
+    assert "(LOAD DATA ...)" in error
+    assert "none of the rows that it changes" in error
