@@ -247,7 +247,7 @@ class Assembler:
             group.savepoints[control.name] = mark
 
     def _statement(self, event: Query) -> Transaction | None:
-        tables = self._tables.changed(event.schema, event.text)
+        tables = self._tables.changed(event.schema, event.text, event.databases)
         if tables and not self._open().moot and not self._is_known(event.place):
             self._meet(event, tables)
         if self._open().begun:

@@ -138,6 +138,7 @@ class Decoder:
     def _query(self, _kind: int, body: bytes, place: Place) -> Event:
         event = Query(place, *packets.query(body))
         if control(event.text) is None:
+            event.databases = packets.updated_databases(body)
             self._tables.forget_maps()
         return event
 
@@ -178,7 +179,7 @@ def _passed(_kind: int, _body: bytes, place: Place) -> Event:
 
 
 def _load_query(_kind: int, body: bytes, place: Place) -> Event:
-    return Query(place, *packets.load_query(body))
+    return Query(place, *packets.load_query(body), packets.updated_databases(body, loads=True))
 
 
 def _commit(_kind: int, _body: bytes, place: Place) -> Event:

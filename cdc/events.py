@@ -46,11 +46,15 @@ class Begin:
 
 @dataclass(slots=True)
 class Query:
-    """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement."""
+    """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement.
+
+    `databases` are those that it has changed, as far as the source says (keyshift.binlog.packets.updated_databases).
+    """
 
     place: Place
     schema: str
     text: str
+    databases: tuple[str, ...] = ()
 
 
 Image = tuple[Row | None, Row | None]  # before and after; one of them is None for an insert or a delete

@@ -138,6 +138,9 @@ def _hopeless(found: list[Word], schema: str, tables: tuple[str, ...]) -> str:
     if tool := _online_tool(found, tables):
         return tool
     if kind != "ALTER TABLE":
+        names = {word.text.casefold() for word in found}
+        if not any(table.partition(".")[2].casefold() in names for table in tables) and kind != "DROP DATABASE":
+            return "a view, a trigger or a function may have changed their rows by it, and those are not in the binlog"
         return "none of the rows that it changes are in the binlog"
     if len(tables) > 1 or _name_of_altered(found, schema) != tables[0].casefold():
         return "another table takes its place, or takes its rows"

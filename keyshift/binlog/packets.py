@@ -70,6 +70,11 @@ _TAGGED: Final[dict[int, serialized.Read[int] | serialized.Read[bytes]]] = {
     10: serialized.unsigned,
     11: serialized.unsigned,  # ticket of its commit group
 }
+# A statement's variables: how many bytes each takes, or how many texts with their length before them.
+_FIXED_VARIABLES: Final = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 128: 3, 129: 8}
+_TEXT_VARIABLES: Final = {5: 1, 6: 1, 11: 2}
+_UPDATED_DATABASES, _TOO_MANY_DATABASES = 12, 254
+EVERY: Final = "*"  # no database has this name: it stands for all of them
 _MARIADB_GTID: Final = struct.Struct("<QIB")
 _STANDALONE, _GROUP_COMMIT, _OF_XA = 1, 2, 64 | 128
 _COMMIT_ID_BYTES: Final = 8
@@ -227,6 +232,34 @@ def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     if text == b"BEGIN":
         return "", "BEGIN"
     return content[begin:end].decode("utf-8", "backslashreplace"), text.decode("utf-8", "backslashreplace")
+
+
+def updated_databases(content: bytes, *, loads: bool = False) -> tuple[str, ...]:
+    """The databases in which a QUERY event's statement has changed tables, also by triggers, functions and views.
+
+    () where the server does not say (MariaDB), EVERY where they are too many to be listed. `loads`: it is the event of
+    a LOAD DATA. Source: MySQL's Query_event, Q_UPDATED_DB_NAMES.
+    """
+    _, size = _QUERY.unpack_from(content)
+    begin = _QUERY.size + (_LOAD_QUERY_EXTRA if loads else 0)
+    variables = content[begin : begin + size]
+    at = 0
+    while at < len(variables):
+        code, at = variables[at], at + 1
+        if code == _UPDATED_DATABASES:
+            count = variables[at]
+            if count == _TOO_MANY_DATABASES:
+                return (EVERY,)
+            names = variables[at + 1 :].split(b"\0")[:count]
+            return tuple(name.decode("utf-8", "backslashreplace") for name in names)
+        if code in _FIXED_VARIABLES:
+            at += _FIXED_VARIABLES[code]
+        elif code in _TEXT_VARIABLES:
+            for _ in range(_TEXT_VARIABLES[code]):
+                at += 1 + variables[at]
+        else:
+            return ()  # of a later version; what we look for comes before
+    return ()
 
 
 def load_query(content: bytes) -> tuple[str, str]:

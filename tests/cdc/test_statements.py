@@ -73,8 +73,8 @@ PASSES = [
     ("shop", "ANALYZE TABLE orders"),
     ("shop", "GRANT SELECT ON orders TO x"),
     ("shop", "RENAME USER orders TO x"),
-    ("shop", "INSERT INTO log VALUES ('orders', 'TRUNCATE orders') -- orders"),
-    ("shop", "INSERT INTO log VALUES (1) /* orders */ # orders"),
+    ("blog", "INSERT INTO log VALUES ('orders', 'TRUNCATE shop.orders') -- orders"),
+    ("blog", "INSERT INTO log VALUES (1) /* shop.orders */ # orders"),
     ("shop", "FLUSH TABLES orders"),
     ("shop", "CREATE DATABASE orders"),
 ]
@@ -88,6 +88,29 @@ def test_a_statement_that_changes_a_captured_table_is_told_with_its_name(schema:
 @pytest.mark.parametrize(("schema", "text"), PASSES)
 def test_a_statement_that_leaves_rows_and_columns_as_they_are_passes(schema: str, text: str) -> None:
     assert TABLES.changed(schema, text) == ()
+
+
+SHOP = ("shop.orders", "shop.Order-Lines")
+REACHED = [
+    ("shop", "INSERT INTO log VALUES (1)", (), SHOP),
+    ("shop", "SELECT `shop`.`f`()", (), SHOP),
+    ("", "DO shop.f()", (), SHOP),
+    ("blog", "UPDATE Shop.v SET a = 1", (), SHOP),
+    ("blog", "INSERT INTO log VALUES (1)", ("blog", "shop"), SHOP),
+    ("blog", "INSERT INTO log VALUES (1)", ("*",), (*SHOP, "crm.customer")),
+    ("shop", "INSERT INTO blog.log VALUES (1)", ("blog",), ()),
+    ("shop", "CREATE TABLE log (a INT)", (), ()),
+    ("shop", "CREATE TABLE log (a INT)", ("shop",), ()),
+    ("blog", "INSERT INTO log VALUES ('shop')", (), ()),
+    ("shop", "INSERT INTO orders VALUES (1)", ("shop",), ("shop.orders",)),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "databases", "reached"), REACHED)
+def test_what_a_view_a_trigger_or_a_function_may_have_changed_counts_as_changed(
+    schema: str, text: str, databases: tuple[str, ...], reached: tuple[str, ...]
+) -> None:
+    assert TABLES.changed(schema, text, databases) == reached
 
 
 def test_a_name_with_a_quote_in_it_is_found_however_it_is_spelled() -> None:

@@ -4,11 +4,14 @@ MariaDB (and MySQL before 9.6) deletes and changes the children of a cascading f
 binlog. MySQL 9.6 and newer logs them, and is not refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from keymap.patch import Patch
+from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.cli import errors
 from keyshift.cli.demo.database import Database
 from keyshift.control.answers import Answer, read_answers
 from tests.cli.conftest import Project
@@ -116,6 +119,56 @@ def test_what_was_accepted_once_is_repaired_although_the_settings_do_not_say_so_
     run = project.keyshift("cutover", "run")
     assert run.code == 0, run.out + run.err
     assert differences(project) == 0
+
+
+APPLY = GuardedWriter.apply
+
+
+def dies_before(_writer: GuardedWriter, _patches: Iterable[Patch]) -> Outcome:
+    raise KeyboardInterrupt
+
+
+def dies_after(writer: GuardedWriter, patches: Iterable[Patch]) -> Outcome:
+    APPLY(writer, patches)
+    raise KeyboardInterrupt
+
+
+def test_a_cutover_that_dies_at_any_of_its_repairs_is_run_again_and_ends_equal(
+    project: Project, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(project, orders=60, purchases=40)
+    project.execute("ALTER TABLE purchase ENGINE = MyISAM", "ALTER TABLE orders ENGINE = MyISAM")
+    accept(project, "accept: {engine: {purchase: nobody rolls back, orders: nor here}}\n")
+    Migration(project, stack).run()
+    project.execute(
+        "SET sql_log_bin = 0",
+        "UPDATE orders SET customer_id = customer_id + 1, note = NULL WHERE id % 2 = 0",
+        "DELETE FROM orders WHERE id % 5 = 0",
+        "UPDATE purchase SET quantity = 77 WHERE orderid % 3 = 0",
+        "DELETE FROM purchase WHERE orderid % 7 = 1",
+    )
+    caught_up(project)
+    for _ in range(3):  # the rows of both tables, and the extras: each that was written leaves one step less
+        for death in (dies_before, dies_after):
+            monkeypatch.setattr(GuardedWriter, "apply", death)
+            assert project.keyshift("cutover", "run").code == errors.EXIT_INTERRUPTED
+    monkeypatch.setattr(GuardedWriter, "apply", APPLY)
+    run = project.keyshift("cutover", "run")
+    assert run.code == 0, run.out + run.err
+    assert differences(project) == 0
+
+
+def test_the_daemon_records_what_was_accepted_after_init(project: Project, stack: ExitStack) -> None:
+    fill(project)
+    assert project.keyshift("init").code == 0
+    project.execute("ALTER TABLE purchase ENGINE = MyISAM")
+    assert "accept.engine in the settings" in project.keyshift("cdc", "run").err
+    assert read_answers(store_of(project)) == ()
+    accept(project, "accept: {engine: {purchase: nobody rolls back}}\n")
+    migration = Migration(project, stack)
+    migration.start("cdc", "run")
+    migration.wait_for("barrier_sent", "cdc", "run")
+    assert read_answers(store_of(project)) == (Answer("engine", f"{project.schema}.purchase", "nobody rolls back"),)
 
 
 def test_differences_in_other_tables_are_not_repaired(project: Project, stack: ExitStack) -> None:

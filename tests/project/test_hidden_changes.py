@@ -14,6 +14,11 @@ SHOWN = {
         "cdc/test_altered: test_what_cannot_be_followed",
         "cdc/test_altered: test_a_file_that_a_statement_loads",
     ],
+    "the same, through a view": [
+        "cdc/test_altered: test_what_cannot_be_followed",
+        "cdc/test_statements: test_what_a_view_a_trigger",
+        "binlog/test_packets: test_the_databases_that_a_statement",
+    ],
     "`binlog_row_image`": [
         "mysql/test_preflight_live: test_a_server_configured_wrongly",
         "cdc/test_binlog: test_what_hides_a_change_stops",
@@ -63,6 +68,7 @@ SHOWN = {
     "generated columns": ["cdc/test_harmless: test_odd_ways", "cdc/test_altered: test_what_can_be_followed"],
     "an incident": ["cdc/test_decoder: test_an_event_that_may_hide"],
     "binlog files purged": ["mysql/test_preflight_live: test_a_server_configured", "cdc/test_faults: test_a_purged"],
+    "a stream": ["aws/test_resources: test_a_stream_that_ignores", "aws/test_resources: test_"],
     "a server that lost": ["cdc/test_numbering: test_", "cdc/test_failover: test_", "cdc/test_continuity: test_"],
 }
 
