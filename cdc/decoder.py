@@ -16,6 +16,7 @@ from keymap.schema import TableSchema
 from keyshift.binlog import compressed, fingerprint, packets, payload
 from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.offsets import Offsets
+from keyshift.binlog.query_variables import updated_databases
 
 _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
@@ -138,7 +139,7 @@ class Decoder:
     def _query(self, _kind: int, body: bytes, place: Place) -> Event:
         event = Query(place, *packets.query(body))
         if control(event.text) is None:
-            event.databases = packets.updated_databases(body)
+            event.databases = updated_databases(body)
             self._tables.forget_maps()
         return event
 
@@ -179,7 +180,7 @@ def _passed(_kind: int, _body: bytes, place: Place) -> Event:
 
 
 def _load_query(_kind: int, body: bytes, place: Place) -> Event:
-    return Query(place, *packets.load_query(body), packets.updated_databases(body, loads=True))
+    return Query(place, *packets.load_query(body), updated_databases(body, loads=True))
 
 
 def _commit(_kind: int, _body: bytes, place: Place) -> Event:

@@ -48,7 +48,7 @@ class Begin:
 class Query:
     """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement.
 
-    `databases` are those that it has changed, as far as the source says (keyshift.binlog.packets.updated_databases).
+    `databases` are those that it has changed, as far as the source says (keyshift.binlog.query_variables).
     """
 
     place: Place

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
-from keyshift.binlog.packets import EVERY
+from keyshift.binlog.query_variables import EVERY
 
 
 class Word(NamedTuple):

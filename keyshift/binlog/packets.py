@@ -49,8 +49,8 @@ _NO_CHECKSUM, _CRC32 = 0, 1
 _RESIDUE: Final = 0x2144DF1C  # the CRC32 of anything that is followed by its own CRC32
 _CRC32_RESIDUE: Final = 0x2144DF1C  # the CRC32 of whatever ends with its own CRC32, lowest byte first
 
-_QUERY: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
-_LOAD_QUERY_EXTRA: Final = 13  # bytes of EXECUTE_LOAD_QUERY's own between the fixed part of a query and its variables
+QUERY_HEAD: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
+LOAD_QUERY_EXTRA: Final = 13  # bytes of EXECUTE_LOAD_QUERY's own between the fixed part of a query and its variables
 _GTID: Final = struct.Struct("<x16sQ")
 _COMMITTED_GTID: Final = struct.Struct("<x16sQB16xQ")  # two logical timestamps, then 7 bytes of time and one more
 _LOGICAL_CLOCK: Final = 2  # says that those timestamps are there
@@ -70,11 +70,6 @@ _TAGGED: Final[dict[int, serialized.Read[int] | serialized.Read[bytes]]] = {
     10: serialized.unsigned,
     11: serialized.unsigned,  # ticket of its commit group
 }
-# A statement's variables: how many bytes each takes, or how many texts with their length before them.
-_FIXED_VARIABLES: Final = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 128: 3, 129: 8}
-_TEXT_VARIABLES: Final = {5: 1, 6: 1, 11: 2}
-_UPDATED_DATABASES, _TOO_MANY_DATABASES = 12, 254
-EVERY: Final = "*"  # no database has this name: it stands for all of them
 _MARIADB_GTID: Final = struct.Struct("<QIB")
 _STANDALONE, _GROUP_COMMIT, _OF_XA = 1, 2, 64 | 128
 _COMMIT_ID_BYTES: Final = 8
@@ -221,10 +216,10 @@ def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     What is not UTF-8 is shown as escapes: keywords and names that matter are readable in every client character set.
     BEGIN, which most transactions of MySQL have, is given without its database. Raises Malformed.
     """
-    if len(content) < _QUERY.size:
+    if len(content) < QUERY_HEAD.size:
         raise Malformed("a statement's event that is too short")
-    schema_length, variables_length = _QUERY.unpack_from(content)
-    begin = _QUERY.size + extra + variables_length
+    schema_length, variables_length = QUERY_HEAD.unpack_from(content)
+    begin = QUERY_HEAD.size + extra + variables_length
     end = begin + schema_length
     if end >= len(content) or content[end]:
         raise Malformed("a statement's event with lengths that do not fit")
@@ -234,37 +229,9 @@ def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     return content[begin:end].decode("utf-8", "backslashreplace"), text.decode("utf-8", "backslashreplace")
 
 
-def updated_databases(content: bytes, *, loads: bool = False) -> tuple[str, ...]:
-    """The databases in which a QUERY event's statement has changed tables, also by triggers, functions and views.
-
-    () where the server does not say (MariaDB), EVERY where they are too many to be listed. `loads`: it is the event of
-    a LOAD DATA. Source: MySQL's Query_event, Q_UPDATED_DB_NAMES.
-    """
-    _, size = _QUERY.unpack_from(content)
-    begin = _QUERY.size + (_LOAD_QUERY_EXTRA if loads else 0)
-    variables = content[begin : begin + size]
-    at = 0
-    while at < len(variables):
-        code, at = variables[at], at + 1
-        if code == _UPDATED_DATABASES:
-            count = variables[at]
-            if count == _TOO_MANY_DATABASES:
-                return (EVERY,)
-            names = variables[at + 1 :].split(b"\0")[:count]
-            return tuple(name.decode("utf-8", "backslashreplace") for name in names)
-        if code in _FIXED_VARIABLES:
-            at += _FIXED_VARIABLES[code]
-        elif code in _TEXT_VARIABLES:
-            for _ in range(_TEXT_VARIABLES[code]):
-                at += 1 + variables[at]
-        else:
-            return ()  # of a later version; what we look for comes before
-    return ()
-
-
 def load_query(content: bytes) -> tuple[str, str]:
     """The default database and the text of a LOAD DATA that was logged as a statement. Raises Malformed."""
-    return query(content, _LOAD_QUERY_EXTRA)
+    return query(content, LOAD_QUERY_EXTRA)
 
 
 def rotate(content: bytes) -> tuple[str, int]:

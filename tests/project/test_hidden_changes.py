@@ -17,7 +17,7 @@ SHOWN = {
     "the same, through a view": [
         "cdc/test_altered: test_what_cannot_be_followed",
         "cdc/test_statements: test_what_a_view_a_trigger",
-        "binlog/test_packets: test_the_databases_that_a_statement",
+        "binlog/test_query_variables: test_the_databases_that_a_statement",
     ],
     "`binlog_row_image`": [
         "mysql/test_preflight_live: test_a_server_configured_wrongly",
