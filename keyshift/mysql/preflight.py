@@ -68,14 +68,17 @@ def judge(
     undescribed = list(_metadata(evidence)) if described else []
     errors += undescribed
     errors += _retention(evidence, max(RETENTION_HOURS_MIN, retention_hours))
-    errors += [problem for table in evidence.tables for problem in table_problems(evidence, table)]
+    answers = answers or {}
+    refusals = {table: list(refusals_of(evidence, table)) for table in evidence.tables}
+    for table, found in refusals.items():
+        errors += table_problems(evidence, table)
+        errors += [_with_way_on(refusal) for refusal in found if (refusal.kind, table) not in answers]
     warnings = [*_warnings(evidence), *([] if undescribed else _undescribed(evidence))]
-    refusals = [refusal for table in evidence.tables for refusal in refusals_of(evidence, table)]
-    accepted = [refusal for refusal in refusals if (refusal.kind, refusal.table) in (answers or {})]
-    errors += [_with_way_on(refusal) for refusal in refusals if refusal not in accepted]
-    warnings += [_told(refusal, answers or {}) for refusal in accepted]
-    unneeded = sorted({*(answers or {})} - {(refusal.kind, refusal.table) for refusal in refusals})
-    warnings += [_unneeded(kind, table) for kind, table in unneeded]
+    everywhere = [refusal for found in refusals.values() for refusal in found]
+    accepted = [refusal for refusal in everywhere if (refusal.kind, refusal.table) in answers]
+    warnings += [_told(refusal, answers) for refusal in accepted]
+    unneeded = answers.keys() - {(refusal.kind, refusal.table) for refusal in everywhere}
+    warnings += [_unneeded(kind, table) for kind, table in sorted(unneeded)]
     return Findings(tuple(errors), tuple(warnings), tuple(accepted))
 
 

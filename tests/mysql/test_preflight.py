@@ -331,3 +331,10 @@ def test_nobody_can_answer_for_what_capture_cannot_read() -> None:
     keyless = replace(BOTH, schemas={"shop.orders": replace(HIDES, primary_key=())})
     found = judge(keyless, retention_hours=24)
     assert [("accept." in one.remedy) for one in found.errors] == [False, True, True]
+
+
+def test_each_of_two_foreign_keys_is_told_under_one_answer() -> None:
+    two = evidence(foreign_keys=(CASCADE, replace(SET_NULL, name="other")))
+    found = judge(two, retention_hours=24, answers={("fk_cascade", "shop.orders"): "no parent goes"})
+    assert found.errors == ()
+    assert [("fk " in one.what, "other " in one.what) for one in found.warnings] == [(True, False), (False, True)]
