@@ -67,6 +67,7 @@ class _Group:
     begun: bool
     committed_us: int | None = None
     timestamp_us: int = 0
+    moot: bool = False
     savepoints: dict[str, Mark] = field(default_factory=dict)
 
 
@@ -170,7 +171,11 @@ class Assembler:
             self._require(not self._group.entries.count, event.place, "a transaction has no end")
             self._finish(event.place, upto=event.place.offset)
         self._group = _Group(
-            event.gtid, self._entries(), begun=event.standalone is False, committed_us=event.committed_us
+            event.gtid,
+            self._entries(),
+            begun=event.standalone is False,
+            committed_us=event.committed_us,
+            moot=event.moot,
         )
 
     def _entries(self) -> Entries:
@@ -242,8 +247,8 @@ class Assembler:
             group.savepoints[control.name] = mark
 
     def _statement(self, event: Query) -> Transaction | None:
-        tables = self._tables.changed(event.schema, event.text)
-        if tables and not self._is_known(event.place):
+        tables = self._tables.changed(event.schema, event.text, event.databases)
+        if tables and not self._open().moot and not self._is_known(event.place):
             self._meet(event, tables)
         if self._open().begun:
             return None

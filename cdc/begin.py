@@ -5,12 +5,13 @@ marker to every lane; only when these are accepted, and the source has been hear
 it). A later start goes on from the checkpoint (cdc/resume): positions of another server mean other things.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
 from cdc.continuity import Change, SourceChanged
+from cdc.look import require_writer
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
 from cdc.soundings import Ahead
@@ -24,11 +25,13 @@ from keymap.wire import WireError, decode_header
 from keyshift.aws import resources
 from keyshift.aws import stream as kinesis
 from keyshift.aws.clients import KinesisClient, explaining
+from keyshift.control.answers import Answer, record_answers
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
 from keyshift.control.epoch import read_epoch
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
+from keyshift.control.store import Store
 from keyshift.mysql.connection import Connection, MySQLError, is_lost, query
 from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.preflight import preflight
@@ -68,14 +71,15 @@ class Beginning:
 
 def source_problems(
     connection: Connection, settings: Settings, keymap: Keymap, captured: Mapping[str, TableSchema] | None = None
-) -> tuple[list[Problem], list[Problem]]:
-    """What is wrong with the source or the keymap, and what somebody should know of: all of it at once.
+) -> tuple[list[Problem], list[Problem], list[Answer]]:
+    """What is wrong with the source or the keymap, what somebody should know of, and what was answered for.
 
-    `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    All of it at once. `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    Raises Problems where the settings answer for what is not captured.
     """
     described = settings.capture.row_metadata == "full"
-    hours = settings.stream.retention_hours
-    findings = preflight(connection, keymap.tables, retention_hours=hours, described=described)
+    hours, answers = settings.stream.retention_hours, settings.accept.answers(keymap.tables)
+    findings = preflight(connection, keymap.tables, retention_hours=hours, described=described, answers=answers)
     schemas = {**read_schemas(connection, keymap.tables), **(captured or {})}
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
@@ -84,7 +88,9 @@ def source_problems(
         for problem in check(keymap, schemas, running=captured is not None)
         if not problem.where.startswith("table ")
     ]
-    return errors, [*findings.warnings, *index_risks(keymap, schemas)]
+    used = {(one.kind, one.table): answers[one.kind, one.table] for one in findings.accepted}
+    accepted = [Answer(kind, table, reason) for (kind, table), reason in used.items()]
+    return errors, [*findings.warnings, *index_risks(keymap, schemas)], accepted
 
 
 def begin(  # noqa: PLR0913 - collaborators, handed in once
@@ -101,15 +107,18 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     """Decide where to begin, and record it where it is for the first time. `ended`: what ended capture just now.
 
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
-    gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable.
+    gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable, StillReader.
     """
     status = read_capture(lease.store)
     history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
     connection = connect()
     try:
-        errors, warnings = source_problems(connection, settings, keymap, _captured(status, history))
+        if status.start is not None:
+            require_writer(read_facts(connection))
+        errors, warnings, accepted = source_problems(connection, settings, keymap, _captured(status, history))
         errors += stream_problems(client, settings, migration)
         Problems.raise_if_any(errors)
+        record_answers(lease.store, accepted)
         for warning in warnings:
             _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
         facts = read_facts(connection)
@@ -157,6 +166,12 @@ def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Sh
     _log.info("capture_begins", position=f"{start.file}:{start.offset}", gtid_set=start.gtid_set)
     progress = Progress(start, ahead_since_ms=ahead.since_ms)
     return Resumed(progress, facts.identity, facts.gtid, epoch, ahead, saved=False)
+
+
+def captured_tables(store: Store, tables: Iterable[str]) -> dict[str, TableSchema] | None:
+    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
+    status = read_capture(store)
+    return None if status.start is None else _captured(status, read_histories(store, tables))
 
 
 def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:

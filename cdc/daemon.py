@@ -45,7 +45,16 @@ from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
 from keyshift.control.shapes import Since, record_shape
 from keyshift.control.store import Store
-from keyshift.mysql.connection import Connection, Denied, MySQLError, Unreachable, connect, error_number, is_lost
+from keyshift.mysql.connection import (
+    Connection,
+    Denied,
+    MySQLError,
+    StillReader,
+    Unreachable,
+    connect,
+    error_number,
+    is_lost,
+)
 from keyshift.mysql.facts import read_facts
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime, now_ms
@@ -182,7 +191,10 @@ class Parts:
     board: Board
 
     def begin(self, lease: Lease, ended: SourceChanged | None) -> Beginning:
-        """Where to begin. After a change at the source its new server is waited for, as a lost connection is."""
+        """Where to begin. After a change at the source its new server is waited for, as a lost connection is.
+
+        So is, for as long as a password that rotates, a name of Aurora's that leads to a reader.
+        """
         backoff, denials = self._backoff(), 0
         while True:
             try:
@@ -190,7 +202,7 @@ class Parts:
             except (MySQLError, Unreachable, Denied) as error:
                 denials = denials + 1 if isinstance(error, Denied) else 0
                 passing = is_lost(error) if isinstance(error, MySQLError) else denials <= DENIALS_MAX
-                if ended is None or not passing:
+                if not passing or (ended is None and not isinstance(error, StillReader)):
                     raise
                 _log.warning("source_lost", error=type(error).__name__, number=error_number(error))
             lease.check()

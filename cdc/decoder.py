@@ -16,6 +16,7 @@ from keymap.schema import TableSchema
 from keyshift.binlog import compressed, fingerprint, packets, payload
 from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.offsets import Offsets
+from keyshift.binlog.query_variables import updated_databases
 
 _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticError)
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
@@ -138,6 +139,7 @@ class Decoder:
     def _query(self, _kind: int, body: bytes, place: Place) -> Event:
         event = Query(place, *packets.query(body))
         if control(event.text) is None:
+            event.databases = updated_databases(body)
             self._tables.forget_maps()
         return event
 
@@ -178,7 +180,7 @@ def _passed(_kind: int, _body: bytes, place: Place) -> Event:
 
 
 def _load_query(_kind: int, body: bytes, place: Place) -> Event:
-    return Query(place, *packets.load_query(body))
+    return Query(place, *packets.load_query(body), updated_databases(body, loads=True))
 
 
 def _commit(_kind: int, _body: bytes, place: Place) -> Event:
@@ -205,7 +207,7 @@ def _tagged_gtid(_kind: int, body: bytes, place: Place) -> Event:
 
 def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
     gtid, standalone = packets.mariadb_gtid(body, server_id)
-    return Begin(place, gtid, standalone)
+    return Begin(place, gtid, standalone, moot=standalone and packets.is_moot(body))
 
 
 def _incident(kind: int, _body: bytes, place: Place) -> Event:

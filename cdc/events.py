@@ -33,22 +33,28 @@ class Begin:
 
     `gtid` is "" where the source gives none. `standalone` says whether the group is one statement and nothing closes
     it; None where only what follows will tell (MySQL). `committed_us` is when it was committed at the source, in
-    microseconds since 1970; None where the source does not say (MariaDB, MySQL 5.7).
+    microseconds since 1970; None where the source does not say (MariaDB, MySQL 5.7). `moot`: its statement has changed
+    nothing, for it is told again when it is done, or was rolled back.
     """
 
     place: Place
     gtid: str
     standalone: bool | None = None
     committed_us: int | None = None
+    moot: bool = False
 
 
 @dataclass(slots=True)
 class Query:
-    """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement."""
+    """A statement logged as text: the grammar of transactions, DDL, or a change logged as a statement.
+
+    `databases` are those that it has changed, as far as the source says (keyshift.binlog.query_variables).
+    """
 
     place: Place
     schema: str
     text: str
+    databases: tuple[str, ...] = ()
 
 
 Image = tuple[Row | None, Row | None]  # before and after; one of them is None for an insert or a delete

@@ -12,8 +12,15 @@ from cdc.connection import ConnectionEnded, ReplicaConnection
 from cdc.continuity import Found
 from keyshift.binlog.dump_command import FIRST_POSITION, NON_BLOCKING, dump
 from keyshift.binlog.fingerprint import fingerprint_of
-from keyshift.mysql.connection import Connection, MySQLError, connection_settings, denials_named, error_number
-from keyshift.mysql.facts import read_facts, read_gtid_purged, read_gtid_seen
+from keyshift.mysql.connection import (
+    Connection,
+    MySQLError,
+    StillReader,
+    connection_settings,
+    denials_named,
+    error_number,
+)
+from keyshift.mysql.facts import ServerFacts, read_facts, read_gtid_purged, read_gtid_seen
 from keyshift.process.settings import SourceSettings
 
 _REFUSED: Final = 1236
@@ -25,7 +32,8 @@ def look(source: SourceSettings, file: str, server_id: int) -> Found:
     """The source, and the fingerprint of its binlog file of this name.
 
     Ends another stream that the source still sends under our server id. Raises MySQLError, OSError and ConnectionEnded,
-    Denied where the login is refused, Unreachable where the password cannot be had for now.
+    Denied where the login is refused or the certificate is not trusted, StillReader where the name leads to a reader of
+    an Aurora cluster, Unreachable where the password cannot be had for now.
     """
     found: list[Found] = []
     command = dump(server_id, file, FIRST_POSITION, NON_BLOCKING)
@@ -59,6 +67,7 @@ def _fingerprint(connection: ReplicaConnection) -> str | None:
 
 def _ask(connection: Connection) -> Found:
     facts = read_facts(connection)
+    require_writer(facts)
     return Found(
         server=facts.identity,
         gtids=facts.gtid,
@@ -69,3 +78,14 @@ def _ask(connection: Connection) -> Found:
         retention=facts.binlog_retention,
         flavour=facts.flavour,
     )
+
+
+def require_writer(facts: ServerFacts) -> None:
+    """Raise StillReader where the server is a reader of an Aurora cluster, which has no binlog.
+
+    At a fail-over the writer endpoint's old address is that of the former writer, a reader by now, until the name has
+    been resolved anew.
+    """
+    if facts.aurora_reader:
+        message = "source.host leads to a reader of the Aurora cluster, and only the writer has a binlog"
+        raise StillReader(message, "Set source.host to the cluster's writer endpoint, and start again")

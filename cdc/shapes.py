@@ -97,12 +97,9 @@ class Shapes:
         """What the statement makes of the one table that it is about; or why that cannot be told."""
         if not self._answered.described:
             return "this source's binlog does not describe its rows, so no statement can be followed"
-        found = list(words(event.text))
-        if kind_of([word.upper for word in found]) != "ALTER TABLE":
-            return _online_tool(found, tables) or "none of the rows that it changes are in the binlog"
-        (table, *others) = tables
-        if others or _name_of_altered(found, event.schema) != table.casefold():
-            return _online_tool(found, tables) or "another table takes its place, or takes its rows"
+        if reason := _hopeless(list(words(event.text)), event.schema, tables):
+            return reason
+        table = tables[0]
         shape = self._shapes[table]
         try:
             return altered(event.text, shape, self._keymap.rules[table], mariadb=self._answered.mariadb)
@@ -133,6 +130,23 @@ class Shapes:
         self.schemas[table] = shape.schema
 
 
+def _hopeless(found: list[Word], schema: str, tables: tuple[str, ...]) -> str:
+    """Why a statement cannot be followed whatever it says in detail; "" where it is an ALTER of one table."""
+    kind = kind_of([word.upper for word in found])
+    if kind == "DROP INDEX":
+        return "the table loses its primary key"
+    if tool := _online_tool(found, tables):
+        return tool
+    if kind != "ALTER TABLE":
+        names = {word.text.casefold() for word in found}
+        if not any(table.partition(".")[2].casefold() in names for table in tables) and kind != "DROP DATABASE":
+            return "a view, a trigger or a function may have changed their rows by it, and those are not in the binlog"
+        return "none of the rows that it changes are in the binlog"
+    if len(tables) > 1 or _name_of_altered(found, schema) != tables[0].casefold():
+        return "another table takes its place, or takes its rows"
+    return ""
+
+
 def _name_of_altered(found: list[Word], schema: str) -> str:
     at = altered_table(found)
     qualified = at + 2 < len(found) and found[at + 1].upper == "."
@@ -142,12 +156,14 @@ def _name_of_altered(found: list[Word], schema: str) -> str:
 
 def _online_tool(found: list[Word], tables: tuple[str, ...]) -> str:
     """Why the end of an online schema change is not followed; "" where the statement is none."""
+    if not any(word.upper == "RENAME" for word in found):
+        return ""
     names = {word.text.casefold() for word in found}
     for table in tables:
         name = table.partition(".")[2].casefold()
-        if f"_{name}_gho" in names:
+        if {f"_{name}_gho", f"_{name}_del"} & names:  # MySQL 5.7 and older: in two statements
             return f"gh-ost put its copy in the place of {table}, {_COPIED}"
-        if any(re.fullmatch(rf"_+{re.escape(name)}_new", one) for one in names):
+        if any(re.fullmatch(rf"_+{re.escape(name)}_(new|old)", one) for one in names):
             return f"pt-online-schema-change put its copy in the place of {table}, {_COPIED}"
     return ""
 
@@ -161,4 +177,4 @@ REMEDY = (
     " --reason ...`, and start the daemon again: it goes on behind the statement. If not, start the migration again"
     " (keyshift destroy, then init). See docs/ddl.md"
 )
-_MAKES_TABLES = frozenset({"ALTER TABLE", "RENAME TABLE", "CREATE TABLE", "DROP TABLE", "DROP DATABASE"})
+_MAKES_TABLES = frozenset({"ALTER TABLE", "RENAME TABLE", "CREATE TABLE", "DROP TABLE", "DROP DATABASE", "DROP INDEX"})

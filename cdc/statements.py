@@ -9,8 +9,10 @@ statement has them. Where it cannot tell, a captured table that is named at all 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
+
+from keyshift.binlog.query_variables import EVERY
 
 
 class Word(NamedTuple):
@@ -120,22 +122,36 @@ class Tables:
         self._names = {table.partition(".")[2] for table in self._tables}
         self._plain = not any(quote in table for table in self._tables for quote in '`"')
 
-    def changed(self, schema: str, text: str) -> tuple[str, ...]:
+    def changed(self, schema: str, text: str, databases: Sequence[str] = ()) -> tuple[str, ...]:
         """The captured tables that this statement changes, creates, moves or drops; () if it leaves all as they are.
 
-        `schema` is the default database it ran in.
+        `schema` is the default database it ran in; `databases` those that it has changed, () where nobody says. A
+        change of rows that is logged as a statement may reach a captured table through a view, a trigger or a function:
+        it counts as a change of all captured tables of the databases that it has changed or, where nobody says, names.
         """
-        if self._plain:  # a name with a quote in it is spelled in several ways
-            folded = text.casefold()
+        if self._plain and not databases:  # a name with a quote in it is spelled in several ways
+            folded = f"{schema} {text}".casefold()
             if not any(name in folded for name in self._names) and not any(name in folded for name in self._databases):
                 return ()
-        return tuple(dict.fromkeys(self._changed(schema, list(words(text)))))
+        found = list(words(text))
+        named = dict.fromkeys(self._changed(schema, found))
+        return tuple(named) or tuple(self._reached(schema, found, databases))
+
+    def _reached(self, schema: str, found: list[Word], databases: Sequence[str]) -> Iterator[str]:
+        """What a statement may have changed without naming it."""
+        if kind_of([word.upper for word in found]) not in _CHANGES_ROWS:
+            return
+        named = (word.text for word, following in pairwise(found) if following.text == ".")
+        for database in dict.fromkeys(databases or (schema, *named)):
+            yield from self._tables.values() if database == EVERY else self._in_database(database)
 
     def _changed(self, schema: str, found: list[Word]) -> Iterable[str]:
         uppers = [word.upper for word in found]
         kind = kind_of(uppers)
         if kind in _HARMLESS:
             return ()
+        if kind == "DROP INDEX":
+            return self._at(schema, found, _of_primary_key(found, uppers), uppers)
         if kind == "DROP DATABASE":
             return self._in_database(found[_after(uppers, {"DATABASE", "SCHEMA"})].text)
         if kind in _TARGETED:
@@ -164,10 +180,14 @@ class Tables:
 # Statements that change neither a captured row nor what a row looks like.
 _HARMLESS: Final = frozenset(
     [f"{verb} {what}" for verb in ("CREATE", "ALTER", "DROP") for what in
-     "VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX TEMPORARY SEQUENCE PACKAGE SERVER TABLESPACE".split()]
+     "VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX TEMPORARY SEQUENCE PACKAGE SERVER TABLESPACE".split()
+    if (verb, what) != ("DROP", "INDEX")]
     + ["CREATE DATABASE", "ALTER DATABASE"]
     + "GRANT REVOKE FLUSH ANALYZE OPTIMIZE CHECK CHECKSUM REPAIR SET INSTALL UNINSTALL".split()
 )  # fmt: skip
+_CHANGES_ROWS: Final = frozenset(
+    [*"INSERT REPLACE UPDATE DELETE LOAD SELECT DO CALL WITH VALUES TABLE EXECUTE (".split(), "SET STATEMENT"]
+)
 _TARGETED: Final = frozenset({"CREATE TABLE", "DROP TABLE", "ALTER TABLE", "RENAME TABLE", "TRUNCATE"})
 _OBJECTS: Final = frozenset(
     "TABLE TABLES VIEW PROCEDURE FUNCTION TRIGGER EVENT USER ROLE INDEX DATABASE SCHEMA SEQUENCE PACKAGE SERVER "
@@ -200,6 +220,13 @@ def _after(uppers: Sequence[str], keywords: set[str]) -> int:
     return min(place, len(uppers) - 1)
 
 
+def _of_primary_key(found: Sequence[Word], uppers: Sequence[str]) -> Iterable[int]:
+    """Where DROP INDEX names its table, if the index is the primary key: to drop another changes no row."""
+    name = _after(uppers, {"INDEX"})
+    on = next((place for place in range(name + 1, len(uppers) - 1) if uppers[place] == "ON"), None)
+    return [on + 1] if on is not None and found[name].text.casefold() == "primary" else []
+
+
 def _target_places(kind: str, uppers: Sequence[str]) -> Iterable[int]:
     """Where this statement names the tables that it changes."""
     if kind == "TRUNCATE":
@@ -221,9 +248,13 @@ def _other_names(uppers: Sequence[str], first: int) -> Iterator[int]:
             yield place + 1
 
 
+SHOWN_MAX: Final = 6  # tables in a message
+
+
 def told(text: str, tables: Sequence[str], place: str) -> str:
     """That a statement changed these tables, in few words and none of its values."""
-    others = f", and with it {', '.join(tables[1:])}," if len(tables) > 1 else ""
+    shown = [*tables[1:SHOWN_MAX], *([f"{len(tables) - SHOWN_MAX} more"] if len(tables) > SHOWN_MAX else [])]
+    others = f", and with it {', '.join(shown)}," if shown else ""
     return f"table {tables[0]} was changed at {place}{others} by {headline(text)}"
 
 

@@ -41,6 +41,15 @@ def floor(epoch: int) -> str:
     return version(epoch, 0, 0, 0)
 
 
+def behind(text: str, count: int) -> str:
+    """A version of nobody's change: newer than `text`, by `count` from 1 on, and older than every later event's.
+
+    `text` is the newest of its transaction, so that no row of the same event follows it. Raises OverflowError.
+    """
+    parts = parse(text)
+    return version(parts.epoch, parts.file, parts.offset, parts.row + count)
+
+
 def parse(text: str) -> VersionParts:
     """Take a version (or a mark) apart. Raises ValueError on anything else."""
     parts = text.removesuffix(TOMBSTONE).split(".")

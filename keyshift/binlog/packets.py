@@ -49,8 +49,8 @@ _NO_CHECKSUM, _CRC32 = 0, 1
 _RESIDUE: Final = 0x2144DF1C  # the CRC32 of anything that is followed by its own CRC32
 _CRC32_RESIDUE: Final = 0x2144DF1C  # the CRC32 of whatever ends with its own CRC32, lowest byte first
 
-_QUERY: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
-_LOAD_QUERY_EXTRA: Final = 13  # bytes of EXECUTE_LOAD_QUERY's own between the fixed part of a query and its variables
+QUERY_HEAD: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
+LOAD_QUERY_EXTRA: Final = 13  # bytes of EXECUTE_LOAD_QUERY's own between the fixed part of a query and its variables
 _GTID: Final = struct.Struct("<x16sQ")
 _COMMITTED_GTID: Final = struct.Struct("<x16sQB16xQ")  # two logical timestamps, then 7 bytes of time and one more
 _LOGICAL_CLOCK: Final = 2  # says that those timestamps are there
@@ -71,7 +71,9 @@ _TAGGED: Final[dict[int, serialized.Read[int] | serialized.Read[bytes]]] = {
     11: serialized.unsigned,  # ticket of its commit group
 }
 _MARIADB_GTID: Final = struct.Struct("<QIB")
-_STANDALONE: Final = 1
+_STANDALONE, _GROUP_COMMIT, _OF_XA = 1, 2, 64 | 128
+_COMMIT_ID_BYTES: Final = 8
+_START_ALTER, _ROLLBACK_ALTER = 2, 8  # in the byte that may follow; zero where the event is only padded
 _U64: Final = struct.Struct("<Q")
 _HEARTBEAT_FILE, _HEARTBEAT_OFFSET = 1, 2
 _NAME: Final = 9  # where the database's name begins in a table map, its length before it
@@ -195,16 +197,29 @@ def mariadb_gtid(content: bytes, server_id: int) -> tuple[str, bool]:
     return f"{domain}-{server_id}-{sequence}", bool(flags & _STANDALONE)
 
 
+def is_moot(content: bytes) -> bool:
+    """Whether the statement of a MariaDB GTID's group changes nothing (binlog_alter_two_phase, 10.8 and newer).
+
+    There an ALTER is logged twice: where it starts, and where it ends. Until then the table is what it was, and if the
+    second group says that it was rolled back, it stays so. Source: MariaDB's Gtid_log_event, `flags_extra`.
+    """
+    flags = content[_MARIADB_GTID.size - 1]
+    if not flags & _STANDALONE or flags & _OF_XA:
+        return False
+    at = _MARIADB_GTID.size + (_COMMIT_ID_BYTES if flags & _GROUP_COMMIT else 0)
+    return bool(content[at] & (_START_ALTER | _ROLLBACK_ALTER)) if at < len(content) else False
+
+
 def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     """The default database and the text of a QUERY event; `extra` bytes lie before its variables in other events.
 
     What is not UTF-8 is shown as escapes: keywords and names that matter are readable in every client character set.
     BEGIN, which most transactions of MySQL have, is given without its database. Raises Malformed.
     """
-    if len(content) < _QUERY.size:
+    if len(content) < QUERY_HEAD.size:
         raise Malformed("a statement's event that is too short")
-    schema_length, variables_length = _QUERY.unpack_from(content)
-    begin = _QUERY.size + extra + variables_length
+    schema_length, variables_length = QUERY_HEAD.unpack_from(content)
+    begin = QUERY_HEAD.size + extra + variables_length
     end = begin + schema_length
     if end >= len(content) or content[end]:
         raise Malformed("a statement's event with lengths that do not fit")
@@ -216,7 +231,7 @@ def query(content: bytes, extra: int = 0) -> tuple[str, str]:
 
 def load_query(content: bytes) -> tuple[str, str]:
     """The default database and the text of a LOAD DATA that was logged as a statement. Raises Malformed."""
-    return query(content, _LOAD_QUERY_EXTRA)
+    return query(content, LOAD_QUERY_EXTRA)
 
 
 def rotate(content: bytes) -> tuple[str, int]:

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from cdc.begin import source_problems
+from cdc.begin import captured_tables, source_problems
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
+from keymap.schema import TableSchema
 from keymap.targets import Target
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
 from keyshift.aws.clients import explaining
+from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.cli.errors import SERVICE_ERRORS, told
 from keyshift.cli.wiring import Wiring
 from keyshift.control import migration as migrations
+from keyshift.control.answers import Answer
 from keyshift.control.migration import Migration, NotInitialised
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_facts
@@ -32,7 +35,8 @@ _GONE: Final = "Run `keyshift init` again: it creates what is missing"
 class Finding:
     """One thing that was looked at: what was seen where all is well, what is wrong, and what one should know.
 
-    `present` says that a resource is there, ready to be tried; `gone` that init made one which is not there any more.
+    `present` says that a resource is there, ready to be tried; `gone` that init made one which is not there any more;
+    `accepted` are the refusals that the settings answer for.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Finding:
     notes: tuple[Problem, ...] = ()
     gone: tuple[Problem, ...] = ()
     present: bool = False
+    accepted: tuple[Answer, ...] = ()
 
 
 class Checks:
@@ -101,9 +106,11 @@ class Checks:
                 described=settings.capture.row_metadata == "full",
             )
             return Finding("source settings", "the server is as it must be", found.errors, found.warnings)
-        errors, warnings = source_problems(connection, settings, keymap)
+        errors, warnings, accepted = source_problems(connection, settings, keymap)
+        if errors and (captured := captured_by(self._wiring, keymap)) is not None:
+            errors, warnings, accepted = source_problems(connection, settings, keymap, captured)
         evidence = f"row binlog, grants and {len(keymap.tables)} tables are as they must be"
-        return Finding("source settings", evidence, tuple(errors), tuple(warnings))
+        return Finding("source settings", evidence, tuple(errors), tuple(warnings), accepted=tuple(accepted))
 
     def _control(self) -> Finding:
         name = self._wiring.settings.control_table
@@ -125,7 +132,8 @@ class Checks:
         if problems is None:
             return _missing("table", name, recorded)
         evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"
-        return Finding(f"table {name}", evidence, tuple(problems), present=not problems)
+        notes = ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name))
+        return Finding(f"table {name}", evidence, tuple(problems), tuple(notes), present=not problems)
 
     def _stream(self, recorded: Migration | None) -> Finding:
         wanted, kinesis = self._wiring.settings.stream, self._wiring.clients.kinesis
@@ -167,6 +175,19 @@ class Checks:
         if resources.bucket_exists(self._wiring.clients.s3, name):
             return Finding("bucket", name, present=True)
         return _missing("bucket", name, recorded)
+
+
+def captured_by(wiring: Wiring, keymap: Keymap) -> dict[str, TableSchema] | None:
+    """The tables where capture of this very keymap goes on; None where it has not begun, or nobody can tell.
+
+    A column that no rule looks at may have been dropped since, which would be a mistake before.
+    """
+    try:
+        if migrations.load(wiring.store).digest == keymap.digest:
+            return captured_tables(wiring.store, keymap.tables)
+    except (KeyshiftError, *SERVICE_ERRORS):
+        return None
+    return None
 
 
 def _created(recorded: Migration | None, kind: str) -> bool:

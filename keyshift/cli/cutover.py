@@ -56,13 +56,15 @@ def checklist(context: click.Context, wiring: Wiring, *, rehearse: bool, as_json
 def run(context: click.Context, wiring: Wiring, *, wait_seconds: float) -> None:
     """With the application's writes stopped: go through the checklist, and close replay.
 
+    Tables of which a refusal was accepted (`accept` in the settings) are repaired from the source first.
+
     When it exits with 0, the application may switch (after `keyshift cutover sweep`, if it must not meet items that
     hold only a tombstone). Killed or interrupted, it goes on where it was. `keyshift cutover abort` takes it back.
     """
     wiring.log()
     conductor = _conductor(wiring, wait_seconds)
     if read_phase(wiring.store) is not Phase.CLOSED:
-        facts = conductor.facts(rehearsal=False)
+        facts = conductor.facts(rehearsal=False, repair=True)
         checks = evaluate(facts)
         _tell(checks)
         if not passed(checks) or facts.again is None:
@@ -113,7 +115,7 @@ def _conductor(wiring: Wiring, wait_seconds: float) -> Conductor:
 
 
 def _tell(checks: list[Check]) -> None:
-    states = {Outcome.PASS: show.OK, Outcome.FAIL: show.FAIL, Outcome.SKIPPED: show.NOTE}
+    states = {Outcome.PASS: show.OK, Outcome.FAIL: show.FAIL, Outcome.SKIPPED: show.NOTE, Outcome.NOTE: show.NOTE}
     show.lines(show.Line(states[one.outcome], one.name, one.evidence, one.remedy) for one in checks)
 
 

@@ -17,6 +17,7 @@ from keyshift.cli import show
 from keyshift.cli.checks import Checks
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
+from keyshift.control.answers import record_answers
 from keyshift.control.migration import Migration, Resource
 from keyshift.control.store import HEAD, Store
 from keyshift.process.clock import now_ms
@@ -34,6 +35,7 @@ def init(wiring: Wiring) -> None:
         show.Line(show.NOTE, note.where, note.what, note.remedy) for finding in findings for note in finding.notes
     )
     migration = record(wiring)
+    record_answers(wiring.store, [answer for finding in findings for answer in finding.accepted])
     control = Resource("control_table", wiring.settings.control_table)
     _tell(control, ours=control in migrations.load(wiring.store).created)
     for resource, ours in create(wiring, migration):

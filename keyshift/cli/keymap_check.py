@@ -12,6 +12,7 @@ from keymap.errors import Problem, Problems
 from keymap.rules import Keymap, load_keymap
 from keymap.schema import TableSchema
 from keyshift.cli import errors, show
+from keyshift.cli.checks import captured_by
 from keyshift.cli.keymap_check_text import document, tell
 from keyshift.cli.preview_text import clean
 from keyshift.cli.progress import teller
@@ -80,6 +81,8 @@ def _schemas(wiring: Wiring, keymap: Keymap, file: Path | None) -> dict[str, Tab
 def _checked(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema], rows: int | None) -> Report:
     """What the schema says, and then what the rows say."""
     problems = schema_problems(keymap, schemas)
+    if problems and captured_by(wiring, keymap) is not None:
+        problems = schema_problems(keymap, schemas, running=True)
     risks = [risk for risks in (index_risks, collation_risks, number_risks) for risk in risks(keymap, schemas)]
     unreadable = {problem.where for problem in problems}
     tried = {name: schema for name, schema in schemas.items() if f"table {name}" not in unreadable}

@@ -58,8 +58,13 @@ def parts(wiring: Wiring, wait_seconds: float = DRAIN_SECONDS_MAX) -> Parts:
     )
 
 
-def compare(wiring: Wiring, made: Parts, start: str = "", *, live: bool, examples_max: int = EXAMPLES_MAX) -> Report:
-    """Verify, showing progress; `start` is the version of a barrier that has just passed, if one has."""
+def compare(  # noqa: PLR0913 - the choices of its callers
+    wiring: Wiring, made: Parts, start: str = "", repair: str = "", *, live: bool, examples_max: int = EXAMPLES_MAX
+) -> Report:
+    """Verify, showing progress; `start` is the version of a barrier that has just passed, if one has.
+
+    With `repair`, repair at that version what may be repaired.
+    """
     rounds = wiring.settings.verify.recheck_rounds
     with (
         teller() as progress,
@@ -70,6 +75,7 @@ def compare(wiring: Wiring, made: Parts, start: str = "", *, live: bool, example
             rounds=rounds,
             examples_max=examples_max,
             progress=progress.more,
+            repair=repair,
         ) as ready,
     ):
         return ready.run(start)
@@ -100,6 +106,7 @@ def document(report: Report) -> dict[str, Any]:
         "items": report.items,
         "tombstones": report.tombstones,
         "differences": report.total,
+        "repairable": report.repairable,
         "by_kind": {kind.value: report.differences[kind] for kind in Kind},
         "changing": report.changing,
         "in_motion": report.in_motion,
@@ -134,6 +141,11 @@ def tell(report: Report) -> None:
         click.style("equal", fg="green", bold=True) if report.clean else click.style("not equal", fg="red", bold=True)
     )
     click.echo(f"{report.rows:,} rows against {report.items:,} items{tombstones}: {counts}")
+    if report.repairable:
+        click.echo(
+            f"{report.repairable:,} of the differences are in tables of which a refusal was accepted: the cutover "
+            "repairs them in the write stop"
+        )
     if report.changing:
         click.echo(f"{report.changing:,} rows were still changing after all rounds: verify again, or stop the writes")
     if report.in_motion:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keymap.errors import Problem
 from keymap.position import Position
+from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
 from keyshift.control.halts import Accepted
 from keyshift.control.phase import Phase
@@ -24,6 +26,7 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
     SKIPPED = "skipped"  # a rehearsal leaves it out
+    NOTE = "note"  # it does not stand in the way, and somebody should know
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,9 @@ class Facts:
 
     `drained` and `again` are the barriers before and after the verification; `refusal` says why the first one was not
     answered. `set_aside` counts records that a consumer could not apply and put aside. `accepted` are the statements
-    that capture could not follow, and that somebody answered for.
+    that capture could not follow, and that somebody answered for. `answers` are the refusals of preflight that somebody
+    answered for; with `repairs` their tables were repaired, `repaired` differences in all, before `report` was made.
+    `expiring` tells of target tables whose items DynamoDB deletes by itself.
     """
 
     phase: Phase
@@ -66,6 +71,17 @@ class Facts:
     again: BarrierState | None = None
     rehearsal: bool = False
     accepted: tuple[Accepted, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    expiring: tuple[Problem, ...] = ()
+    repairs: bool = False
+    repaired: int = 0
+
+    @property
+    def unequal(self) -> int:
+        """The differences that stand in the way: all, but for those that `keyshift cutover run` is yet to repair."""
+        if self.report is None:
+            return 0
+        return self.report.total - (0 if self.repairs else self.report.repairable)
 
 
 def evaluate(facts: Facts) -> list[Check]:
@@ -148,6 +164,14 @@ def _set_aside(facts: Facts) -> Check:
     return _check("nothing set aside", not facts.set_aside, evidence, remedy)
 
 
+def _expire(facts: Facts) -> Check:
+    name = "no items expire"
+    if not facts.expiring:
+        return _check(name, True, "TTL is off in every target table", "")
+    told = "; ".join(f"{one.where}: {one.what}" for one in facts.expiring)
+    return Check(name, Outcome.NOTE, told, facts.expiring[0].remedy)
+
+
 def _equal(facts: Facts) -> Check:
     name, report = "both sides equal", facts.report
     if report is None:
@@ -156,9 +180,13 @@ def _equal(facts: Facts) -> Check:
     evidence = f"{report.rows} rows against {report.items} items: {kinds}"
     if report.changing:
         evidence += f"; {report.changing} rows were still changing"
+    if report.total > facts.unequal:
+        evidence += f"; {report.repairable} differences are in tables that `keyshift cutover run` repairs"
     # While the application writes, some row is always on its way; what counts then is that nothing is wrong for good.
-    good = not report.total if facts.rehearsal else report.clean
-    remedy = "`keyshift verify` shows the differences" if report.total else "Stop the application's writes, check again"
+    good = not facts.unequal and (facts.rehearsal or not report.changing)
+    remedy = "`keyshift verify` shows the differences"
+    if not facts.unequal:
+        remedy = "Stop the application's writes, check again"
     return _check(name, good, evidence, remedy)
 
 
@@ -171,12 +199,27 @@ def _answered_for(facts: Facts) -> Check:
         f"{', '.join(one.halt.tables)} at {one.halt.place}, {one.halt.what} (accepted: {one.reason})"
         for one in facts.accepted
     )
-    report = facts.report
-    good = report is not None and not report.total
+    good = facts.report is not None and not facts.unequal
     if good:
         return _check(name, True, f"{told}. All rows and items were compared since, and none differs", "")
     remedy = "Both sides must be compared whole, and be equal: `keyshift verify` shows the differences, mend them"
     return _check(name, False, told, remedy)
+
+
+def _repaired(facts: Facts) -> Check:
+    """What was accepted hides changes from capture until the last write, so it is repaired behind that."""
+    name = "accepted refusals repaired"
+    if not facts.answers:
+        return _check(name, True, "no refusal of preflight was accepted", "")
+    told = "; ".join(f"{one.table}, {one.kind} (accepted: {one.reason})" for one in facts.answers)
+    if not facts.repairs:
+        return Check(name, Outcome.SKIPPED, f"{told}. `keyshift cutover run` compares and repairs, in the write stop")
+    report = facts.report
+    if report is None:
+        return _not_tried(name)
+    evidence = f"{told}. {facts.repaired} differences were repaired, and {report.total} are left"
+    remedy = "`keyshift verify` shows what differs. If writes had not stopped, stop them; then `keyshift cutover run`"
+    return _check(name, report.clean, evidence, remedy)
 
 
 def _stopped(facts: Facts) -> Check:
@@ -198,7 +241,9 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _open,
     _drained,
     _set_aside,
+    _expire,
     _equal,
     _answered_for,
+    _repaired,
     _stopped,
 )

@@ -51,6 +51,11 @@ class Difference:
     found: Item | None
     note: str = ""
 
+    @property
+    def place(self) -> tuple[str, Key, str]:
+        """Where it is, as a patch names it."""
+        return self.table, self.key, self.slot
+
 
 def normal(attribute: Attribute) -> Hashable:
     """An attribute in a form in which two of them are equal exactly where DynamoDB would call them equal."""

@@ -1,10 +1,11 @@
 """The cutover, step by step: find out, decide by the checklist, close replay, and see that it is closed everywhere.
 
-The order carries the proof. The writes have stopped; a barrier drains the stream; both sides are compared; a second
-barrier shows that no change came meanwhile, and what it counted is recorded. Then replay is closed, and a third
-barrier, sent after that, is answered by every lane: each consumer has then read the closed phase, and, once a request's
-life is over, no write that was sent before can arrive. Only then may the application write to the target. If the third
-barrier counts a change that the second had not, somebody wrote in the last moment, and the application must not switch.
+The order carries the proof. The writes have stopped; a barrier drains the stream; both sides are compared, and repaired
+where somebody answers for changes that no binlog shows, until a comparison finds nothing; a second barrier shows that
+no change came meanwhile, and what it counted is recorded. Then replay is closed, and a third barrier, sent after that,
+is answered by every lane: each consumer has then read the closed phase, and, once a request's life is over, no write
+that was sent before can arrive. Only then may the application write to the target. If the third barrier counts a change
+that the second had not, somebody wrote in the last moment, and the application must not switch.
 
 Each step can be repeated: a run that finds replay closed goes on from there, by what was recorded.
 """
@@ -13,9 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from keymap.errors import KeyshiftError
+from keymap.errors import KeyshiftError, Problem
+from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
+from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
+from keyshift.control.epoch import read_epoch
 from keyshift.control.halts import read_accepted
 from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
@@ -24,6 +28,7 @@ from keyshift.control.store import Store
 from keyshift.cutover.barriers import NotDrained
 from keyshift.cutover.checklist import CatchUp, Facts, may_drain
 from keyshift.cutover.liveness import captured_position, watch
+from keyshift.cutover.repair import repair_version, worth_another
 from keyshift.cutover.setup import Parts
 from keyshift.cutover.tally import Report
 from keyshift.mysql.facts import read_facts, read_position
@@ -33,7 +38,8 @@ SET_ASIDE_PREFIX: Final = "setaside#"
 CUTOVER: Final = "cutover"  # the control table's item: what had been captured when both sides were found equal
 _LOOK_SECONDS: Final = 0.2
 
-Verify = Callable[[str], Report]  # from the version of a barrier that has just passed
+# From the version of a barrier that has just passed; the second is the version to repair at, "" to repair nothing.
+Verify = Callable[[str, str], Report]
 
 
 class LateWrites(KeyshiftError):
@@ -54,8 +60,12 @@ class Conductor:
         self._parts, self._verify = parts, verify
         self._store, self._stop, self._barrier = parts.store, parts.stop, parts.barrier
 
-    def facts(self, *, rehearsal: bool) -> Facts:
-        """Find out everything that the checklist decides on; what would hang on an earlier failure is left out."""
+    def facts(self, *, rehearsal: bool, repair: bool = False) -> Facts:
+        """Find out everything that the checklist decides on; what would hang on an earlier failure is left out.
+
+        With `repair`, tables of which preflight was overruled are repaired (keyshift.cutover.repair).
+        """
+        answers = read_answers(self._store)
         daemon = watch(self._store, self._stop, boottime)
         facts = Facts(
             phase=read_phase(self._store),
@@ -65,16 +75,38 @@ class Conductor:
             catch_up=self._catch_up() if daemon.alive else None,
             rehearsal=rehearsal,
             accepted=read_accepted(self._store),
+            answers=answers,
+            expiring=self._expiring(),
+            repairs=repair and bool(answers),
         )
         if not may_drain(facts):
             return facts
         try:
-            drained = self._barrier.drain()
-            facts = replace(facts, drained=drained)
-            facts = replace(facts, report=self._verify(self._barrier.visible(drained)))
+            facts = self._compared(facts)
             return facts if rehearsal else replace(facts, again=self._barrier.drain())
         except NotDrained as error:
             return replace(facts, refusal=error.message)
+
+    def _expiring(self) -> tuple[Problem, ...]:
+        client, tables = self._parts.dynamodb, self._parts.keymap.targets
+        return tuple(risk for table in tables for risk in ttl_risks(table, ttl_attribute(client, table)))
+
+    def _compared(self, facts: Facts) -> Facts:
+        """Drain and compare; where there is something to repair, until a comparison finds nothing that was."""
+        before: Report | None = None
+        while True:
+            report, drained = self._pass(facts)
+            facts = replace(facts, drained=drained, report=report)
+            if not facts.repairs or not worth_another(report, before):
+                return facts
+            facts, before = replace(facts, repaired=facts.repaired + report.repairable), report
+
+    def _pass(self, facts: Facts) -> tuple[Report, BarrierState]:
+        epoch = read_epoch(self._store)  # before the barrier: what comes behind it is of this epoch, or of a later one
+        drained = self._barrier.drain()
+        start = self._barrier.visible(drained)
+        at = repair_version(start, epoch, next_repair(self._store)) if facts.repairs else ""
+        return self._verify(start, at), drained
 
     def _catch_up(self) -> CatchUp:
         connection = self._parts.connect()

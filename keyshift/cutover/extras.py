@@ -21,6 +21,7 @@ from keymap.targets import Target
 from keymap.version import version_of
 from keyshift.cutover.compare import Difference, Kind
 from keyshift.cutover.digests import DigestPair, digest
+from keyshift.cutover.repair import NOTHING, Extra, Repairable, Repairer
 from keyshift.cutover.settle import Barrier
 from keyshift.cutover.sides import Items
 from keyshift.cutover.tally import Progress, Tally
@@ -32,21 +33,30 @@ T = TypeVar("T")
 EXTRAS_MAX: Final = 100_000
 NEW_MARKS_MAX: Final = 10_000  # marks newer than the last barrier that are kept until the next one decides about them
 PROGRESS_ITEMS: Final = 1_000
+REPAIRED_TOGETHER: Final = 1_000  # extras: enough to keep all writes in flight busy
 
 
 class ExtraFinder:
     """Scans the target tables, and counts what it finds."""
 
-    def __init__(self, keymap: Keymap, migration: str, items: Items, tally: Tally, progress: Progress) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - its collaborators
+        self,
+        keymap: Keymap,
+        migration: str,
+        items: Items,
+        tally: Tally,
+        progress: Progress,
+        repairable: Repairable = NOTHING,
+        repairer: Repairer | None = None,
+    ) -> None:
         self._keymap, self._migration, self._items, self._tally = keymap, migration, items, tally
-        self._progress = progress
+        self._progress, self._repairable, self._repairer = progress, repairable, repairer
 
     def find(self, pair: DigestPair) -> None:
         """Count the extras of a target that nobody writes to. `pair.expected` holds what rows own."""
         for one, _ in self._live():
             pair.found.add(one)
-        for difference, _ in self._look_again(self._candidates(pair)):
-            self._tally.difference(difference)
+        self._convict(extra for extra, _ in self._look_again(self._candidates(pair)))
 
     def find_moving(self, pair: DigestPair, barrier: Barrier, start: str) -> None:
         """Count the extras while changes arrive; `start` is the version of the barrier before the rows were read."""
@@ -55,8 +65,17 @@ class ExtraFinder:
         wanted = self._candidates(pair)
         if wanted:  # else there is nothing that a barrier could clear
             barrier.passed()
-        for difference in self._suspicious(self._look_again(wanted), barrier, start):
-            self._tally.difference(difference)
+        self._convict(self._suspicious(self._look_again(wanted), barrier, start))
+
+    def _convict(self, extras: Iterable[Extra]) -> None:
+        waiting = iter(extras)
+        while found := list(islice(waiting, REPAIRED_TOGETHER)):
+            for extra in found:
+                self._tally.difference(extra.difference)
+            wrong = [extra for extra in found if self._repairable.has_extra(extra)]
+            self._tally.repairable += len(wrong)
+            if self._repairer and wrong:
+                self._repairer.extras(wrong)
 
     def _suspicious(self, things: Iterable[tuple[T, str]], barrier: Barrier, start: str) -> Iterator[T]:
         """Those with a mark up to `start`, or with one that is not genuine. The others are counted as in motion."""
@@ -102,7 +121,7 @@ class ExtraFinder:
         self._tally.differences[Kind.EXTRA] += sum(1 for _ in extras)
         return wanted
 
-    def _look_again(self, wanted: frozenset[bytes]) -> Iterator[tuple[Difference, str]]:
+    def _look_again(self, wanted: frozenset[bytes]) -> Iterator[tuple[Extra, str]]:
         """These slots, as far as they are live still, with their versions."""
         if not wanted:
             return
@@ -113,7 +132,8 @@ class ExtraFinder:
                 for slot, mark in live_slots(books, target, item):
                     if digest(target.name, key, slot) in wanted:
                         held = content(books, target, slot, item)
-                        yield Difference(Kind.EXTRA, target.name, key, slot, None, held), version_of(mark)
+                        difference = Difference(Kind.EXTRA, target.name, key, slot, None, held)
+                        yield Extra(difference, item, mark), version_of(mark)
 
     def _scan(self, what: str) -> Iterator[tuple[Target, Item]]:
         for target in self._keymap.targets.values():

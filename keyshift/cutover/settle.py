@@ -17,7 +17,6 @@ from typing import Protocol
 
 from keymap.values import Row
 from keymap.version import version_of
-from keyshift.cutover.compare import Difference
 from keyshift.cutover.rows import Place, RowJudge, RowName, Verdict
 from keyshift.cutover.sides import PrimaryKey, Source
 
@@ -49,11 +48,7 @@ def is_final(mark: str, barriers: Round, before: str | None) -> bool:
 
 def is_settled(verdict: Verdict, barriers: Round, before: Marks) -> bool:
     """Whether all that is wrong with a row is wrong for good (also: whether nothing is)."""
-    return all(is_final(mark, barriers, before.get(_place(one))) for one, mark in verdict.differences)
-
-
-def _place(difference: Difference) -> Place:
-    return difference.table, difference.key, difference.slot
+    return all(is_final(mark, barriers, before.get(one.place)) for one, mark in verdict.differences)
 
 
 class Settler:
@@ -62,10 +57,10 @@ class Settler:
     def __init__(self, judge: RowJudge, source: Source, barrier: Barrier, rounds: int) -> None:
         self._judge, self._source, self._barrier, self._rounds = judge, source, barrier, rounds
 
-    def settle(self, suspects: Iterable[RowName]) -> tuple[list[Difference], int]:
-        """The differences that are for good, and how many rows were still changing when the rounds ended."""
+    def settle(self, suspects: Iterable[RowName]) -> tuple[list[Verdict], int]:
+        """The rows whose differences are for good, and how many were still changing when the rounds ended."""
         waiting: dict[RowName, Marks] = {row: {} for row in suspects}
-        found: list[Difference] = []
+        found: list[Verdict] = []
         first = self._barrier.passed() if waiting else ""
         for _ in range(self._rounds):
             if not waiting:
@@ -75,9 +70,9 @@ class Settler:
             left: dict[RowName, Marks] = {}
             for verdict in (verdict for table, some in rows for verdict in self._judge.verdicts(table, some)):
                 if is_settled(verdict, barriers, waiting.get(verdict.row, {})):
-                    found += [difference for difference, _ in verdict.differences]
+                    found += [verdict] if verdict.differences else []
                 else:
-                    left[verdict.row] = {_place(one): mark for one, mark in verdict.differences}
+                    left[verdict.row] = {one.place: mark for one, mark in verdict.differences}
             waiting, first = left, barriers.second
         return found, len(waiting)
 

@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from keymap.check import check
 from keymap.errors import Problems
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
+from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.clients import DynamoDBClient
+from keyshift.control.answers import read_answers
 from keyshift.control.migration import Migration
 from keyshift.control.store import Store
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX, StreamBarrier
+from keyshift.cutover.repair import Repairable, Repairer, require_open
 from keyshift.cutover.rows import RowJudge
 from keyshift.cutover.sides import DynamoItems, MySQLSource
 from keyshift.cutover.sweep import Sweeper
@@ -56,12 +59,18 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     rounds: int,
     examples_max: int = EXAMPLES_MAX,
     progress: Progress = silent,
+    repair: str = "",
 ) -> Iterator[Verifier]:
-    """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed."""
+    """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed.
+
+    `repair` is the version at which it repairs what may be repaired, "" where it changes nothing.
+    """
     Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
     with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
         items = DynamoItems(parts.dynamodb, parts.keymap.targets, executor, parts.stop)
+        writer = GuardedWriter(parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop)
+        require = partial(require_open, parts.store)
         try:
             yield Verifier(
                 parts.keymap,
@@ -74,6 +83,8 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
                 examples_max=examples_max,
                 clock=boottime,
                 progress=progress,
+                repairable=Repairable.of(parts.keymap, [one.table for one in read_answers(parts.store)]),
+                repairer=Repairer(parts.keymap, source, writer, repair, require) if repair else None,
             )
         finally:
             source.close()

@@ -21,6 +21,7 @@ class Report:
     of them without any live slot. `differences` counts by kind, `examples` holds the first of each kind. Where the
     source was `live`: `changing` rows had not settled when the rounds ended, and `in_motion` slots were written so late
     that nothing is said of them. A report is clean when both sides are proven equal: a row that still changes is not.
+    Of the differences, `repairable` are in tables that the cutover repairs (repair.py).
     """
 
     rows: int
@@ -33,6 +34,7 @@ class Report:
     in_motion: int
     live: bool
     seconds: float
+    repairable: int = 0
 
     @property
     def total(self) -> int:
@@ -52,7 +54,7 @@ class Tally:
         self._examples_max = examples_max
         self._examples: list[Difference] = []
         self.differences: Counter[Kind] = Counter()
-        self.rows = self.slots = self.items = self.tombstones = self.changing = self.in_motion = 0
+        self.rows = self.slots = self.items = self.tombstones = self.changing = self.in_motion = self.repairable = 0
 
     def difference(self, difference: Difference) -> None:
         """Count a difference, and keep it while its kind has less than the wanted number of examples."""
@@ -73,4 +75,5 @@ class Tally:
             in_motion=self.in_motion,
             live=live,
             seconds=seconds,
+            repairable=self.repairable,
         )

@@ -3,16 +3,17 @@
 Rows are read in chunks and compared with their items at once (rows.py, compare.py). What a row owns is remembered by a
 digest, for the other direction: what is live in the target, and has no row (extras.py). Both are needed: the first
 finds what is missing or different, only the second what should not be there at all. On a source that is being written
-to, nothing is called a difference before it has outlived a barrier (settle.py).
+to, nothing is called a difference before it has outlived a barrier (settle.py). What is found wrong for good may be
+repaired on the spot, where the tables' team has answered for it (repair.py).
 """
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from keymap.rules import Keymap
-from keyshift.cutover.compare import Difference
 from keyshift.cutover.digests import DigestPair, digest
 from keyshift.cutover.extras import ExtraFinder
+from keyshift.cutover.repair import NOTHING, Repairable, Repairer
 from keyshift.cutover.rows import RowJudge, RowName, Verdict
 from keyshift.cutover.settle import Barrier, Settler
 from keyshift.cutover.sides import Items, Source
@@ -37,11 +38,14 @@ class Verifier:
         examples_max: int,
         clock: Callable[[], float],
         progress: Progress = silent,
+        repairable: Repairable = NOTHING,
+        repairer: Repairer | None = None,
     ) -> None:
         self._keymap, self._source, self._judge, self._barrier = keymap, source, judge, barrier
         self._clock, self._progress, self._tally = clock, progress, Tally(examples_max)
+        self._repairable, self._repairer = repairable, repairer
         self._settler = Settler(judge, source, barrier, rounds) if barrier and rounds else None
-        self._finder = ExtraFinder(keymap, migration, items, self._tally, progress)
+        self._finder = ExtraFinder(keymap, migration, items, self._tally, progress, repairable, repairer)
 
     def run(self, start: str = "") -> Report:
         """Compare both sides. `start` is the version of a barrier that has just passed, if one has.
@@ -69,7 +73,7 @@ class Verifier:
             if self._settler:
                 suspects += [verdict.row for verdict in differing]
             else:
-                self._convict(difference for verdict in differing for difference, _ in verdict.differences)
+                self._convict(differing)
             while len(suspects) >= SUSPECTS_MAX:
                 self._settle(suspects[:SUSPECTS_MAX])
                 del suspects[:SUSPECTS_MAX]
@@ -89,6 +93,11 @@ class Verifier:
             self._convict(found)
             self._tally.changing += changing
 
-    def _convict(self, differences: Iterable[Difference]) -> None:
-        for difference in differences:
-            self._tally.difference(difference)
+    def _convict(self, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            for difference, _ in verdict.differences:
+                self._tally.difference(difference)
+        wrong = [verdict for verdict in verdicts if self._repairable.has_row(verdict)]
+        self._tally.repairable += sum(len(verdict.differences) for verdict in wrong)
+        if self._repairer and wrong:
+            self._repairer.rows(wrong)

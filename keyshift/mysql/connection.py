@@ -32,7 +32,9 @@ __all__ = [
     "Connection",
     "Denied",
     "MySQLError",
+    "StillReader",
     "Unreachable",
+    "Untrusted",
     "connect",
     "connection_settings",
     "denials_named",
@@ -64,6 +66,17 @@ class Denied(KeyshiftError):
     """The server refuses the user or the password. A person must mend it, unless the password is being rotated."""
 
 
+class Untrusted(Denied):
+    """One side does not trust the other, or wants TLS and does not get it. A person must mend it.
+
+    A name that has just been given to another server may pass such a moment, so it is tried as long as a password is.
+    """
+
+
+class StillReader(Denied):
+    """The name leads to a reader of an Aurora cluster, as it may for a minute when another instance takes over."""
+
+
 def connect(source: SourceSettings, *, autocommit: bool = True, database: str | None = None) -> Connection:
     """A new connection: utf8mb4, time zone UTC, READ COMMITTED, plain SQL mode, TLS as the settings say.
 
@@ -86,12 +99,16 @@ def connect(source: SourceSettings, *, autocommit: bool = True, database: str | 
 
 @contextmanager
 def denials_named(source: SourceSettings) -> Iterator[None]:
-    """Raise Denied, as `connect` does, where a connection that is made by other means is refused like this."""
+    """Raise Denied, as `connect` does, where a connection that is made by other means is refused like this.
+
+    Of TLS only what says that one side does not trust or want it: a handshake that is cut off is a lost connection.
+    """
     try:
         yield
-    except MySQLError as error:
-        if error_number(error) in _DENIED:
-            raise _refusal(error, source) from error
+    except (MySQLError, OSError) as error:
+        refusal = _refusal(error, source)
+        if isinstance(refusal, Denied):
+            raise refusal from error
         raise
 
 
@@ -175,9 +192,9 @@ def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
         return _tls_refusal(cause, place, source)
     if number == _TLS_ERROR:
         remedy = "Give the server a certificate, or set source.tls.mode to off where the network itself is trusted"
-        return KeyshiftError(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
+        return Untrusted(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
     if number == _TLS_WANTED:
-        return KeyshiftError(f"{place} accepts TLS only", "Set source.tls.mode to verify or required")
+        return Untrusted(f"{place} accepts TLS only", "Set source.tls.mode to verify or required")
     if number in _DENIED:
         remedy = "Check source.user and the password, and that the user may log in from this host"
         if source.tls.mode == "off":
@@ -208,6 +225,6 @@ def _tls_refusal(cause: ssl.SSLError, place: str, source: SourceSettings) -> Key
         )
         if _RDS_HOST.search(source.host.rstrip(".")):
             remedy = f"Download Amazon's CA bundle (curl -O {_RDS_CA}), and set source.tls.ca to global-bundle.pem"
-        return KeyshiftError(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
+        return Untrusted(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
     remedy = "Check the server's TLS versions, or set source.tls.mode"
     return KeyshiftError(f"TLS with {place} failed (source.tls.mode={source.tls.mode}): {cause.reason}", remedy)

@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from keymap.errors import Problem
-from keymap.schema import TableSchema
-from keymap.values import UnsupportedType, converter
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.evidence import Evidence, gather
 from keyshift.mysql.facts import Flavour, ServerFacts
 from keyshift.mysql.grants import database_privileges, global_privileges, has
-from keyshift.mysql.keys import REMEDY as KEY_REMEDY
-from keyshift.mysql.keys import usable
+from keyshift.mysql.preflight_tables import Refusal, refusals_of, table_problems
 from keyshift.mysql.remedies import (
     keep_binlog,
     log_replicated,
@@ -24,31 +21,46 @@ from keyshift.mysql.remedies import (
     set_variable,
     switch_on_binlog,
 )
-from keyshift.mysql.select import quote_table
 
 SERVER = "server"
 RETENTION_HOURS_MIN = 24  # less does not survive one night of an outage
 
 
+Answers = Mapping[tuple[str, str], str]  # why a refusal is accepted, by its kind and its table
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`errors` must be mended before capture; `warnings` are risks that somebody should know of."""
+    """`errors` must be mended before capture; `warnings` are risks that somebody should know of.
+
+    `accepted` would be errors, if nobody answered for them.
+    """
 
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    accepted: tuple[Refusal, ...] = ()
 
 
 def preflight(
-    connection: Connection, tables: Iterable[str], *, retention_hours: int, described: bool = True
+    connection: Connection,
+    tables: Iterable[str],
+    *,
+    retention_hours: int,
+    described: bool = True,
+    answers: Answers | None = None,
 ) -> Findings:
     """Ask the server and judge. `retention_hours` is the stream's retention: the binlog must last as long.
 
     `described`: the binlog must describe its rows where the server can do that (capture.row_metadata is "full").
+    `answers`: the refusals that a team answers for.
     """
-    return judge(gather(connection, tables), retention_hours=retention_hours, described=described)
+    evidence = gather(connection, tables)
+    return judge(evidence, retention_hours=retention_hours, described=described, answers=answers)
 
 
-def judge(evidence: Evidence, *, retention_hours: int, described: bool = True) -> Findings:
+def judge(
+    evidence: Evidence, *, retention_hours: int, described: bool = True, answers: Answers | None = None
+) -> Findings:
     """All problems of this evidence."""
     if alone := [*_too_old(evidence.facts), *_reader(evidence.facts)]:
         return Findings(tuple(alone), ())  # all else would be noise
@@ -56,9 +68,34 @@ def judge(evidence: Evidence, *, retention_hours: int, described: bool = True) -
     undescribed = list(_metadata(evidence)) if described else []
     errors += undescribed
     errors += _retention(evidence, max(RETENTION_HOURS_MIN, retention_hours))
-    errors += [problem for table in evidence.tables for problem in _table(evidence, table)]
+    answers = answers or {}
+    refusals = {table: list(refusals_of(evidence, table)) for table in evidence.tables}
+    for table, found in refusals.items():
+        errors += table_problems(evidence, table)
+        errors += [_with_way_on(refusal) for refusal in found if (refusal.kind, table) not in answers]
     warnings = [*_warnings(evidence), *([] if undescribed else _undescribed(evidence))]
-    return Findings(tuple(errors), tuple(warnings))
+    everywhere = [refusal for found in refusals.values() for refusal in found]
+    accepted = [refusal for refusal in everywhere if (refusal.kind, refusal.table) in answers]
+    warnings += [_told(refusal, answers) for refusal in accepted]
+    unneeded = answers.keys() - {(refusal.kind, refusal.table) for refusal in everywhere}
+    warnings += [_unneeded(kind, table) for kind, table in sorted(unneeded)]
+    return Findings(tuple(errors), tuple(warnings), tuple(accepted))
+
+
+def _with_way_on(refusal: Refusal) -> Problem:
+    problem = refusal.problem
+    remedy = f"{problem.remedy}; or answer for it: accept.{refusal.kind} in the settings, with a reason"
+    return Problem(problem.where, problem.what, f"{remedy}, and the cutover repairs the table in the write stop")
+
+
+def _told(refusal: Refusal, answers: Answers) -> Problem:
+    problem, reason = refusal.problem, answers[refusal.kind, refusal.table]
+    what = f"{problem.what} (accepted: {reason})"
+    return Problem(problem.where, what, "The cutover compares the table, and repairs it, inside the write stop")
+
+
+def _unneeded(kind: str, table: str) -> Problem:
+    return Problem(f"table {table}", f"accept.{kind} names it, and there is nothing to accept", "Remove it")
 
 
 _OLDEST: Mapping[Flavour, tuple[int, ...]] = {"mysql": (5, 7), "mariadb": (10, 2)}
@@ -196,66 +233,6 @@ def _retention(evidence: Evidence, wanted: int) -> Iterator[Problem]:
     if most is not None and wanted > most:
         remedy += f", and set stream.retention_hours to {most}: {facts.name} keeps it no longer"
     yield Problem(SERVER, what, remedy)
-
-
-def _table(evidence: Evidence, table: str) -> Iterator[Problem]:
-    where, schema = f"table {table}", evidence.schemas.get(table)
-    if schema is None:
-        what = "it does not exist as a plain table, or the user may not see it (names are compared with their case)"
-        yield Problem(where, what, f"Correct the name, or run: GRANT SELECT ON {quote_table(table)} TO the user")
-        return
-    if table in evidence.unreadable:
-        what = "the user may not read all its columns"
-        yield Problem(where, what, f"Run: GRANT SELECT ON {quote_table(table)} TO the user")
-    if schema.engine.upper() != "INNODB":
-        what = f"its engine {schema.engine} has no transactions, so a ROLLBACK leaves changes behind"
-        yield Problem(where, what, f"Run: ALTER TABLE {quote_table(table)} ENGINE = InnoDB")
-    yield from _primary_key(evidence, schema)
-    yield from _columns(schema)
-    yield from _cascades(evidence, table)
-
-
-def _primary_key(evidence: Evidence, schema: TableSchema) -> Iterator[Problem]:
-    where, parts = f"table {schema.full_name}", evidence.keys.get(schema.full_name, ())
-    if not schema.primary_key:
-        remedy = f"Run: ALTER TABLE {quote_table(schema.full_name)} ADD PRIMARY KEY (its identifying columns)"
-        yield Problem(where, "it has no primary key, so its rows cannot be told from each other", remedy)
-    if any(part.prefix for part in parts):
-        names = ", ".join(part.column for part in parts if part.prefix)
-        what = f"its primary key holds a prefix of {names} only, so it cannot be read in the order of its key"
-        yield Problem(where, what, "Make the column short enough to be in the key whole")
-    if len({part.descending for part in parts}) > 1:
-        what = "its primary key sorts some columns up and some down, so it cannot be read in the order of its key"
-        yield Problem(where, what, "Sort all its columns the same way")
-    for name in schema.primary_key:
-        if not usable(schema.column(name)):
-            what = f"its primary key holds {name} of type {schema.column(name).data_type.upper()}, by which a row "
-            yield Problem(where, what + "cannot be found again exactly", KEY_REMEDY)
-
-
-def _columns(schema: TableSchema) -> Iterator[Problem]:
-    for column in schema.columns:
-        try:
-            converter(column)
-        except UnsupportedType as refusal:
-            yield Problem(f"table {schema.full_name}", refusal.message, refusal.remedy)
-
-
-def _logs_cascades(facts: ServerFacts) -> bool:
-    if facts.flavour != "mysql" or facts.version < (9, 6):
-        return False
-    return facts.variables.get("innodb_native_foreign_keys", "OFF") != "ON"
-
-
-def _cascades(evidence: Evidence, table: str) -> Iterator[Problem]:
-    if _logs_cascades(evidence.facts):
-        return
-    for key in evidence.foreign_keys:
-        if key.table == table and key.changes_rows:
-            what = f"its foreign key {key.name} to {key.parent} changes rows (ON UPDATE {key.on_update}, "
-            what += f"ON DELETE {key.on_delete}) without a trace in the binlog"
-            remedy = "Make it RESTRICT and let the application change the rows, or use MySQL 9.6 or newer"
-            yield Problem(f"table {table}", what, remedy)
 
 
 def _warnings(evidence: Evidence) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from keymap.errors import Problems
+from keyshift.process.accept import AcceptSettings
 from keyshift.process.sections import (
     Amount,
     AwsSettings,
@@ -27,6 +28,7 @@ from keyshift.process.settings_file import read_document, validate
 from keyshift.process.source import SourceSettings, TlsSettings
 
 __all__ = [
+    "AcceptSettings",
     "ApplySettings",
     "AwsSettings",
     "BucketSettings",
@@ -183,6 +185,7 @@ class Settings(Section):
     bulkload: BulkloadSettings = Field(default_factory=BulkloadSettings)
     apply: ApplySettings = Field(default_factory=ApplySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
+    accept: AcceptSettings = Field(default_factory=AcceptSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     @field_validator("migration")
@@ -205,7 +208,7 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
     Raises Problems with every mistake at once, each with the line or the variable it stands in.
     """
     document = read_document(Path(path), os.environ if environment is None else environment, Settings)
-    context: dict[str, Any] = {"folder": Path(path).absolute().parent}
+    context: dict[str, Any] = {"folder": Path(path).absolute().parent, "place": document.place}
     settings, problems = validate(Settings, document, context)
     if settings is None or problems:
         raise Problems(problems)

@@ -98,6 +98,25 @@ def test_a_mariadb_gtid_says_whether_it_stands_alone() -> None:
     assert packets.mariadb_gtid(struct.pack("<QIB", 1 << 63, 3, 12), 1) == ("3-1-9223372036854775808", False)
 
 
+@pytest.mark.parametrize(
+    ("flags", "rest", "moot"),
+    [
+        (1, b"", False),
+        (1, bytes(6), False),  # padded
+        (33, b"\2" + bytes(5), True),  # START ALTER
+        (33, b"\4" + bytes(8), False),  # COMMIT ALTER, with the number of its start
+        (33, b"\x08" + bytes(8), True),  # ROLLBACK ALTER
+        (35, b"\2" * 8 + b"\0", False),  # a commit id comes first
+        (35, bytes(8) + b"\2", True),
+        (35, bytes(8), False),
+        (97, b"\2" * 6, False),  # of XA: other bytes stand there
+        (4, b"\2" + bytes(5), False),  # a transaction
+    ],
+)
+def test_an_alter_that_has_only_begun_or_was_rolled_back_is_moot(flags: int, rest: bytes, moot: bool) -> None:
+    assert packets.is_moot(struct.pack("<QIB", 5, 3, flags) + rest) is moot
+
+
 def statement(text: bytes, schema: bytes = b"shop", extra: bytes = b"") -> bytes:
     return struct.pack("<IIBHH", 1, 2, len(schema), 0, 3) + extra + b"\1\2\3" + schema + b"\0" + text
 

@@ -23,6 +23,9 @@ STOPS = [
     ("shop", "ALTER TABLE `Order-Lines` DROP COLUMN note", "shop.Order-Lines"),
     ("shop", "ALTER TABLE ORDERS ADD INDEX (a), DROP COLUMN b", "shop.orders"),
     ("shop", "ALTER TABLE orders DROP INDEX `PRIMARY`", "shop.orders"),
+    ("shop", "DROP INDEX `PRIMARY` ON orders", "shop.orders"),
+    ("", "drop index if exists `primary` on `shop`.`orders` ALGORITHM=INPLACE", "shop.orders"),
+    ("shop", 'DROP INDEX "PRIMARY" ON orders', "shop.orders"),
     ("shop", "ALTER TABLE orders COMMENT = 'x' ENGINE = MyISAM", "shop.orders"),
     ("shop", "ALTER IGNORE TABLE orders ADD UNIQUE KEY (a)", "shop.orders"),
     ("shop", "ALTER TABLE orders DROP PARTITION p1", "shop.orders"),
@@ -62,14 +65,16 @@ PASSES = [
     ("shop", "ALTER TABLE x RENAME COLUMN y TO orders"),
     ("shop", "CREATE UNIQUE INDEX orders ON orders (a)"),
     ("shop", "DROP INDEX i ON orders"),
+    ("shop", "DROP INDEX `PRIMARY` ON orders_old"),
+    ("shop", "DROP INDEX IF EXISTS `on` ON orders"),
     ("shop", "CREATE DEFINER=`root`@`%` TRIGGER t BEFORE INSERT ON orders FOR EACH ROW SET @a = 1"),
     ("shop", "CREATE ALGORITHM=UNDEFINED DEFINER=`r`@`%` SQL SECURITY DEFINER VIEW `v` AS SELECT * FROM orders"),
     ("shop", "CREATE OR REPLACE VIEW v AS SELECT * FROM orders"),
     ("shop", "ANALYZE TABLE orders"),
     ("shop", "GRANT SELECT ON orders TO x"),
     ("shop", "RENAME USER orders TO x"),
-    ("shop", "INSERT INTO log VALUES ('orders', 'TRUNCATE orders') -- orders"),
-    ("shop", "INSERT INTO log VALUES (1) /* orders */ # orders"),
+    ("blog", "INSERT INTO log VALUES ('orders', 'TRUNCATE shop.orders') -- orders"),
+    ("blog", "INSERT INTO log VALUES (1) /* shop.orders */ # orders"),
     ("shop", "FLUSH TABLES orders"),
     ("shop", "CREATE DATABASE orders"),
 ]
@@ -83,6 +88,29 @@ def test_a_statement_that_changes_a_captured_table_is_told_with_its_name(schema:
 @pytest.mark.parametrize(("schema", "text"), PASSES)
 def test_a_statement_that_leaves_rows_and_columns_as_they_are_passes(schema: str, text: str) -> None:
     assert TABLES.changed(schema, text) == ()
+
+
+SHOP = ("shop.orders", "shop.Order-Lines")
+REACHED = [
+    ("shop", "INSERT INTO log VALUES (1)", (), SHOP),
+    ("shop", "SELECT `shop`.`f`()", (), SHOP),
+    ("", "DO shop.f()", (), SHOP),
+    ("blog", "UPDATE Shop.v SET a = 1", (), SHOP),
+    ("blog", "INSERT INTO log VALUES (1)", ("blog", "shop"), SHOP),
+    ("blog", "INSERT INTO log VALUES (1)", ("*",), (*SHOP, "crm.customer")),
+    ("shop", "INSERT INTO blog.log VALUES (1)", ("blog",), ()),
+    ("shop", "CREATE TABLE log (a INT)", (), ()),
+    ("shop", "CREATE TABLE log (a INT)", ("shop",), ()),
+    ("blog", "INSERT INTO log VALUES ('shop')", (), ()),
+    ("shop", "INSERT INTO orders VALUES (1)", ("shop",), ("shop.orders",)),
+]
+
+
+@pytest.mark.parametrize(("schema", "text", "databases", "reached"), REACHED)
+def test_what_a_view_a_trigger_or_a_function_may_have_changed_counts_as_changed(
+    schema: str, text: str, databases: tuple[str, ...], reached: tuple[str, ...]
+) -> None:
+    assert TABLES.changed(schema, text, databases) == reached
 
 
 def test_a_name_with_a_quote_in_it_is_found_however_it_is_spelled() -> None:

@@ -100,3 +100,19 @@ def test_what_cannot_be_followed_is_told_decided_and_stands_in_the_checklist(
     assert checklist.code == 0, checklist.out
     assert f"{project.schema}.orders at {stopped['position']}" in checklist.out
     assert "every row was updated at once" in checklist.out
+
+
+def test_an_excluded_column_that_was_dropped_since_is_no_problem_of_any_check(
+    project: Project, migration: Migration
+) -> None:
+    project.execute("ALTER TABLE orders DROP COLUMN note")
+    assert "note" in project.keyshift("keymap", "check").err, "before, the name would be a slip of the pen"
+    project.execute("ALTER TABLE orders ADD COLUMN note VARCHAR(99) NULL")
+    migration.load()
+    project.execute("ALTER TABLE orders DROP COLUMN note")
+    until(lambda: answer_of(project, "cdc", "status")["caught_up"])
+    for command in (("cdc", "check"), ("doctor",), ("keymap", "check")):
+        answer = project.keyshift(*command)
+        assert answer.code == 0, answer.out + answer.err
+    project.edit("keymap.yaml", "exclude: [note]", "exclude: [note, colour]")
+    assert "colour" in project.keyshift("keymap", "check").err

@@ -48,3 +48,17 @@ def test_each_endpoint_is_judged_by_itself(project: Project, monkeypatch: pytest
     assert any("127.0.0.1:1" in line for line in failed)
     assert any(line.startswith("ok") and "stream" in line for line in lines)
     monkeypatch.setenv("TEST_PASSWORD", project.database.password)
+
+
+def test_a_table_whose_items_expire_is_told(project: Project) -> None:
+    project.keyshift("init")
+    dynamodb = project.aws("dynamodb")
+    told = "TTL is on: it deletes items whose expires is past"
+    assert told not in project.keyshift("doctor").out
+    dynamodb.update_time_to_live(
+        TableName=f"{project.name}-app", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+    )
+    answer = project.keyshift("doctor")
+    assert answer.code == 0, answer.out
+    assert told in answer.out
+    assert told in project.keyshift("cutover", "checklist").out

@@ -41,6 +41,7 @@ SELDOM = {  # what this migration has no need of, and another has
     ("init", "TagResource"): "AWS wants it for a CreateTable with tags",
     ("bulkload load", "PutItem"): "an item of several rows that are not in one chunk",
     ("apply run", "BatchGetItem"): "what is delivered again behind the gate",
+    ("cutover", "PutItem"): "tables of which a refusal was accepted, which are repaired",
 }
 
 

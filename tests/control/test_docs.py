@@ -9,6 +9,7 @@ from keymap.position import Position
 from keymap.schema import Shape, TableSchema
 from keymap.version import version
 from keyshift.control import barrier, shards
+from keyshift.control.answers import Answer, next_repair, record_answers
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
 from keyshift.control.halts import Halt, accept, record_stop
@@ -55,6 +56,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
     record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
     accept(store, "it was empty")
+    record_answers(store, [Answer("fk_cascade", TABLES[0], "no parent is ever deleted")])
+    assert next_repair(store) == 1
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
@@ -85,6 +88,7 @@ def kind_of(item: str) -> str:
         "shard": ["STREAM", "SHARD"],
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
+        "answer": ["KIND", "TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

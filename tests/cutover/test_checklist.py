@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from keymap.position import Position
+from keyshift.aws.time_to_live import ttl_risks
+from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import CaptureStatus
 from keyshift.control.halts import Accepted, Halt
@@ -53,6 +55,7 @@ def test_when_everything_is_as_it_should_be_every_check_passes_with_its_evidence
     assert all(check.outcome is Outcome.PASS and check.evidence and not check.remedy for check in checks)
 
 
+ANSWERS = (Answer("fk_cascade", "shop.orders", "no customer is ever deleted"),)
 ACCEPTED = (Accepted(Halt(1, "binlog.000002", 99, ("shop.orders",), "TRUNCATE ..."), "it held drafts only"),)
 
 
@@ -80,6 +83,7 @@ UNMET = {
         replace(READY, drained=None, refusal="barrier 3 was not answered within 60 s by lanes 1, 2", again=DRAINED),
     ],
     "nothing set aside": [replace(READY, set_aside=1)],
+    "no items expire": [],  # a note, which stands in nobody's way
     "both sides equal": [
         replace(READY, report=with_differences(missing=1)),
         replace(READY, report=with_differences(foreign=1)),
@@ -89,6 +93,11 @@ UNMET = {
     "accepted statements verified": [
         replace(READY, accepted=ACCEPTED, report=with_differences(extra=1)),
         replace(READY, accepted=ACCEPTED, report=None),
+    ],
+    "accepted refusals repaired": [
+        replace(READY, answers=ANSWERS, repairs=True, report=with_differences(extra=1)),
+        replace(READY, answers=ANSWERS, repairs=True, report=replace(CLEAN, changing=1)),
+        replace(READY, answers=ANSWERS, repairs=True, report=None),
     ],
     "writes stopped": [
         replace(READY, again=replace(DRAINED, changes=13, last_version="v10")),
@@ -135,6 +144,35 @@ def test_what_was_accepted_stands_in_the_checklist_with_its_table_what_it_was_an
     (check,) = [check for check in checks if check.name == "accepted statements verified"]
     for told in ("shop.orders", "binlog.000002:99", "TRUNCATE ...", "it held drafts only", "none differs"):
         assert told in check.evidence
+
+
+def test_a_table_whose_items_expire_is_told_and_stands_in_nobodys_way() -> None:
+    checks = evaluate(replace(READY, expiring=tuple(ttl_risks("app", "expires") + ttl_risks("old", None))))
+    assert passed(checks)
+    (check,) = [check for check in checks if check.outcome is Outcome.NOTE]
+    assert "table app: TTL is on" in check.evidence
+    assert "expires" in check.evidence
+    assert "table old: we may not ask" in check.evidence
+    assert "update-time-to-live" in check.remedy
+    assert ttl_risks("app", "") == []
+
+
+def test_an_accepted_refusal_stands_in_the_checklist_and_is_repaired_by_the_run_alone() -> None:
+    hidden = replace(with_differences(extra=2, missing=1), repairable=3)
+    before = replace(READY, answers=ANSWERS, report=hidden)
+    for facts in (before, replace(before, rehearsal=True), replace(before, accepted=ACCEPTED)):
+        checks = {check.name: check for check in evaluate(facts)}
+        assert passed(list(checks.values()))
+        assert checks["accepted refusals repaired"].outcome is Outcome.SKIPPED
+        for told in ("shop.orders", "fk_cascade", "no customer is ever deleted", "`keyshift cutover run`"):
+            assert told in checks["accepted refusals repaired"].evidence
+        assert "3 differences are in tables that `keyshift cutover run` repairs" in checks["both sides equal"].evidence
+    unlike = replace(before, report=replace(hidden, repairable=2))
+    assert failing(unlike) == ["both sides equal"]
+    assert set(failing(replace(before, repairs=True))) == {"both sides equal", "accepted refusals repaired"}
+    after = replace(READY, answers=ANSWERS, repairs=True, repaired=3)
+    assert passed(evaluate(after))
+    assert any("3 differences were repaired, and 0 are left" in check.evidence for check in evaluate(after))
 
 
 def test_in_a_rehearsal_rows_may_still_change_but_not_differ() -> None:

@@ -4,9 +4,11 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,9 +21,11 @@ from keyshift.mysql.connection import (
     Connection,
     MySQLError,
     Unreachable,
+    Untrusted,
     _refusal,
     connect,
     connection_settings,
+    denials_named,
     error_number,
     is_lost,
     query,
@@ -171,6 +175,26 @@ def test_an_unknown_authority_is_refused(secure: Database) -> None:
     assert "is not trusted" in error.message
     assert "source.tls.ca" in error.remedy
     assert not isinstance(error, Unreachable)
+
+
+def test_a_replicas_connection_is_told_of_it_in_the_same_words(secure: Database) -> None:
+    """Where a certificate is changed while capture runs, its next connection is the first to see that."""
+    source = source_of(secure, tls=TlsSettings(mode="verify"))
+    with pytest.raises(Untrusted) as named, denials_named(source):
+        pymysql.connect(**connection_settings(source))
+    first = refused(source)
+    assert (named.value.message, named.value.remedy) == (first.message, first.remedy)
+
+
+def test_a_handshake_that_is_cut_off_is_a_lost_connection_and_no_matter_of_trust(secure: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closing = threading.Thread(target=lambda: listener.accept()[0].close())  # noqa: PLW0108 - accept waits
+        closing.start()
+        source = source_of(secure, port=listener.getsockname()[1], tls=TlsSettings(mode="verify"))
+        with pytest.raises(MySQLError) as lost, denials_named(source):
+            pymysql.connect(**connection_settings(source))
+        closing.join()
+    assert is_lost(lost.value)
 
 
 def test_a_certificate_for_another_name_is_refused(secure: Database, ca: Path) -> None:

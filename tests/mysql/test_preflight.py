@@ -300,3 +300,41 @@ def test_a_risk_is_a_warning(changed: dict[str, Any], what: str) -> None:
     assert found.errors == ()
     (warning,) = found.warnings
     assert what in warning.what
+
+
+HIDES = replace(ORDERS, engine="MyISAM")
+BOTH = replace(with_table(HIDES, ID_UP), foreign_keys=(CASCADE,))
+
+
+def test_what_a_team_answers_for_is_told_and_not_refused() -> None:
+    answers = {("engine", "shop.orders"): "nobody rolls back", ("fk_cascade", "shop.orders"): "no parent goes"}
+    engine, cascade = judge(BOTH, retention_hours=24).errors
+    assert "accept.engine in the settings" in engine.remedy
+    assert "accept.fk_cascade in the settings" in cascade.remedy
+    found = judge(BOTH, retention_hours=24, answers=answers)
+    assert found.errors == ()
+    assert {(one.kind, one.table) for one in found.accepted} == set(answers)
+    assert all(any(f"(accepted: {reason})" in one.what for one in found.warnings) for reason in answers.values())
+    (left,) = judge(BOTH, retention_hours=24, answers={("engine", "shop.orders"): "x"}).errors
+    assert "accept.fk_cascade" in left.remedy
+
+
+def test_an_answer_to_nothing_is_told() -> None:
+    found = judge(evidence(), retention_hours=24, answers={("fk_cascade", "shop.orders"): "no parent goes"})
+    assert (found.errors, found.accepted) == ((), ())
+    (warning,) = found.warnings
+    assert "nothing to accept" in warning.what
+
+
+def test_nobody_can_answer_for_what_capture_cannot_read() -> None:
+    """Only what a comparison in the write stop mends is offered to be accepted."""
+    keyless = replace(BOTH, schemas={"shop.orders": replace(HIDES, primary_key=())})
+    found = judge(keyless, retention_hours=24)
+    assert [("accept." in one.remedy) for one in found.errors] == [False, True, True]
+
+
+def test_each_of_two_foreign_keys_is_told_under_one_answer() -> None:
+    two = evidence(foreign_keys=(CASCADE, replace(SET_NULL, name="other")))
+    found = judge(two, retention_hours=24, answers={("fk_cascade", "shop.orders"): "no parent goes"})
+    assert found.errors == ()
+    assert [("fk " in one.what, "other " in one.what) for one in found.warnings] == [(True, False), (False, True)]
