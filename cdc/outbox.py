@@ -12,15 +12,16 @@ put into S3 as it waits for the record, and the others go on.
 acknowledge, then remember (docs/design, "Checkpoint, lease, barrier, phase"). Pure: who sends, and when, is elsewhere.
 """
 
+import sys
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from cdc.claims import Claimed
-from cdc.entries import Entry
+from cdc.entries import OVERHEAD_BYTES, Entry
 from keymap.position import Position
-from keymap.wire import CLAIM_FORMAT, PACK_BYTES_MAX, Header, encode_pack
+from keymap.wire import CLAIM_FORMAT, FORMAT, PACK_BYTES_MAX, Header, encode_pack
 
 CHANGES: Final = "changes"
 BARRIER: Final = "barrier"
@@ -52,13 +53,24 @@ class Progress:
     ahead_since_ms: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Record:
-    """A lane's next record. Where it is a pointer, what is `claimed` must be in S3 before it is sent."""
+    """A lane's next record. Where it is a pointer, what is `claimed` must be in S3 before it is sent.
 
-    lane: int
-    data: bytes
-    claimed: Claimed | None = None
+    `lines_bytes` is the size of what is within, before compression; the record itself is not much larger than that.
+    """
+
+    def __init__(self, header: Header, lines: Sequence[bytes], lines_bytes: int, claimed: Claimed | None) -> None:
+        self._header, self._lines = header, lines
+        self._data: bytes | None = None
+        self.lane, self.lines_bytes, self.claimed = header.lane, lines_bytes, claimed
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes: made when they are first asked for, by the thread that sends them, and the same ever after."""
+        if self._data is None:
+            version = FORMAT if self.claimed is None else CLAIM_FORMAT
+            self._data, self._lines = encode_pack(self._header, self._lines, version), ()
+        return self._data
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +106,7 @@ class _Pack:
     parts: list[tuple[_Point, int]] = field(default_factory=list)
     claimed: Claimed | None = None
 
-    def add(self, entry: Entry, size_bytes: int, point: _Point) -> None:
-        self.lines.append(entry.line)
-        self.line_bytes += len(entry.line) + 1
-        self.size_bytes += size_bytes
-        self.last = entry.version
+    def count_for(self, point: _Point) -> None:
         if self.parts and self.parts[-1][0] is point:
             self.parts[-1] = (point, self.parts[-1][1] + 1)
         else:
@@ -150,23 +158,39 @@ class Outbox:
         """Whether more may be added: bounded by bytes, so that a slow stream slows the reading down."""
         return self.pending_bytes < self._bytes_max
 
-    def add(self, entry: Entry) -> None:
-        """Add the next change of the transaction that is being added, to each of its lanes."""
-        claimed = Claimed.of(entry, self._stamp.claims) if len(entry.line) > PACK_BYTES_MAX else None
+    def add(self, entries: Iterable[Entry], count_max: int) -> int:
+        """Add the next changes of what is being added, to each of their lanes, as far as there is room for them.
+
+        Gives how many: fewer than `count_max`, with room left, means that there are no more of them.
+        """
+        count = 0
+        for entry in entries:
+            self._add(entry)
+            count += 1
+            if count == count_max or self.pending_bytes >= self._bytes_max:
+                break
+        return count
+
+    def _add(self, entry: Entry) -> None:
+        numbers, version, line = entry
+        line_bytes = len(line)
+        claimed = Claimed.of(entry, self._stamp.claims) if line_bytes > PACK_BYTES_MAX else None
+        size_bytes = line_bytes + OVERHEAD_BYTES if claimed is None else entry.size_bytes * CLAIM_WEIGHT
         point = self._points[-1]
         point.changes += 1
-        point.last_version = entry.version
-        point.outstanding += len(entry.lanes)
-        size_bytes = entry.size_bytes * (1 if claimed is None else CLAIM_WEIGHT)
-        self.pending_bytes += size_bytes * len(entry.lanes)
-        for number in entry.lanes:
-            point.lanes[number] = entry.version
+        point.last_version = version
+        point.outstanding += len(numbers)
+        self.pending_bytes += size_bytes * len(numbers)
+        for number in numbers:
+            point.lanes[number] = version
             lane = self._lanes[number]
-            pack = self._pack_for(lane, len(entry.line))
-            pack.add(entry, size_bytes, point)
+            pack = self._pack_for(number, lane, line_bytes)
+            pack.lines.append(line)
+            pack.line_bytes += line_bytes + 1
+            pack.size_bytes += size_bytes
+            pack.last = lane.tail = version
+            pack.count_for(point)
             pack.claimed = claimed
-            lane.tail = entry.version
-            self._offer(number, lane)
 
     def end(self, position: Position) -> None:
         """Everything up to `position`, which lies between two transactions, has been added."""
@@ -189,16 +213,22 @@ class Outbox:
         point.position = self._points[-2].position if len(self._points) > 1 else self._position
         self._points.append(_Point())
 
-    def take(self, count_max: int, excluded: Container[int] = ()) -> list[Record]:
+    def take(self, count_max: int, excluded: Container[int] = (), bytes_max: int = sys.maxsize) -> list[Record]:
         """The next records to send, at most one of each lane, none of the `excluded` lanes.
 
-        Each must be answered by accepted() or failed().
+        One, or as many as `count_max` whose lines are within `bytes_max`. Each must be answered by accepted() or
+        failed().
         """
-        chosen = [number for number in self._ready if number not in excluded][:count_max]
-        for number in chosen:
+        found: list[Record] = []
+        for number in [number for number in self._ready if number not in excluded][:count_max]:
+            lane = self._lanes[number]
+            bytes_max -= lane.waiting[0].line_bytes if lane.sending is None else lane.sending[1].lines_bytes
+            if bytes_max < 0 and found:
+                break
             del self._ready[number]
-        self.in_flight += len(chosen)
-        return [self._send(number, self._lanes[number]) for number in chosen]
+            found.append(self._record(number, lane))
+        self.in_flight += len(found)
+        return found
 
     def accepted(self, number: int) -> None:
         """The stream has the lane's record."""
@@ -223,24 +253,25 @@ class Outbox:
         """A barrier whose last marker was accepted; each is given once, in order."""
         return self._barriers.popleft() if self._barriers else None
 
-    def _pack_for(self, lane: _Lane, line_bytes: int) -> _Pack:
+    def _pack_for(self, number: int, lane: _Lane, line_bytes: int) -> _Pack:
         last = lane.waiting[-1] if lane.waiting else None
         if last is None or last.barrier is not None or last.line_bytes + line_bytes > PACK_BYTES_MAX:
             last = _Pack(follows=lane.tail, last=lane.tail)
             lane.waiting.append(last)
+            self._offer(number, lane)
         return last
 
     def _offer(self, number: int, lane: _Lane) -> None:
         if lane.sending is None:
             self._ready.setdefault(number)
 
-    def _send(self, number: int, lane: _Lane) -> Record:
+    def _record(self, number: int, lane: _Lane) -> Record:
         if lane.sending is None:
             pack = lane.waiting.popleft()
-            lane.sending = pack, Record(number, self._encoded(number, pack), pack.claimed)
+            lane.sending = pack, self._made(number, pack)
         return lane.sending[1]
 
-    def _encoded(self, number: int, pack: _Pack) -> bytes:
+    def _made(self, number: int, pack: _Pack) -> Record:
         header = Header(
             migration=self._stamp.migration,
             digest=self._stamp.digest,
@@ -252,9 +283,10 @@ class Outbox:
             barrier=pack.barrier or 0,
             count=len(pack.lines),
         )
+        lines, pack.lines = pack.lines, []  # the record forgets them once it is made
         if pack.claimed is not None:
-            return encode_pack(header, [pack.claimed.pointer], CLAIM_FORMAT)
-        return encode_pack(header, pack.lines)
+            lines = [pack.claimed.pointer]
+        return Record(header, lines, pack.line_bytes, pack.claimed)
 
     def _advance(self) -> None:
         """Move past every point that is done, from the oldest on."""
