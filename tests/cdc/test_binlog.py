@@ -258,7 +258,9 @@ def versions_of(source: Source) -> list[str]:
     assembler = source.assembler(source.start, gtids=source.database.flavour == "mysql")
     schemas = schemas_of(source.database, f"{source.schema}.a")
     versions = []
-    for transaction in filter(None, map(assembler.feed, read_events(source.database, source.start, schemas))):
+    for transaction in filter(
+        None, (fed(assembler, event) for event in read_events(source.database, source.start, schemas))
+    ):
         with contextlib.closing(transaction.entries) as entries:
             versions += [entry.version for entry in entries]
     return versions
