@@ -3,6 +3,7 @@
 Processor time is the daemon's own, all threads of it, and so says more on a busy machine than rows per second do.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from bench import mysqlbinlog, readers, shape
@@ -17,7 +18,7 @@ from keyshift.cli.demo.program import find_program
 
 FIRST_ROWS = 10
 MANY, FEW_TABLES, MANY_TABLES = 1_000, 4, 400
-TIMES_MANY, TIMES_ONE, TIMES_SHORT, TIMES_HUGE = 15, 2.5, 3, 50  # as many rows as were asked for
+TIMES_MANY, TIMES_ONE, TIMES_SHORT, TIMES_TABLES, TIMES_HUGE = 15, 2.5, 3, 10, 50  # as many rows as were asked for
 BARE_SHARE, NAIVE_SHARE = 5, 60  # of the daemon's rows the slow ways read so much less
 _COLUMNS = ", ".join(shape.COLUMNS[1:])
 _HUGE = f"INSERT INTO event_2 (id, {_COLUMNS}) SELECT id + %s, {_COLUMNS} FROM event ORDER BY id LIMIT %s"
@@ -57,12 +58,12 @@ def measure(rows: int) -> list[Result]:
         ]
         huge = _huge(world, int(rows * TIMES_HUGE))
         results.append(_cost("larger transactions", many, huge, f"{int(rows * TIMES_HUGE):,} rows in one"))
-        few = _again(world, int(rows * TIMES_SHORT), FEW_TABLES)
+        few = _again(world, int(rows * TIMES_TABLES), FEW_TABLES)
         peak = max(run.peak_mebibytes for run in (many, short, huge, few))
         results.append(Result("capture", "peak memory of all runs", peak, "256 MiB", peak / 256, "MiB"))
         results += latencies(source, world.commands, url, world.next)
     with begun(FIRST_ROWS, MANY_TABLES) as source, sink(source.url) as url:
-        most = _again(World(source, url), int(rows * TIMES_SHORT), MANY_TABLES)
+        most = _again(World(source, url), int(rows * TIMES_TABLES), MANY_TABLES)
         results.append(_cost("more captured tables", few, most, f"{MANY_TABLES} instead of {FEW_TABLES}"))
     return results
 
@@ -75,11 +76,11 @@ def _compared(world: World, rows: int, size: int) -> tuple[list[Result], Run]:
         "one put_record per row": per_second(
             naive_rows, lambda: readers.naive(world.database, stretch, naive_rows, world.url)
         ),
-        "bare loop over the library": per_second(bare_rows, lambda: readers.bare(world.database, stretch, bare_rows)),
+        "bare loop over the library": _best(bare_rows, lambda: readers.bare(world.database, stretch, bare_rows)),
     }
     try:
         words = mysqlbinlog.command(find_program())
-        against["mysqlbinlog -v"] = per_second(
+        against["mysqlbinlog -v"] = _best(
             rows, lambda: mysqlbinlog.print_rows(words, world.database, stretch.file, stretch.begin, stretch.end)
         )
     except ServerError:
@@ -91,6 +92,11 @@ def _compared(world: World, rows: int, size: int) -> tuple[list[Result], Run]:
         Result("capture", name, ours.per_second, other, ours.per_second / speed) for other, speed in against.items()
     ]
     return found, ours
+
+
+def _best(rows: int, work: Callable[[], None]) -> float:
+    """The better of two, so that a moment of other work does not flatter us."""
+    return max(per_second(rows, work) for _ in range(2))
 
 
 def _again(world: World, rows: int, tables: int = 1) -> Run:

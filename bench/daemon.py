@@ -39,7 +39,8 @@ class Watched:
 class Run:
     """What it took to capture rows, the daemon's start not counted.
 
-    Rows per second are those between the first call's arrival and the last one's; processor time is from there on too.
+    Rows per second are those between the first call's arrival and the last one's; the processor's time is counted from
+    a few milliseconds before the first.
     """
 
     per_second: float
@@ -59,13 +60,15 @@ def caught_up(source: Begun, commands: Commands, url: str, rows: int) -> Run:
     """Run it until its checkpoint is `rows` changes further."""
     before = captured(source)
     with running(commands) as daemon:
-        wait(lambda: calls(url))
         begun_cpu = daemon.cpu_seconds
+        while not calls(url):
+            begun_cpu = daemon.cpu_seconds
+            time.sleep(0.005)
         wait(lambda: captured(source) >= before + rows)
         cpu, peak = daemon.cpu_seconds - begun_cpu, daemon.peak_mebibytes
     found = counts(url)
     (first, count), (last, _) = found[0], found[-1]
-    return Run((rows - count) / (last - first), cpu / (rows - count) * 1e6, peak)
+    return Run((rows - count) / (last - first), cpu / rows * 1e6, peak)
 
 
 def captured(source: Begun) -> int:
@@ -80,4 +83,4 @@ def wait(condition: Callable[[], object]) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("the daemon did not catch up")
-        time.sleep(0.02)
+        time.sleep(0.1)

@@ -27,7 +27,7 @@ stream: {{retention_hours: 24}}
 capture: {{lease_seconds: 2}}
 aws: {{region: us-east-1, endpoints: {{dynamodb: "{url}", kinesis: "{url}", s3: "{url}"}}}}
 """
-CAPTURE_SECONDS_MAX = 30.0  # until the daemon's first record is on the stream
+CAPTURE_SECONDS_MAX = 120.0  # until the daemon's first record is on the stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ became of it (docs/design, "Version"). The grammar differs between servers:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from pathlib import Path
@@ -21,6 +21,7 @@ from cdc.continuity import Change as SourceChange
 from cdc.continuity import SourceChanged
 from cdc.entries import Entries, Entry, Mark
 from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.group import Group
 from cdc.lines import Lines
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
@@ -49,18 +50,6 @@ class Capture:
     change_bytes_max: int = 16 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class _Group:
-    """The group of events that is open. `begun`: its end will be marked; until then it may be a single statement."""
-
-    gtid: str
-    entries: Entries
-    begun: bool
-    committed_us: int | None = None
-    timestamp_us: int = 0
-    savepoints: dict[str, Mark] = field(default_factory=dict)
-
-
 Meet = Callable[[Query, tuple[str, ...]], None]
 
 
@@ -87,7 +76,7 @@ class Assembler:
         self._is_begun = False  # events of its header have come, and nothing behind them
         self._gtids = GtidSet(start.gtid_set) if gtids else None
         self._gtid_text = start.gtid_set
-        self._group: _Group | None = None
+        self._group: Group | None = None
         entries = partial(Entries, capture.memory_bytes_max, capture.spill_dir)
         self._committed = Gathering(lambda: self.position, entries)
 
@@ -98,17 +87,12 @@ class Assembler:
             self._gtid_text = str(self._gtids)
         return Position(self._file, self._end, self._gtid_text, self._fingerprint)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether so much is committed that it is time to take it."""
-        return self._committed.is_full
-
     def take(self) -> Committed | None:
         """What has been committed, in order, with captured changes; None when all of it was taken."""
         return self._committed.take()
 
-    def feed(self, event: Event) -> None:
-        """Take the next event.
+    def feed(self, event: Event) -> bool:
+        """Take the next event; says whether so much is committed that it is time to take it.
 
         Raises KeyshiftError, naming the position and the remedy, where going on would lose something, and SourceChanged
         where what follows is numbered anew; what was committed before can still be taken.
@@ -132,6 +116,7 @@ class Assembler:
                 self._enter(event.place.file)
             case FileHeader():
                 self._header, self._is_begun = event.fingerprint, True
+        return self._committed.is_full
 
     def close(self) -> None:
         """Forget the group that is open, and what was not taken."""
@@ -174,14 +159,14 @@ class Assembler:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
             self._require(not self._group.entries.count, event.place, "a transaction has no end")
             self._finish(event.place, upto=event.place.offset)
-        self._group = _Group(
+        self._group = Group(
             event.gtid, self._committed.entries(), begun=event.standalone is False, committed_us=event.committed_us
         )
 
-    def _open(self) -> _Group:
+    def _open(self) -> Group:
         """The open group; sources older than GTIDs have groups without a head."""
         if self._group is None:
-            self._group = _Group("", self._committed.entries(), begun=False)
+            self._group = Group("", self._committed.entries(), begun=False)
         return self._group
 
     def _rows(self, event: Rows) -> None:
@@ -232,24 +217,8 @@ class Assembler:
     def _within(self, control: statements.Control, place: Place) -> None:
         group = self._open()
         group.begun = True
-        if control.kind == statements.SAVEPOINT:
-            group.savepoints.pop(control.name, None)  # set again, it is the latest
-            group.savepoints[control.name] = group.entries.mark()
-        elif control.kind in {statements.ROLLBACK_TO, statements.RELEASE}:
-            self._end_savepoint(group, control, place)
-
-    def _end_savepoint(self, group: _Group, control: statements.Control, place: Place) -> None:
-        """Both ways forget the savepoints set later; going back keeps the savepoint itself."""
-        if control.name not in group.savepoints:
+        if not group.control(control):
             self._require(not group.entries.count, place, f"savepoint {control.name!r} is not known")
-            return
-        mark = group.savepoints[control.name]
-        names = list(group.savepoints)
-        for name in names[names.index(control.name) :]:
-            del group.savepoints[name]
-        if control.kind == statements.ROLLBACK_TO:
-            group.entries.cut(mark)
-            group.savepoints[control.name] = mark
 
     def _statement(self, event: Query) -> None:
         tables = self._tables.changed(event.schema, event.text)

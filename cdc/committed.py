@@ -43,11 +43,7 @@ class Gathering:
         self._small: Entries | None = None  # of transactions that will leave together, as are the next three
         self._count, self._gtid, self._timestamp_us = 0, "", 0
         self._ready: deque[Committed] = deque()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much is here that it is time to take it."""
-        return bool(self._ready)
+        self.is_full = False  # whether so much is here that it is time to take it
 
     def entries(self) -> Entries:
         """For the changes of the next transaction; they come back by add()."""
@@ -56,7 +52,7 @@ class Gathering:
 
     def before(self, entries: Entries) -> None:
         """A transaction with these changes is about to be added; the position is still the one before it."""
-        if _is_large(entries):
+        if self._small is not None and entries.is_large(TOGETHER_BYTES_MAX):
             self._end()
 
     def add(self, entries: Entries, gtid: str, timestamp_us: int) -> None:
@@ -71,14 +67,16 @@ class Gathering:
         else:
             self._small.move(entries)
             self._unused = entries
-        if _is_large(self._small):
+        if self._small.is_large(TOGETHER_BYTES_MAX):
             self._end()
 
     def take(self) -> Committed | None:
         """The next to leave, in order; None when nothing is left."""
         if not self._ready:
             self._end()
-        return self._ready.popleft() if self._ready else None
+        found = self._ready.popleft() if self._ready else None
+        self.is_full = bool(self._ready)
+        return found
 
     def close(self) -> None:
         """Forget what was not taken."""
@@ -90,8 +88,4 @@ class Gathering:
         if self._small is not None:
             found = Committed(self._small, self._position(), self._gtid, self._timestamp_us / 1e6, self._count)
             self._ready.append(found)
-            self._small, self._count = None, 0
-
-
-def _is_large(entries: Entries) -> bool:
-    return entries.is_spilled or entries.memory_bytes > TOGETHER_BYTES_MAX
+            self._small, self._count, self.is_full = None, 0, True

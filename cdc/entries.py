@@ -66,16 +66,16 @@ class Entries:
 
     def move(self, other: "Entries") -> None:
         """Add all changes of `other`, which holds them in memory, and is empty then."""
-        assert not other.is_spilled
-        self._held += other._held  # noqa: SLF001 - of its own class
+        assert other._file is None  # noqa: SLF001 - of its own class
+        self._held += other._held  # noqa: SLF001
         self.memory_bytes += other.memory_bytes
         self.count += other.count
-        other.close()
+        other._held.clear()  # noqa: SLF001
+        other.memory_bytes = other.count = 0
 
-    @property
-    def is_spilled(self) -> bool:
-        """Whether a part is in the file."""
-        return self._file is not None
+    def is_large(self, bytes_max: int) -> bool:
+        """Whether it takes more than so much memory, or a part is in the file."""
+        return self.memory_bytes > bytes_max or self._file is not None
 
     @property
     def _in_file(self) -> int:

@@ -14,29 +14,17 @@ acknowledge, then remember (docs/design, "Checkpoint, lease, barrier, phase"). P
 
 import sys
 from collections import deque
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from cdc.claims import Claimed
 from cdc.entries import OVERHEAD_BYTES, Entry
+from cdc.records import Record, Stamp
 from keymap.position import Position
-from keymap.wire import CLAIM_FORMAT, FORMAT, PACK_BYTES_MAX, Header, encode_pack
+from keymap.wire import PACK_BYTES_MAX
 
-CHANGES: Final = "changes"
-BARRIER: Final = "barrier"
 CLAIM_WEIGHT: Final = 4  # a change on its way to S3 is also compressed, and in the buffers of the call
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What every record of one run of capture says of itself. `claims` is the folder of what fits no record."""
-
-    migration: str
-    digest: str
-    epoch: int
-    lanes: int
-    claims: str = "claims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +39,6 @@ class Progress:
     last_version: str = ""
     changes: int = 0
     ahead_since_ms: int = field(default=0, compare=False)
-
-
-class Record:
-    """A lane's next record. Where it is a pointer, what is `claimed` must be in S3 before it is sent.
-
-    `lines_bytes` is the size of what is within, before compression; the record itself is not much larger than that.
-    """
-
-    def __init__(self, header: Header, lines: Sequence[bytes], lines_bytes: int, claimed: Claimed | None) -> None:
-        self._header, self._lines = header, lines
-        self._data: bytes | None = None
-        self.lane, self.lines_bytes, self.claimed = header.lane, lines_bytes, claimed
-
-    @property
-    def data(self) -> bytes:
-        """Its bytes: made when they are first asked for, by the thread that sends them, and the same ever after."""
-        if self._data is None:
-            version = FORMAT if self.claimed is None else CLAIM_FORMAT
-            self._data, self._lines = encode_pack(self._header, self._lines, version), ()
-        return self._data
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,20 +240,8 @@ class Outbox:
         return lane.sending[1]
 
     def _made(self, number: int, pack: _Pack) -> Record:
-        header = Header(
-            migration=self._stamp.migration,
-            digest=self._stamp.digest,
-            epoch=self._stamp.epoch,
-            lane=number,
-            kind=CHANGES if pack.barrier is None else BARRIER,
-            follows=pack.follows,
-            last=pack.last,
-            barrier=pack.barrier or 0,
-            count=len(pack.lines),
-        )
+        header = self._stamp.header(number, pack.follows, pack.last, count=len(pack.lines), barrier=pack.barrier)
         lines, pack.lines = pack.lines, []  # the record forgets them once it is made
-        if pack.claimed is not None:
-            lines = [pack.claimed.pointer]
         return Record(header, lines, pack.line_bytes, pack.claimed)
 
     def _advance(self) -> None:

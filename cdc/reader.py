@@ -120,11 +120,10 @@ class Reader:
                 self._pause(assembler, last)
                 last = None
             else:
-                assembler.feed(event)
-                last = event
+                is_full, last = assembler.feed(event), event
                 if isinstance(event, Idle):
                     self._pause(assembler, event)
-                elif assembler.is_full:
+                elif is_full:
                     self._hand_over(assembler)
                 else:
                     continue

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdc.claims import Store, nowhere
-from cdc.outbox import Outbox, Record
+from cdc.outbox import Outbox
+from cdc.records import Record
 from keymap.lanes import hash_key
 from keyshift.aws.stream import BYTES_PER_PUT_MAX, RECORDS_PER_PUT_MAX, Entry, PutResult, calls
 from keyshift.process.backoff import Backoff

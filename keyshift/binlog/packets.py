@@ -131,18 +131,19 @@ def has_checksum(format_event: bytes) -> bool:
 
 def verified(event: bytes) -> bytes:
     """The event, which ends with a checksum that fits. Raises Malformed when it does not."""
-    if _crc32(event) != _CRC32_RESIDUE:
+    if (_crc32(event) if len(event) <= _PIECE_BYTES else _crc32_of_pieces(event)) != _CRC32_RESIDUE:
         raise Malformed("an event whose checksum does not fit")
     return event
 
 
-def _crc32(data: bytes) -> int:
+_crc32: Final = zlib.crc32
+
+
+def _crc32_of_pieces(data: bytes) -> int:
     """In pieces of which none is worth giving the interpreter away: to get it back takes longer than they do."""
-    if len(data) <= _PIECE_BYTES:
-        return zlib.crc32(data)
     view, found = memoryview(data), 0
     for begin in range(0, len(data), _PIECE_BYTES):
-        found = zlib.crc32(view[begin : begin + _PIECE_BYTES], found)
+        found = _crc32(view[begin : begin + _PIECE_BYTES], found)
     return found
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cdc import outbox as module
 from cdc.entries import Entry
-from cdc.outbox import Outbox, Progress, Record
+from cdc.outbox import Outbox, Progress
 from cdc.sender import Sender
 from keymap.claims import Claim
 from keymap.wire import PACK_BYTES_MAX, decode_pack
@@ -273,7 +273,7 @@ def test_what_no_repetition_mends_is_raised(sender: Sender, outbox: Outbox, serv
 def test_a_large_change_has_a_record_to_itself(outbox: Outbox) -> None:
     for number, big in enumerate((False, False, True, True, False)):
         outbox.add([entry(number, 0, big=big)], 1)
-    records: list[Record] = []
+    records = []
     while taken := outbox.take(1):
         records += taken
         outbox.accepted(0)

@@ -4,7 +4,8 @@ from cdc.committed import Committed
 from cdc.entries import Entries, Entry
 from cdc.inbox import Point
 from cdc.meter import Meter
-from cdc.outbox import Outbox, Progress, Stamp
+from cdc.outbox import Outbox, Progress
+from cdc.records import Stamp
 from cdc.sender import Sent
 from keymap.position import Position
 from keymap.version import version

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cdc import outbox as module
 from cdc.entries import Entry
-from cdc.outbox import BARRIER, Outbox, Progress, Record, Stamp
+from cdc.outbox import Outbox, Progress
+from cdc.records import BARRIER, Record, Stamp
 from keymap.change import Change, Source
 from keymap.position import Position
 from keymap.version import version

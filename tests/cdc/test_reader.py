@@ -44,6 +44,8 @@ class Server:
         for number, event in enumerate(one for one in self.log.events if (one.place.file, one.place.offset) >= at):
             if number == count:
                 raise [ConnectionEnded("over"), pymysql.OperationalError(2013, "lost"), OSError("gone")][number % 3]
+            if number % 3 == 0:
+                yield Waiting(event.place)
             yield event
         place = Place(self.log.name, self.log.end, self.log.end, 0)
         yield Idle(place)

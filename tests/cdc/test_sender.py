@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from cdc.entries import Entry
-from cdc.outbox import Outbox, Progress, Stamp
+from cdc.outbox import Outbox, Progress
+from cdc.records import Stamp
 from cdc.sender import PACE_SECONDS_MAX, PACE_SECONDS_MIN, Sender, pace_seconds
 from keymap.position import Position
 from keymap.version import version
