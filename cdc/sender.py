@@ -23,19 +23,19 @@ from keyshift.process.backoff import Backoff
 
 CALLS_MAX: Final = 4  # in flight: hides the round trip; what waits meanwhile makes the next records fuller
 LINES_BYTES_MAX: Final = BYTES_PER_PUT_MAX  # of one call, before compression: calls then compress beside each other
-# Each call costs processor time, the consumer a read, and Kinesis takes 1,000 records per shard and second. So a call
-# follows another no sooner than this, and the more it carries the later, as records then fill by themselves: where
-# changes come faster than the rate, ten times a second. A change that comes alone is sent at once.
+# A shard takes 1,000 records a second, and each record costs all who handle it. So the more records a call has, the
+# later the next one follows, and those of all lanes fill meanwhile; a change that comes alone is sent at once. The
+# longest pause is below what anybody waits for: a stream for so many lanes has many shards.
+RECORDS_PER_SECOND: Final = 1_000
 PACE_SECONDS_MIN: Final = 0.01
 PACE_SECONDS_MAX: Final = 0.1
-PACE_BYTES_PER_SECOND: Final = 4_000_000  # of lines: some 7,000 rows
 CLAIM_CALLS_MAX: Final = 4  # puts to S3 at once; of the largest changes the outbox has room for one
 Put = Callable[[Sequence[Entry]], list[PutResult]]
 
 
-def pace_seconds(lines_bytes: int) -> float:
-    """How long after a call with so many bytes of lines the next one is made, at the soonest."""
-    return min(PACE_SECONDS_MAX, max(PACE_SECONDS_MIN, lines_bytes / PACE_BYTES_PER_SECOND))
+def pace_seconds(records: int) -> float:
+    """How long after so many records the next ones are sent, at the soonest."""
+    return min(PACE_SECONDS_MAX, max(PACE_SECONDS_MIN, records / RECORDS_PER_SECOND))
 
 
 @dataclass(slots=True)
@@ -95,11 +95,11 @@ class Sender:
         now = self._clock()
         if now < self._paced_until:
             return
-        resting, lines_bytes = self._resting(now), 0
+        resting, count = self._resting(now), 0
         while self.calls < self._calls_max and (records := outbox.take(RECORDS_PER_PUT_MAX, resting, LINES_BYTES_MAX)):
             self._send(records)
-            lines_bytes += sum(record.lines_bytes for record in records)
-            self._paced_until = now + pace_seconds(lines_bytes)
+            count += len(records)
+            self._paced_until = now + pace_seconds(count)
 
     def collect(self, outbox: Outbox) -> None:
         """Tell the outbox what was answered since. Raises what a call raised, which no repetition mends."""
