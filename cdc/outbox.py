@@ -63,7 +63,10 @@ class _Point:
 
 @dataclass(slots=True, eq=False)
 class _Pack:
-    """A record to be: lines in order, and how many of them belong to which point; or one that is `claimed`, alone."""
+    """A record to be: lines in order, or one that is `claimed`, alone.
+
+    The last `count` of them belong to `point`, those before as `parts` says.
+    """
 
     follows: str
     last: str
@@ -71,14 +74,23 @@ class _Pack:
     lines: list[bytes] = field(default_factory=list)
     line_bytes: int = 0
     size_bytes: int = 0
+    point: _Point | None = None
+    count: int = 0
     parts: list[tuple[_Point, int]] = field(default_factory=list)
     claimed: Claimed | None = None
 
-    def count_for(self, point: _Point) -> None:
-        if self.parts and self.parts[-1][0] is point:
-            self.parts[-1] = (point, self.parts[-1][1] + 1)
-        else:
-            self.parts.append((point, 1))
+    def belongs_to(self, point: _Point) -> None:
+        """The newest line does, as the first one."""
+        if self.point is not None:
+            self.parts.append((self.point, self.count))
+        self.point, self.count = point, 1
+
+    def accepted(self) -> None:
+        """Its lines are not outstanding any more."""
+        assert self.point is not None
+        self.point.outstanding -= self.count
+        for point, count in self.parts:
+            point.outstanding -= count
 
 
 @dataclass(slots=True, eq=False)
@@ -152,12 +164,17 @@ class Outbox:
         for number in numbers:
             point.lanes[number] = version
             lane = self._lanes[number]
-            pack = self._pack_for(number, lane, line_bytes)
+            pack = lane.waiting[-1] if lane.waiting else None
+            if pack is None or pack.barrier is not None or pack.line_bytes + line_bytes > PACK_BYTES_MAX:
+                pack = self._new_pack(number, lane)
             pack.lines.append(line)
             pack.line_bytes += line_bytes + 1
             pack.size_bytes += size_bytes
             pack.last = lane.tail = version
-            pack.count_for(point)
+            if pack.point is point:
+                pack.count += 1
+            else:
+                pack.belongs_to(point)
             pack.claimed = claimed
 
     def end(self, position: Position) -> None:
@@ -176,7 +193,7 @@ class Outbox:
         assert not point.outstanding, "a barrier within a transaction"
         point.barrier, point.outstanding = number, len(self._lanes)
         for lane_number, lane in self._lanes.items():
-            lane.waiting.append(_Pack(follows=lane.tail, last=lane.tail, barrier=number, parts=[(point, 1)]))
+            lane.waiting.append(_Pack(follows=lane.tail, last=lane.tail, barrier=number, point=point, count=1))
             self._offer(lane_number, lane)
         point.position = self._points[-2].position if len(self._points) > 1 else self._position
         self._points.append(_Point())
@@ -206,8 +223,7 @@ class Outbox:
         lane.sending = None
         self.in_flight -= 1
         self.pending_bytes -= pack.size_bytes
-        for point, count in pack.parts:
-            point.outstanding -= count
+        pack.accepted()
         if lane.waiting:
             self._ready[number] = None
         self._advance()
@@ -221,13 +237,11 @@ class Outbox:
         """A barrier whose last marker was accepted; each is given once, in order."""
         return self._barriers.popleft() if self._barriers else None
 
-    def _pack_for(self, number: int, lane: _Lane, line_bytes: int) -> _Pack:
-        last = lane.waiting[-1] if lane.waiting else None
-        if last is None or last.barrier is not None or last.line_bytes + line_bytes > PACK_BYTES_MAX:
-            last = _Pack(follows=lane.tail, last=lane.tail)
-            lane.waiting.append(last)
-            self._offer(number, lane)
-        return last
+    def _new_pack(self, number: int, lane: _Lane) -> _Pack:
+        pack = _Pack(follows=lane.tail, last=lane.tail)
+        lane.waiting.append(pack)
+        self._offer(number, lane)
+        return pack
 
     def _offer(self, number: int, lane: _Lane) -> None:
         if lane.sending is None:
