@@ -40,11 +40,12 @@ def main() -> None:
 
 def show(results: list[Result]) -> None:
     """Print the table."""
-    table = Table(title="Rows per second, one run on one machine")
-    for heading in ("part", "what", "per second", "times", "against"):
-        table.add_column(heading, justify="right" if heading in {"per second", "times"} else "left")
+    table = Table(title="One run on one machine")
+    for heading in ("part", "what", "figure", "unit", "times", "against"):
+        table.add_column(heading, justify="right" if heading in {"figure", "times"} else "left")
     for one in results:
-        table.add_row(one.group, one.name, f"{one.per_second:,.0f}", f"{one.ratio:.1f}", one.against)
+        figure = f"{one.per_second:,.1f}" if one.per_second < 1_000 else f"{one.per_second:,.0f}"
+        table.add_row(one.group, one.name, figure, one.unit, f"{one.ratio:.1f}", one.against)
     Console(width=130).print(table)
 
 

@@ -1,115 +1,122 @@
-"""Capture: binlog to Kinesis (a sink faster than the client), beside a loop that sends one put_record per row.
+"""Capture: `keyshift cdc run` into a sink, beside what one would pick instead; what a row costs, and whether it grows.
 
-The third way, a bare loop over the library's events that does nothing with them, is the measure of every Python peer.
-The daemon's start counts in its figures; it is given so many rows that it fades.
+Processor time is the daemon's own, all threads of it, and so says more on a busy machine than rows per second do.
 """
 
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
-import boto3
-from pymysqlreplication import BinLogStreamReader
-from pymysqlreplication.row_event import WriteRowsEvent
-
-from bench import shape
+from bench import mysqlbinlog, readers, shape
+from bench.daemon import Run, captured, caught_up
+from bench.decode import Stretch, written
+from bench.latency import latencies
 from bench.measure import Result, per_second
 from bench.sink import sink
 from bench.source import Begun, begun
-from cdc.daemon import run
-from keyshift.aws.clients import make_clients
-from keyshift.control.checkpoint import read_checkpoint
-from keyshift.process.stop import Stop
+from keyshift.cli.demo.child import ServerError
+from keyshift.cli.demo.program import find_program
 
 FIRST_ROWS = 10
-TIMES_MANY, TIMES_ONE = 15, 5  # as many rows for the two readers as for the naive daemon, which is slow
-WAIT_SECONDS_MAX = 300.0
+MANY, FEW_TABLES, MANY_TABLES = 1_000, 4, 400
+TIMES_MANY, TIMES_ONE, TIMES_SHORT, TIMES_TABLES, TIMES_HUGE = 15, 2.5, 3, 10, 50  # as many rows as were asked for
+BARE_SHARE, NAIVE_SHARE = 5, 60  # of the daemon's rows the slow ways read so much less
+_COLUMNS = ", ".join(shape.COLUMNS[1:])
+_HUGE = f"INSERT INTO event_2 (id, {_COLUMNS}) SELECT id + %s, {_COLUMNS} FROM event ORDER BY id LIMIT %s"
 
 
-def _events(source: Begun, file: str, offset: int) -> Iterator[Any]:
-    """The rows events from a position to the binlog's present end, as the library gives them."""
-    database = source.database
-    reader = BinLogStreamReader(
-        {"host": database.host, "port": database.port, "user": database.user, "passwd": database.password},
-        server_id=4242,
-        log_file=file,
-        log_pos=offset,
-        resume_stream=True,
-        blocking=False,
-        only_events=[WriteRowsEvent],
-        enable_logging=False,
-    )
-    try:
-        for event in reader:
-            yield event.rows
-    finally:
-        reader.close()
+class World:
+    """A source and a daemon's commands; `next` is the first id that is free."""
 
+    def __init__(self, source: Begun, url: str) -> None:
+        self.source, self.url = source, url
+        self.database = source.database
+        self.commands = source.with_stream_at(url)
+        self.next = FIRST_ROWS + 1
 
-def _naive(source: Begun, file: str, offset: int, url: str, rows: int) -> None:
-    client = boto3.client("kinesis", endpoint_url=url)
-    every = (row["values"] for found in _events(source, file, offset) for row in found)
-    for values in islice(every, rows):
-        data = json.dumps(values, default=str).encode()
-        client.put_record(StreamName="naive", Data=data, PartitionKey=str(values["id"]))
+    def written(self, rows: int, size: int, names: tuple[str, ...] = (shape.TABLE,)) -> Stretch:
+        """So many new rows in transactions of a size."""
+        with self.database.connect(shape.SCHEMA) as connection, connection.cursor() as cursor:
+            write = partial(shape.fill, cursor, self.next, rows, size, names)
+            self.next += rows
+            return written(self.database, f"{size:,} row{'s' if size > 1 else ''} a transaction", rows, write)
 
-
-def _bare(source: Begun, file: str, offset: int) -> None:
-    for rows in _events(source, file, offset):
-        len(rows)
-
-
-def _daemon(source: Begun, url: str, expected: int) -> None:
-    """Run the daemon until its checkpoint is past `expected` changes in all."""
-    stop = Stop()
-    clients = make_clients("us-east-1", {"dynamodb": source.url, "kinesis": url, "s3": source.url})
-    thread = threading.Thread(target=run, args=(source.settings, source.keymap, clients, stop))
-    thread.start()
-    try:
-        _wait(lambda: (found := read_checkpoint(source.store)) is not None and found.changes >= expected)
-    finally:
-        stop.set()
-        thread.join()
-        clients.close()
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the daemon did not catch up")
-        time.sleep(0.02)
-
-
-def _one(source: Begun, url: str, naive_rows: int, times: int, per_transaction: int) -> list[Result]:
-    rows = naive_rows * times
-    before = read_checkpoint(source.store)
-    captured = before.changes if before else 0
-    first = FIRST_ROWS + captured + 1
-    database = source.database
-    with database.connect(shape.SCHEMA) as connection, connection.cursor() as cursor:
-        cursor.execute("FLUSH BINARY LOGS")
-        cursor.execute("SHOW MASTER STATUS" if database.flavour == "mariadb" else "SHOW BINARY LOG STATUS")
-        file, offset = (cursor.fetchone() or ("", 0))[:2]
-        shape.fill(cursor, first, rows, per_transaction)
-    bare = per_second(rows, lambda: _bare(source, str(file), int(offset)))
-    naive = per_second(naive_rows, lambda: _naive(source, str(file), int(offset), url, naive_rows))
-    ours = per_second(rows, lambda: _daemon(source, url, captured + rows))
-    size = f"{per_transaction} rows a transaction"
-    naive_name, bare_name = f"one put_record per row, {size}", f"bare loop over the library, {size}"
-    return [
-        Result("capture", naive_name, naive, naive_name, 1.0),
-        Result("capture", f"keyshift cdc run, {size}", ours, naive_name, ours / naive),
-        Result("capture", bare_name, bare, bare_name, 1.0),
-        Result("capture", f"keyshift cdc run, {size}", ours, bare_name, ours / bare),
-    ]
+    def captured(self, rows: int) -> Run:
+        """What the daemon takes for the rows that were written since it ran last."""
+        return caught_up(self.source, self.commands, self.url, rows)
 
 
 def measure(rows: int) -> list[Result]:
-    """Rows per second with many rows to a transaction, and with one. The daemon's start counts too."""
-    with begun(FIRST_ROWS) as source, sink(source.url) as url:
-        many = _one(source, url, rows, TIMES_MANY, per_transaction=1_000)
-        return many + _one(source, url, rows // 2, TIMES_ONE, per_transaction=1)
+    """The whole group, in some two minutes for 20,000 rows."""
+    with begun(FIRST_ROWS, FEW_TABLES) as source, sink(source.url) as url:
+        world = World(source, url)
+        results, many = _compared(world, int(rows * TIMES_MANY), MANY)
+        one_results, _ = _compared(world, int(rows * TIMES_ONE), 1)
+        short = _again(world, int(rows * TIMES_SHORT))
+        results += [
+            *one_results,
+            _cost("capture going on for longer", short, many, f"{TIMES_MANY // TIMES_SHORT} times"),
+        ]
+        huge = _huge(world, int(rows * TIMES_HUGE))
+        results.append(_cost("larger transactions", many, huge, f"{int(rows * TIMES_HUGE):,} rows in one"))
+        few = _again(world, int(rows * TIMES_TABLES), FEW_TABLES)
+        peak = max(run.peak_mebibytes for run in (many, short, huge, few))
+        results.append(Result("capture", "peak memory of all runs", peak, "256 MiB", peak / 256, "MiB"))
+        results += latencies(source, world.commands, url, world.next)
+    with begun(FIRST_ROWS, MANY_TABLES) as source, sink(source.url) as url:
+        most = _again(World(source, url), int(rows * TIMES_TABLES), MANY_TABLES)
+        results.append(_cost("more captured tables", few, most, f"{MANY_TABLES} instead of {FEW_TABLES}"))
+    return results
+
+
+def _compared(world: World, rows: int, size: int) -> tuple[list[Result], Run]:
+    """The daemon beside the other ways, all from the beginning of one stretch."""
+    stretch = world.written(rows, size)
+    bare_rows, naive_rows = rows // BARE_SHARE, rows // NAIVE_SHARE * (5 if size == 1 else 1)
+    against = {
+        "one put_record per row": per_second(
+            naive_rows, lambda: readers.naive(world.database, stretch, naive_rows, world.url)
+        ),
+        "bare loop over the library": _best(bare_rows, lambda: readers.bare(world.database, stretch, bare_rows)),
+    }
+    try:
+        words = mysqlbinlog.command(find_program())
+        against["mysqlbinlog -v"] = _best(
+            rows, lambda: mysqlbinlog.print_rows(words, world.database, stretch.file, stretch.begin, stretch.end)
+        )
+    except ServerError:
+        pass  # there is none for this server
+    ours = world.captured(rows)
+    name = f"keyshift cdc run, {stretch.what}"
+    found = [Result("capture", f"{other}, {stretch.what}", speed, other, 1.0) for other, speed in against.items()]
+    found += [
+        Result("capture", name, ours.per_second, other, ours.per_second / speed) for other, speed in against.items()
+    ]
+    return found, ours
+
+
+def _best(rows: int, work: Callable[[], None]) -> float:
+    """The better of two, so that a moment of other work does not flatter us."""
+    return max(per_second(rows, work) for _ in range(2))
+
+
+def _again(world: World, rows: int, tables: int = 1) -> Run:
+    world.written(rows, MANY // 10 if tables > 1 else MANY, tuple(shape.names(tables)))
+    return world.captured(rows)
+
+
+def _huge(world: World, rows: int) -> Run:
+    """One transaction, made by the server of the rows that it has."""
+    there = captured(world.source)
+    with world.database.connect(shape.SCHEMA) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        for begin in range(0, rows, there):
+            cursor.execute(_HUGE, (world.next, min(there, rows - begin)))
+            world.next += there + FIRST_ROWS
+        cursor.execute("COMMIT")
+    return world.captured(rows)
+
+
+def _cost(what: str, small: Run, large: Run, how: str) -> Result:
+    ratio = large.cpu_us_per_row / small.cpu_us_per_row
+    name = f"processor time per row, {what} ({how})"
+    return Result("capture", name, large.cpu_us_per_row, f"{small.cpu_us_per_row:.1f} us", ratio, "us")

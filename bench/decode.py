@@ -51,23 +51,24 @@ class Stretch:
 
 def measure(rows: int) -> list[Result]:
     """Rows per second for INSERT and UPDATE, for transactions of a thousand rows and of one."""
-    program = _program()
+    server = program()
     found = []
-    with Database(program) as database, database.connect() as connection, connection.cursor() as cursor:
+    with Database(server) as database, database.connect() as connection, connection.cursor() as cursor:
         for statement in (f"CREATE DATABASE {shape.SCHEMA}", f"USE {shape.SCHEMA}", shape.CREATE):
             cursor.execute(statement)
         first = 1
         for size, count in ((MANY, rows * TIMES_MANY), (ONE, rows)):
             for word, write in (("INSERT", shape.fill), ("UPDATE", _update)):
-                stretch = _written(
+                stretch = written(
                     database, f"{word}, {size:,} to a transaction", count, partial(write, cursor, first, count, size)
                 )
-                found += _measured(database, program, stretch)
+                found += _measured(database, server, stretch)
             first += count
     return found
 
 
-def _program() -> ServerProgram:
+def program() -> ServerProgram:
+    """The server that is measured."""
     if os.environ.get("BENCH_DATABASE", "") != "mysql":
         return find_program()
     from tests.servers.oracle_mysql import oracle_mysql  # noqa: PLC0415 - how to get one is the tests' business
@@ -80,7 +81,7 @@ def _update(cursor: Any, first: int, count: int, size: int) -> None:  # noqa: AN
         cursor.execute(_UPDATE, (number, min(number + size, first + count) - 1))
 
 
-def _written(database: Database, what: str, rows: int, write: Callable[[], None]) -> Stretch:
+def written(database: Database, what: str, rows: int, write: Callable[[], None]) -> Stretch:
     """Let it be written into a file of its own."""
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("FLUSH BINARY LOGS")
@@ -106,14 +107,14 @@ def _source(database: Database) -> SourceSettings:
     )
 
 
-def _measured(database: Database, program: ServerProgram, stretch: Stretch) -> list[Result]:
+def _measured(database: Database, server: ServerProgram, stretch: Stretch) -> list[Result]:
     group, what = f"decode, {database.flavour}", stretch.what
     bare = _speed(stretch, lambda: _bare(database, stretch))
     ours = _our_speeds(database, stretch)
     found = [Result(group, f"{what}: bare loop over the library", bare, "bare loop", 1.0)]
     found += [Result(group, f"{what}: {name}", speed, "bare loop", speed / bare) for name, speed in ours.items()]
     try:
-        words = mysqlbinlog.command(program)
+        words = mysqlbinlog.command(server)
     except ServerError as error:
         return [*found, Result(group, f"{what}: {error}", 0.0, "bare loop", 0.0)]
     limit = _speed(stretch, lambda: mysqlbinlog.print_rows(words, database, stretch.file, stretch.begin, stretch.end))

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine."""
+    """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine.
+
+    Where `unit` is not "per second", `per_second` is a figure of that unit, and `ratio` its share of the other's.
+    """
 
     group: str
     name: str
     per_second: float
     against: str
     ratio: float
+    unit: str = "per second"
 
 
 def per_second(count: int, work: Callable[[], None]) -> float:

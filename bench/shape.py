@@ -2,9 +2,9 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 
 from keymap.rules import Keymap, parse_keymap
@@ -83,8 +83,32 @@ def canonical_rows(count: int) -> Iterator[Row]:
         yield found
 
 
-def fill(cursor: Any, first: int, count: int, rows_per_transaction: int) -> None:  # noqa: ANN401 - a PyMySQL cursor
-    """Insert `count` rows from id `first` on, so many to a transaction (the connection has autocommit on)."""
-    rows = values(count, first)
+def fill(  # a PyMySQL cursor, of a connection that has autocommit on
+    cursor: Any,  # noqa: ANN401
+    first: int,
+    count: int,
+    rows_per_transaction: int,
+    names: Sequence[str] = (TABLE,),
+) -> None:
+    """Insert `count` rows from id `first` on, so many to a transaction, into the tables by turns."""
+    rows, turn = values(count, first), cycle(names)
     while batch := list(islice(rows, rows_per_transaction)):
-        cursor.executemany(INSERT, batch)
+        cursor.executemany(INSERT.replace(TABLE, next(turn), 1), batch)
+
+
+def names(count: int) -> list[str]:
+    """The names of so many tables of this shape, this one first."""
+    return [TABLE, *(f"{TABLE}_{number}" for number in range(2, count + 1))]
+
+
+def keymap_text(count: int) -> str:
+    """The keymap's text for so many tables, each with items of its own."""
+    return KEYMAP + "".join(_RULE.format(name=name, upper=name.upper()) for name in names(count)[1:])
+
+
+_RULE = f"""\
+  {SCHEMA}.{{name}}:
+    - target: {TARGET}
+      key: {{{{pk: "ACCOUNT#{{{{account}}}}", sk: "{{upper}}#{{{{id:012d}}}}"}}}}
+      types: {{{{details: JSON}}}}
+"""

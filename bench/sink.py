@@ -3,14 +3,23 @@
 It speaks just enough HTTP/1.1 to answer what the writers send: PutRecords (a fitting list of successes), BatchWriteItem
 (nothing left over), PutItem and UpdateItem (no old item), Scan (nothing there). Whatever else is asked, such as the
 shards of a stream, is answered by a real endpoint behind it. It is a process of its own, beside our interpreter.
+
+What comes by PutRecords is kept, with the moment of its arrival, until somebody asks for it: counts() or ids().
 """
 
 import asyncio
+import base64
 import http.client
+import json
 import multiprocessing
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import Any
+
+from keymap.wire import decode_header, decode_pack
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
 _RECORD = b'{"ShardId":"shardId-000000000000","SequenceNumber":"1"}'
@@ -24,14 +33,60 @@ _FIXED = {
 }
 
 
+_kept: list[tuple[float, bytes]] = []  # in the sink's process: when it came, and the body
+
+
 def _answer(target: bytes, body: bytes) -> bytes | None:
     """What a swallowed request is answered with; None for one that is not swallowed."""
     if target == b"PutRecords":
+        _kept.append((time.monotonic(), body))
         records = b",".join([_RECORD] * body.count(b'"PartitionKey"'))
         return b'{"FailedRecordCount":0,"Records":[' + records + b"]}"
     if target == b"PutRecord":
         return _RECORD
+    if target == b"Calls":
+        return b"%d" % len(_kept)
+    if target in _KEPT:
+        found = [(at, _KEPT[target](call)) for at, call in _kept]
+        _kept.clear()
+        return json.dumps(found).encode()
     return _FIXED.get(target)
+
+
+def _records(call: bytes) -> list[bytes]:
+    return [base64.b64decode(record["Data"]) for record in json.loads(call)["Records"]]
+
+
+def _count(call: bytes) -> int:
+    return sum(decode_header(record).count for record in _records(call))
+
+
+def _ids(call: bytes) -> list[Any]:
+    return [change.after["id"] for record in _records(call) for change in decode_pack(record)[1] if change.after]
+
+
+_KEPT: dict[bytes, Callable[[bytes], Any]] = {b"Counts": _count, b"Ids": _ids}
+
+
+def calls(url: str) -> int:
+    """How many calls of PutRecords the sink at the URL keeps."""
+    return int(_asked(url, "Calls"))
+
+
+def counts(url: str) -> list[tuple[float, int]]:
+    """When each of them came, by time.monotonic(), and how many changes are in it. The sink forgets them."""
+    return [(at, count) for at, count in json.loads(_asked(url, "Counts"))]
+
+
+def ids(url: str) -> list[tuple[float, list[int]]]:
+    """The same, with the ids of the rows that were inserted."""
+    return [(at, found) for at, found in json.loads(_asked(url, "Ids"))]
+
+
+def _asked(url: str, what: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, b"", {"X-Amz-Target": f"Bench.{what}"})) as answer:
+        found: bytes = answer.read()
+    return found
 
 
 class _Swallow(asyncio.Protocol):

@@ -9,36 +9,28 @@ became of it (docs/design, "Version"). The grammar differs between servers:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 from pathlib import Path
+from typing import Final
 
 from cdc import statements
+from cdc.committed import Committed, Gathering
 from cdc.continuity import Change as SourceChange
 from cdc.continuity import SourceChanged
 from cdc.entries import Entries, Entry, Mark
-from cdc.events import Begin, Commit, Event, FileHeader, Idle, Image, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.group import Group
 from cdc.lines import Lines
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.needs import needs
 from keymap.position import Position, file_number
 from keymap.rules import Keymap
+from keymap.template import PatchError
 
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A committed transaction with captured changes. `end` is the position behind it.
-
-    `timestamp` is when it was committed at the source, in seconds since 1970: to the microsecond where the source says
-    that, else when its last statement began.
-
-    `entries` are its changes in order; whoever has read them closes them.
-    """
-
-    entries: Entries
-    end: Position
-    gtid: str
-    timestamp: float
+_new_entry: Final = tuple.__new__  # past the NamedTuple's own constructor, for half of its cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +48,6 @@ class Capture:
     memory_bytes_max: int
     spill_dir: Path | None = None
     change_bytes_max: int = 16 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class _Group:
-    """The group of events that is open. `begun`: its end will be marked; until then it may be a single statement."""
-
-    gtid: str
-    entries: Entries
-    begun: bool
-    committed_us: int | None = None
-    timestamp_us: int = 0
-    moot: bool = False
-    savepoints: dict[str, Mark] = field(default_factory=dict)
 
 
 Meet = Callable[[Query, tuple[str, ...]], None]
@@ -97,7 +76,9 @@ class Assembler:
         self._is_begun = False  # events of its header have come, and nothing behind them
         self._gtids = GtidSet(start.gtid_set) if gtids else None
         self._gtid_text = start.gtid_set
-        self._group: _Group | None = None
+        self._group: Group | None = None
+        entries = partial(Entries, capture.memory_bytes_max, capture.spill_dir)
+        self._committed = Gathering(lambda: self.position, entries)
 
     @property
     def position(self) -> Position:
@@ -106,35 +87,43 @@ class Assembler:
             self._gtid_text = str(self._gtids)
         return Position(self._file, self._end, self._gtid_text, self._fingerprint)
 
-    def feed(self, event: Event) -> Transaction | None:
-        """Take the next event; gives the transaction that it committed, if that has captured changes.
+    def take(self) -> Committed | None:
+        """What has been committed, in order, with captured changes; None when all of it was taken."""
+        return self._committed.take()
+
+    def feed(self, event: Event) -> bool:
+        """Take the next event; says whether so much is committed that it is time to take it.
 
         Raises KeyshiftError, naming the position and the remedy, where going on would lose something, and SourceChanged
-        where what follows is numbered anew.
+        where what follows is numbered anew; what was committed before can still be taken.
         """
         match event:
             case Rows():
                 self._rows(event)
-            case Query():
-                return self._query(event)
             case Commit():
-                return self._finish(event.place)
+                self._finish(event.place)
             case Begin():
                 self._begin(event)
+            case Query():
+                self._query(event)
             case Prepare():
                 self._prepare(event)
             case Passed() | Idle():
                 if self._group is None:
                     self._move(event.place.file, event.place.end)
             case NewFile():
-                self.close()  # the server died while it wrote the group, and rolled it back when it came up again
+                self._forget()  # the server died while it wrote the group, and rolled it back when it came up again
                 self._enter(event.place.file)
             case FileHeader():
                 self._header, self._is_begun = event.fingerprint, True
-        return None
+        return self._committed.is_full
 
     def close(self) -> None:
-        """Forget the group that is open, if any."""
+        """Forget the group that is open, and what was not taken."""
+        self._forget()
+        self._committed.close()
+
+    def _forget(self) -> None:
         if self._group is not None:
             self._group.entries.close()
             self._group = None
@@ -170,21 +159,18 @@ class Assembler:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
             self._require(not self._group.entries.count, event.place, "a transaction has no end")
             self._finish(event.place, upto=event.place.offset)
-        self._group = _Group(
+        self._group = Group(
             event.gtid,
-            self._entries(),
+            self._committed.entries(),
             begun=event.standalone is False,
             committed_us=event.committed_us,
             moot=event.moot,
         )
 
-    def _entries(self) -> Entries:
-        return Entries(self._capture.memory_bytes_max, self._capture.spill_dir)
-
-    def _open(self) -> _Group:
+    def _open(self) -> Group:
         """The open group; sources older than GTIDs have groups without a head."""
         if self._group is None:
-            self._group = _Group("", self._entries(), begun=False)
+            self._group = Group("", self._committed.entries(), begun=False)
         return self._group
 
     def _rows(self, event: Rows) -> None:
@@ -193,66 +179,57 @@ class Assembler:
         group.timestamp_us = group.committed_us or event.place.timestamp * 1_000_000
         if self._is_known(event.place):
             return
-        lines, entries, needed = self._lines, group.entries, self._needed.get(event.table)
-        lines.begin(event, group.gtid, group.timestamp_us // 1000)
-        for ordinal, whole in enumerate(event.images, event.first):
-            image = whole if needed is None else needed.of_images(*whole)
-            lanes = self._lanes(event, ordinal, image)
-            if lanes:
-                version, line = lines.line(image, ordinal)
-                _require_size(event, line, self._capture.change_bytes_max)
-                entries.append(Entry(lanes, version, line))
+        self._lines.begin(event, group.gtid, group.timestamp_us // 1000)
+        group.entries.extend(self._entries(event))
+
+    def _entries(self, event: Rows) -> list[Entry]:
+        """The changes of its rows, without those that no rule takes."""
+        found: list[Entry] = []
+        line_of, lanes_of, table = self._lines.line, self._capture.keymap.lanes, event.table
+        lanes, needed, bytes_max = self._capture.lanes, self._needed.get(table), self._capture.change_bytes_max
+        ordinal = event.first
+        try:
+            for before, after in event.images if needed is None else starmap(needed.of_images, event.images):
+                numbers = lanes_of(table, before, after, lanes)
+                if numbers:
+                    version, line = line_of(before, after, ordinal)
+                    if len(line) > bytes_max:
+                        raise _too_large(event, line, bytes_max)
+                    found.append(_new_entry(Entry, (numbers, version, line)))
+                ordinal += 1
+        except PatchError as error:
+            message = f"{error.message} (row {ordinal} of the event at {event.place})"
+            raise KeyshiftError(message, error.remedy) from error
+        return found
 
     def _is_known(self, place: Place) -> bool:
         """Whether `start` contains it: without GTIDs a file of over 4 GiB is read from its beginning again."""
         return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
 
-    def _lanes(self, event: Rows, ordinal: int, image: Image) -> tuple[int, ...]:
-        """The lanes of the items that the row had a part of before, and has now; none where no rule takes it."""
-        try:
-            return self._capture.keymap.lanes(event.table, *image, self._capture.lanes)
-        except KeyshiftError as error:
-            message = f"{error.message} (row {ordinal} of the event at {event.place})"
-            raise KeyshiftError(message, error.remedy) from error
-
-    def _query(self, event: Query) -> Transaction | None:
+    def _query(self, event: Query) -> None:
         control = statements.control(event.text)
         if control is None:
-            return self._statement(event)
-        if control == statements.COMMIT:
-            return self._finish(event.place)
-        if control == statements.ROLLBACK:
+            self._statement(event)
+        elif control == statements.COMMIT:
+            self._finish(event.place)
+        elif control == statements.ROLLBACK:
             self._open().entries.cut(Mark(0, 0, 0))
-            return self._finish(event.place)
+            self._finish(event.place)
+        else:
+            self._within(control, event.place)
+
+    def _within(self, control: statements.Control, place: Place) -> None:
         group = self._open()
         group.begun = True
-        if control.kind == statements.SAVEPOINT:
-            group.savepoints.pop(control.name, None)  # set again, it is the latest
-            group.savepoints[control.name] = group.entries.mark()
-        elif control.kind in {statements.ROLLBACK_TO, statements.RELEASE}:
-            self._end_savepoint(group, control, event.place)
-        return None
-
-    def _end_savepoint(self, group: _Group, control: statements.Control, place: Place) -> None:
-        """Both ways forget the savepoints set later; going back keeps the savepoint itself."""
-        if control.name not in group.savepoints:
+        if not group.control(control):
             self._require(not group.entries.count, place, f"savepoint {control.name!r} is not known")
-            return
-        mark = group.savepoints[control.name]
-        names = list(group.savepoints)
-        for name in names[names.index(control.name) :]:
-            del group.savepoints[name]
-        if control.kind == statements.ROLLBACK_TO:
-            group.entries.cut(mark)
-            group.savepoints[control.name] = mark
 
-    def _statement(self, event: Query) -> Transaction | None:
+    def _statement(self, event: Query) -> None:
         tables = self._tables.changed(event.schema, event.text, event.databases)
         if tables and not self._open().moot and not self._is_known(event.place):
             self._meet(event, tables)
-        if self._open().begun:
-            return None
-        return self._finish(event.place)
+        if not self._open().begun:
+            self._finish(event.place)
 
     def _prepare(self, event: Prepare) -> None:
         group = self._open()
@@ -261,17 +238,15 @@ class Assembler:
             raise KeyshiftError(f"{message} (prepared at {event.place})", REMEDY_XA)
         self._finish(event.place)
 
-    def _finish(self, place: Place, upto: int | None = None) -> Transaction | None:
-        """The open group ends here; gives the transaction if anything of it is to be sent."""
+    def _finish(self, place: Place, upto: int | None = None) -> None:
+        """The open group ends here: a transaction, if anything of it is to be sent."""
         group, self._group = self._open(), None
+        self._committed.before(group.entries)
         self._move(place.file, place.end if upto is None else upto)
         if self._gtids is not None and group.gtid:
             self._gtids.add(group.gtid)
             self._gtid_text = ""
-        if group.entries.count:
-            return Transaction(group.entries, self.position, group.gtid, group.timestamp_us / 1e6)
-        group.entries.close()
-        return None
+        self._committed.add(group.entries, group.gtid, group.timestamp_us)
 
     @staticmethod
     def _require(holds: bool, place: Place, what: str) -> None:  # noqa: FBT001 - what is required
@@ -286,10 +261,9 @@ def _refuse(event: Query, tables: tuple[str, ...]) -> None:
     )
 
 
-def _require_size(event: Rows, line: bytes, bytes_max: int) -> None:
-    if len(line) > bytes_max:
-        message = f"a change of table {event.table} at {event.place} has {len(line):,} bytes, and memory is set for"
-        raise KeyshiftError(f"{message} changes of {bytes_max:,}", REMEDY_SIZE)
+def _too_large(event: Rows, line: bytes, bytes_max: int) -> KeyshiftError:
+    message = f"a change of table {event.table} at {event.place} has {len(line):,} bytes, and memory is set for"
+    return KeyshiftError(f"{message} changes of {bytes_max:,}", REMEDY_SIZE)
 
 
 REMEDY_SIZE = (

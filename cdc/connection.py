@@ -67,12 +67,16 @@ class ReplicaConnection:
             raise
 
     def packets(self) -> Iterator[bytes]:
-        """The events' bytes, without end. Raises MySQLError, OSError and ConnectionEnded where the stream ends."""
+        """The events' bytes, without end, and b"" before each wait for more of them.
+
+        Raises MySQLError, OSError and ConnectionEnded where the stream ends.
+        """
         self._connection._sock.settimeout(self._connection._read_timeout)  # noqa: SLF001 - as PyMySQL before it reads
         received, at, sequence = b"", 0, 1
         parts: list[bytes] = []  # of an event that is larger than a packet
         while True:
             while len(received) - at < _HEAD.size:
+                yield b""
                 received, at = received[at:] + self._receive(), 0
             low, high, number = _HEAD.unpack_from(received, at)
             if number != sequence:
@@ -81,13 +85,14 @@ class ReplicaConnection:
             begin = at + _HEAD.size
             at = begin + (low | high << 16)
             if at > len(received):
+                yield b""
                 received, begin, at = self._rest(received[begin:], at - begin), 0, at - begin
             if parts or at - begin == _FULL:
                 parts.append(received[begin:at])
                 if at - begin < _FULL:
                     whole, parts = b"".join(parts), []
                     yield whole[1:] if whole[0] == _OK else _ended(whole)
-            elif at > begin and received[begin] == _OK:
+            elif at > begin + 1 and received[begin] == _OK:
                 yield received[begin + 1 : at]
             else:
                 _ended(received[begin:at])

@@ -23,9 +23,10 @@ from cdc.keeper import Keeper, Origin
 from cdc.look import look
 from cdc.meter import Meter
 from cdc.metrics import METRICS
-from cdc.outbox import Outbox, Stamp
+from cdc.outbox import Outbox
 from cdc.pump import Pump
 from cdc.reader import DENIALS_MAX, Reader
+from cdc.records import Stamp
 from cdc.sender import Sender
 from cdc.shapes import Answered, Shapes, Unfollowed
 from cdc.soundings import Soundings

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from cdc.captured import AGAIN, REPORT, CapturedTables, Ignores, all_matter
-from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows
+from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows, Waiting
 from cdc.statements import control
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
@@ -22,6 +22,8 @@ _BROKEN: Final = (struct.error, LookupError, ValueError, TypeError, ArithmeticEr
 _PAYLOAD: Final = bytes([packets.TRANSACTION_PAYLOAD])
 _CORRECT: Final = f"Correct the column's text at the source, {AGAIN}"
 _HEADER: Final = packets.HEADER.unpack_from
+_BODY: Final = slice(packets.HEADER_BYTES, -packets.CHECKSUM_BYTES)
+_CONTROL: Final = packets.CONTROL
 _new_place: Final = tuple.__new__  # past the NamedTuple's own constructor, which costs as much as all else here
 Handler = Callable[[int, bytes, Place], Event | None]
 
@@ -60,9 +62,14 @@ class Decoder:
         self._fingerprint = ""  # of the file that was begun on this connection, as far as it has come
 
     def events(self, found: Iterable[bytes]) -> Iterator[Event]:
-        """The events in these packets. Raises KeyshiftError, with the position, where one must not be passed over."""
+        """The events in these packets; b"" among them says that the next one has to be waited for.
+
+        Raises KeyshiftError, with the position, where one must not be passed over.
+        """
         for data in found:
-            if data[packets.KIND : packets.KIND + 1] == _PAYLOAD:
+            if not data:
+                yield Waiting(self._here(0))
+            elif data[packets.KIND : packets.KIND + 1] == _PAYLOAD:
                 yield from self._payload(data)
             elif (event := self.event(data)) is not None:
                 yield event
@@ -71,9 +78,9 @@ class Decoder:
         """The event in these bytes; None where it only helps to read what follows. Raises like `events`."""
         try:
             timestamp, kind, server_id, size, log_pos, flags = _HEADER(data)
-            if kind in packets.CONTROL or size != len(data):
+            if kind in _CONTROL or size != len(data):
                 return self._control(packets.header(data), data)
-            body = self._body(data)
+            body = packets.verified(data)[_BODY] if self._checksums else data[_BODY.start :]
             offsets = self._offsets
             begin = offsets.moved(size, log_pos)
             place: Place = _new_place(Place, (offsets.file, begin, offsets.end, timestamp))
@@ -93,10 +100,7 @@ class Decoder:
         return KeyshiftError(f"the event before {where} cannot be read ({what})", remedy)
 
     def _body(self, data: bytes) -> bytes:
-        if not self._checksums:
-            return data[packets.HEADER_BYTES :]
-        packets.verified(data)
-        return data[packets.HEADER_BYTES : -packets.CHECKSUM_BYTES]
+        return packets.verified(data)[_BODY] if self._checksums else data[_BODY.start :]
 
     def _control(self, header: packets.Header, data: bytes) -> Event | None:
         """What the source says of files and itself; some of it lies in no file, with a checksum or without."""

@@ -1,4 +1,4 @@
-"""The changes of one transaction, in order, held until its end is read: in memory, and beyond a limit in a file.
+"""The changes of a transaction, in order, held until its end is read: in memory, and beyond a limit in a file.
 
 A savepoint remembers how much there was; going back to it cuts what came after. The file is deleted by the operating
 system when nobody has it open any more, however the process ends.
@@ -6,7 +6,7 @@ system when nobody has it open any more, however the process ends.
 
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -24,10 +24,10 @@ class Entry(NamedTuple):
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, roughly."""
-        return len(self.line) + _OVERHEAD_BYTES
+        return len(self.line) + OVERHEAD_BYTES
 
 
-_OVERHEAD_BYTES = 250  # measured: tuple, version and bytes objects beside the line itself
+OVERHEAD_BYTES = 250  # measured: tuple, version and bytes objects beside the line itself
 _HEAD = struct.Struct(f"<HI{VERSION_LENGTH}s")
 _LANE_BYTES = 2
 
@@ -56,13 +56,26 @@ class Entries:
         self.memory_bytes = 0
         self.count = 0
 
-    def append(self, entry: Entry) -> None:
-        """Add the next change."""
-        self._held.append(entry)
-        self.memory_bytes += entry.size_bytes
-        self.count += 1
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Add the next changes: those of one event."""
+        self._held += entries
+        self.memory_bytes += sum([len(line) for _, _, line in entries]) + OVERHEAD_BYTES * len(entries)
+        self.count += len(entries)
         if self.memory_bytes > self._memory_bytes_max:
             self._spill()
+
+    def move(self, other: "Entries") -> None:
+        """Add all changes of `other`, which holds them in memory, and is empty then."""
+        assert other._file is None  # noqa: SLF001 - of its own class
+        self._held += other._held  # noqa: SLF001
+        self.memory_bytes += other.memory_bytes
+        self.count += other.count
+        other._held.clear()  # noqa: SLF001
+        other.memory_bytes = other.count = 0
+
+    def is_large(self, bytes_max: int) -> bool:
+        """Whether it takes more than so much memory, or a part is in the file."""
+        return self.memory_bytes > bytes_max or self._file is not None
 
     @property
     def _in_file(self) -> int:
@@ -92,11 +105,12 @@ class Entries:
         yield from self._held
 
     def close(self) -> None:
-        """Give back the space."""
+        """Give back the space; there is nothing in it then."""
         self._held.clear()
+        self.memory_bytes = self.count = 0
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._file_bytes = None, 0
 
     def _spill(self) -> None:
         if self._file is None:

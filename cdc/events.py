@@ -118,4 +118,11 @@ class Idle:
     place: Place
 
 
-Event = Begin | Query | Rows | Commit | Prepare | Passed | NewFile | FileHeader | Idle
+@dataclass(slots=True)
+class Waiting:
+    """All that has come was read, and more is waited for: no event of the source's, and it moves nothing."""
+
+    place: Place
+
+
+Event = Begin | Query | Rows | Commit | Prepare | Passed | NewFile | FileHeader | Idle | Waiting

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cdc.assemble import Transaction
+from cdc.committed import Committed
 from keymap.position import Position
 
 WAIT_SECONDS = 0.2  # how soon a waiting reader notices that it is to stop
@@ -33,14 +33,13 @@ class Failure:
     error: BaseException
 
 
-Item = Transaction | Point | Failure
+Item = Committed | Point | Failure
 
 
 class Inbox:
     """For one thread that puts and one that takes. `wake` is called after each put.
 
-    Each thread has a count of its own, and a lock is taken only to wait: one for each transaction would cost as much as
-    reading it.
+    Each thread has a count of its own, and a lock is taken only to wait.
     """
 
     def __init__(self, bytes_max: int, wake: Callable[[], None]) -> None:
@@ -84,7 +83,7 @@ class Inbox:
         with self._room:
             self._room.notify()
         while (item := self.take()) is not None:
-            if isinstance(item, Transaction):
+            if isinstance(item, Committed):
                 item.entries.close()
 
     def _has_room(self, size_bytes: int) -> bool:

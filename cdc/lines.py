@@ -4,10 +4,9 @@ What all rows of an event have in common is written once for all of them, and no
 the daemon's work for each row, and most of what it costs. A test holds the lines to encode_change's, byte by byte.
 """
 
-from functools import lru_cache
 from typing import Final
 
-from cdc.events import Image, Rows
+from cdc.events import Rows
 from keymap.position import file_number
 from keymap.values import Row
 from keymap.version import OFFSET_DIGITS, ROW_DIGITS, version
@@ -29,7 +28,8 @@ class Lines:
         self._epoch = epoch
         self._server = dumps(server)
         self._file = self._numbers = ""
-        self._file_json = self._source = self._end = b""
+        self._source = self._end = b""
+        self._heads: dict[str, bytes] = {}  # by table, as long as the file is the same
         self._version = ""
         self._has_sets = True
 
@@ -39,15 +39,14 @@ class Lines:
         `gtid` is the transaction's, "" where it has none; `ts_ms` when it was committed, in milliseconds since 1970.
         Raises OverflowError where a version does not fit its width.
         """
-        place = event.place
-        if place.file != self._file:
-            self._file, self._file_json = place.file, dumps(place.file)
-            self._numbers = version(self._epoch, file_number(place.file), 0, 0)[: -(OFFSET_DIGITS + 1 + ROW_DIGITS)]
-        if place.offset >= _OFFSET_END or event.first + len(event.images) >= _ROW_END:
-            raise OverflowError(f"the version of a row at {place} is out of range")
-        self._version = self._numbers + "%013d." % place.offset  # noqa: UP031 - OFFSET_DIGITS; twice as fast as format()
+        file, offset, _, _ = event.place
+        if file != self._file:
+            self._enter(file)
+        if offset >= _OFFSET_END or event.first + len(event.images) >= _ROW_END:
+            raise OverflowError(f"the version of a row at {event.place} is out of range")
+        self._version = self._numbers + "%013d." % offset  # noqa: UP031 - OFFSET_DIGITS; twice as fast as format()
         self._has_sets = event.has_sets
-        self._source = b'%b%b,"pos":%d,"row":' % (_named(event.table), self._file_json, place.offset)
+        self._source = b'%b%d,"row":' % (self._heads.get(event.table) or self._head(event.table), offset)
         self._end = b',"gtid":%b,"server_uuid":%b,"ts_ms":%d},"ts_ms":%d,"version":"%b' % (
             dumps(gtid),
             self._server,
@@ -56,24 +55,29 @@ class Lines:
             self._version.encode(),
         )
 
-    def line(self, image: Image, ordinal: int) -> tuple[str, bytes]:
+    def _enter(self, file: str) -> None:
+        self._file, self._heads = file, {}
+        self._numbers = version(self._epoch, file_number(file), 0, 0)[: -(OFFSET_DIGITS + 1 + ROW_DIGITS)]
+
+    def _head(self, table: str) -> bytes:
+        """The beginning of `source`."""
+        database, _, name = table.partition(".")
+        names = dumps(database), dumps(name), dumps(self._file)
+        self._heads[table] = head = b',"source":{"db":%b,"table":%b,"file":%b,"pos":' % names
+        return head
+
+    def line(self, before: Row | None, after: Row | None, ordinal: int) -> tuple[str, bytes]:
         """The version and the line of the row with that ordinal."""
         row = "%09d" % ordinal  # noqa: UP031 - ROW_DIGITS of them; twice as fast as format()
-        tail = b'%b%d%b%b"}' % (self._source, ordinal, self._end, row.encode())
-        return self._version + row, self._images(*image) + tail
-
-    def _images(self, before: Row | None, after: Row | None) -> bytes:
-        if before is None:
-            assert after is not None
-            return _INSERTED + row_json(after, has_sets=self._has_sets)
-        old = row_json(before, has_sets=self._has_sets)
-        if after is None:
-            return _DELETED + old + _NOTHING_AFTER
-        return _UPDATED + old + _AFTER + row_json(after, has_sets=self._has_sets)
+        images = _images(before, after, has_sets=self._has_sets)
+        return self._version + row, b'%b%b%d%b%b"}' % (images, self._source, ordinal, self._end, row.encode())
 
 
-@lru_cache(maxsize=1_000)
-def _named(table: str) -> bytes:
-    """The beginning of `source`, which is the same for all rows of a table."""
-    database, _, name = table.partition(".")
-    return b',"source":{"db":%b,"table":%b,"file":' % (dumps(database), dumps(name))
+def _images(before: Row | None, after: Row | None, *, has_sets: bool) -> bytes:
+    if before is None:
+        assert after is not None
+        return _INSERTED + row_json(after, has_sets=has_sets)
+    old = row_json(before, has_sets=has_sets)
+    if after is None:
+        return _DELETED + old + _NOTHING_AFTER
+    return _UPDATED + old + _AFTER + row_json(after, has_sets=has_sets)

@@ -56,7 +56,7 @@ def look(source: SourceSettings, file: str, server_id: int) -> Found:
 def _fingerprint(connection: ReplicaConnection) -> str | None:
     with suppress(ConnectionEnded):
         try:
-            if found := fingerprint_of(connection.packets()):
+            if found := fingerprint_of(filter(None, connection.packets())):
                 return found
         except MySQLError as error:
             if error_number(error) != _REFUSED or _NO_FILE not in str(error).casefold():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from cdc.assemble import Transaction
+from cdc.committed import Committed
 from cdc.inbox import Point
 from cdc.outbox import Outbox
 from cdc.sender import Sent
@@ -26,17 +26,17 @@ class Meter:
         self._timestamp = 0.0  # of the newest thing taken, seconds since 1970 at the source
         self._idle = False
 
-    def took(self, item: Transaction | Point) -> None:
-        """A transaction, or a position, was taken from what was read."""
-        if isinstance(item, Transaction):
-            self._transactions += 1
+    def took(self, item: Committed | Point) -> None:
+        """Transactions, or a position, were taken from what was read."""
+        if isinstance(item, Committed):
+            self._transactions += item.count
             self._gtid = item.gtid or self._gtid
         self._timestamp = item.timestamp or self._timestamp
         self._idle = isinstance(item, Point) and item.idle
 
-    def added(self) -> None:
-        """A change was put into its lanes."""
-        self._rows += 1
+    def added(self, count: int) -> None:
+        """So many changes were put into their lanes."""
+        self._rows += count
 
     def is_due(self) -> bool:
         """Whether an interval has passed since the last line."""

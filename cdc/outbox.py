@@ -12,30 +12,19 @@ put into S3 as it waits for the record, and the others go on.
 acknowledge, then remember (docs/design, "Checkpoint, lease, barrier, phase"). Pure: who sends, and when, is elsewhere.
 """
 
+import sys
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from cdc.claims import Claimed
-from cdc.entries import Entry
+from cdc.entries import OVERHEAD_BYTES, Entry
+from cdc.records import Record, Stamp
 from keymap.position import Position
-from keymap.wire import CLAIM_FORMAT, PACK_BYTES_MAX, Header, encode_pack
+from keymap.wire import PACK_BYTES_MAX
 
-CHANGES: Final = "changes"
-BARRIER: Final = "barrier"
 CLAIM_WEIGHT: Final = 4  # a change on its way to S3 is also compressed, and in the buffers of the call
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What every record of one run of capture says of itself. `claims` is the folder of what fits no record."""
-
-    migration: str
-    digest: str
-    epoch: int
-    lanes: int
-    claims: str = "claims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +39,6 @@ class Progress:
     last_version: str = ""
     changes: int = 0
     ahead_since_ms: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A lane's next record. Where it is a pointer, what is `claimed` must be in S3 before it is sent."""
-
-    lane: int
-    data: bytes
-    claimed: Claimed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,10 @@ class _Point:
 
 @dataclass(slots=True, eq=False)
 class _Pack:
-    """A record to be: lines in order, and how many of them belong to which point; or one that is `claimed`, alone."""
+    """A record to be: lines in order, or one that is `claimed`, alone.
+
+    The last `count` of them belong to `point`, those before as `parts` says.
+    """
 
     follows: str
     last: str
@@ -91,18 +74,23 @@ class _Pack:
     lines: list[bytes] = field(default_factory=list)
     line_bytes: int = 0
     size_bytes: int = 0
+    point: _Point | None = None
+    count: int = 0
     parts: list[tuple[_Point, int]] = field(default_factory=list)
     claimed: Claimed | None = None
 
-    def add(self, entry: Entry, size_bytes: int, point: _Point) -> None:
-        self.lines.append(entry.line)
-        self.line_bytes += len(entry.line) + 1
-        self.size_bytes += size_bytes
-        self.last = entry.version
-        if self.parts and self.parts[-1][0] is point:
-            self.parts[-1] = (point, self.parts[-1][1] + 1)
-        else:
-            self.parts.append((point, 1))
+    def belongs_to(self, point: _Point) -> None:
+        """The newest line does, as the first one."""
+        if self.point is not None:
+            self.parts.append((self.point, self.count))
+        self.point, self.count = point, 1
+
+    def accepted(self) -> None:
+        """Its lines are not outstanding any more."""
+        assert self.point is not None
+        self.point.outstanding -= self.count
+        for point, count in self.parts:
+            point.outstanding -= count
 
 
 @dataclass(slots=True, eq=False)
@@ -150,23 +138,44 @@ class Outbox:
         """Whether more may be added: bounded by bytes, so that a slow stream slows the reading down."""
         return self.pending_bytes < self._bytes_max
 
-    def add(self, entry: Entry) -> None:
-        """Add the next change of the transaction that is being added, to each of its lanes."""
-        claimed = Claimed.of(entry, self._stamp.claims) if len(entry.line) > PACK_BYTES_MAX else None
+    def add(self, entries: Iterable[Entry], count_max: int) -> int:
+        """Add the next changes of what is being added, to each of their lanes, as far as there is room for them.
+
+        Gives how many: fewer than `count_max`, with room left, means that there are no more of them.
+        """
+        count = 0
+        for entry in entries:
+            self._add(entry)
+            count += 1
+            if count == count_max or self.pending_bytes >= self._bytes_max:
+                break
+        return count
+
+    def _add(self, entry: Entry) -> None:
+        numbers, version, line = entry
+        line_bytes = len(line)
+        claimed = Claimed.of(entry, self._stamp.claims) if line_bytes > PACK_BYTES_MAX else None
+        size_bytes = line_bytes + OVERHEAD_BYTES if claimed is None else entry.size_bytes * CLAIM_WEIGHT
         point = self._points[-1]
         point.changes += 1
-        point.last_version = entry.version
-        point.outstanding += len(entry.lanes)
-        size_bytes = entry.size_bytes * (1 if claimed is None else CLAIM_WEIGHT)
-        self.pending_bytes += size_bytes * len(entry.lanes)
-        for number in entry.lanes:
-            point.lanes[number] = entry.version
+        point.last_version = version
+        point.outstanding += len(numbers)
+        self.pending_bytes += size_bytes * len(numbers)
+        for number in numbers:
+            point.lanes[number] = version
             lane = self._lanes[number]
-            pack = self._pack_for(lane, len(entry.line))
-            pack.add(entry, size_bytes, point)
+            pack = lane.waiting[-1] if lane.waiting else None
+            if pack is None or pack.barrier is not None or pack.line_bytes + line_bytes > PACK_BYTES_MAX:
+                pack = self._new_pack(number, lane)
+            pack.lines.append(line)
+            pack.line_bytes += line_bytes + 1
+            pack.size_bytes += size_bytes
+            pack.last = lane.tail = version
+            if pack.point is point:
+                pack.count += 1
+            else:
+                pack.belongs_to(point)
             pack.claimed = claimed
-            lane.tail = entry.version
-            self._offer(number, lane)
 
     def end(self, position: Position) -> None:
         """Everything up to `position`, which lies between two transactions, has been added."""
@@ -184,21 +193,27 @@ class Outbox:
         assert not point.outstanding, "a barrier within a transaction"
         point.barrier, point.outstanding = number, len(self._lanes)
         for lane_number, lane in self._lanes.items():
-            lane.waiting.append(_Pack(follows=lane.tail, last=lane.tail, barrier=number, parts=[(point, 1)]))
+            lane.waiting.append(_Pack(follows=lane.tail, last=lane.tail, barrier=number, point=point, count=1))
             self._offer(lane_number, lane)
         point.position = self._points[-2].position if len(self._points) > 1 else self._position
         self._points.append(_Point())
 
-    def take(self, count_max: int, excluded: Container[int] = ()) -> list[Record]:
+    def take(self, count_max: int, excluded: Container[int] = (), bytes_max: int = sys.maxsize) -> list[Record]:
         """The next records to send, at most one of each lane, none of the `excluded` lanes.
 
-        Each must be answered by accepted() or failed().
+        One, or as many as `count_max` whose lines are within `bytes_max`. Each must be answered by accepted() or
+        failed().
         """
-        chosen = [number for number in self._ready if number not in excluded][:count_max]
-        for number in chosen:
+        found: list[Record] = []
+        for number in [number for number in self._ready if number not in excluded][:count_max]:
+            lane = self._lanes[number]
+            bytes_max -= lane.waiting[0].line_bytes if lane.sending is None else lane.sending[1].lines_bytes
+            if bytes_max < 0 and found:
+                break
             del self._ready[number]
-        self.in_flight += len(chosen)
-        return [self._send(number, self._lanes[number]) for number in chosen]
+            found.append(self._record(number, lane))
+        self.in_flight += len(found)
+        return found
 
     def accepted(self, number: int) -> None:
         """The stream has the lane's record."""
@@ -208,8 +223,7 @@ class Outbox:
         lane.sending = None
         self.in_flight -= 1
         self.pending_bytes -= pack.size_bytes
-        for point, count in pack.parts:
-            point.outstanding -= count
+        pack.accepted()
         if lane.waiting:
             self._ready[number] = None
         self._advance()
@@ -223,38 +237,26 @@ class Outbox:
         """A barrier whose last marker was accepted; each is given once, in order."""
         return self._barriers.popleft() if self._barriers else None
 
-    def _pack_for(self, lane: _Lane, line_bytes: int) -> _Pack:
-        last = lane.waiting[-1] if lane.waiting else None
-        if last is None or last.barrier is not None or last.line_bytes + line_bytes > PACK_BYTES_MAX:
-            last = _Pack(follows=lane.tail, last=lane.tail)
-            lane.waiting.append(last)
-        return last
+    def _new_pack(self, number: int, lane: _Lane) -> _Pack:
+        pack = _Pack(follows=lane.tail, last=lane.tail)
+        lane.waiting.append(pack)
+        self._offer(number, lane)
+        return pack
 
     def _offer(self, number: int, lane: _Lane) -> None:
         if lane.sending is None:
             self._ready.setdefault(number)
 
-    def _send(self, number: int, lane: _Lane) -> Record:
+    def _record(self, number: int, lane: _Lane) -> Record:
         if lane.sending is None:
             pack = lane.waiting.popleft()
-            lane.sending = pack, Record(number, self._encoded(number, pack), pack.claimed)
+            lane.sending = pack, self._made(number, pack)
         return lane.sending[1]
 
-    def _encoded(self, number: int, pack: _Pack) -> bytes:
-        header = Header(
-            migration=self._stamp.migration,
-            digest=self._stamp.digest,
-            epoch=self._stamp.epoch,
-            lane=number,
-            kind=CHANGES if pack.barrier is None else BARRIER,
-            follows=pack.follows,
-            last=pack.last,
-            barrier=pack.barrier or 0,
-            count=len(pack.lines),
-        )
-        if pack.claimed is not None:
-            return encode_pack(header, [pack.claimed.pointer], CLAIM_FORMAT)
-        return encode_pack(header, pack.lines)
+    def _made(self, number: int, pack: _Pack) -> Record:
+        header = self._stamp.header(number, pack.follows, pack.last, count=len(pack.lines), barrier=pack.barrier)
+        lines, pack.lines = pack.lines, []  # the record forgets them once it is made
+        return Record(header, lines, pack.line_bytes, pack.claimed)
 
     def _advance(self) -> None:
         """Move past every point that is done, from the oldest on."""

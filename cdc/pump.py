@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from cdc.assemble import Transaction
+from cdc.committed import Committed
 from cdc.entries import Entry
 from cdc.inbox import Failure, Inbox, Item
 from cdc.keeper import Keeper
@@ -60,7 +60,7 @@ class Pump:
         self._wake = wake
         self._clock = clock
         self._show = show  # called a few times a second
-        self._adding: tuple[Transaction, Iterator[Entry]] | None = None
+        self._adding: tuple[Committed, Iterator[Entry]] | None = None
         self._read_to = outbox.progress.position
         self._heard = False  # whether the source has said anything yet
         self._first: Barrier | None = None  # barrier 0, sent and waiting for that
@@ -108,7 +108,7 @@ class Pump:
         budget = ENTRIES_PER_STEP
         while budget > 0 and self._outbox.has_room() and self._failure is None:
             if self._adding is not None:
-                budget -= self._add(*self._adding)
+                budget -= self._add(*self._adding, budget)
             elif (item := self._inbox.take()) is not None:
                 budget -= 1
                 self._take(item)
@@ -122,25 +122,23 @@ class Pump:
             return
         self._heard = True
         self._meter.took(item)
-        if isinstance(item, Transaction):
+        if isinstance(item, Committed):
             self._adding = item, iter(item.entries)
         else:
             self._read_to = item.position
             self._outbox.end(item.position)
 
-    def _add(self, transaction: Transaction, entries: Iterator[Entry]) -> int:
-        """Add the next change, or end the transaction."""
-        entry = next(entries, None)
-        if entry is not None:
-            self._outbox.add(entry)
-            self._taken += 1
-            self._meter.added()
-            return 1
-        self._adding = None
-        transaction.entries.close()
-        self._read_to = transaction.end
-        self._outbox.end(transaction.end)
-        return 1
+    def _add(self, committed: Committed, entries: Iterator[Entry], budget: int) -> int:
+        """Add the next changes, as many as there is room for within the budget; behind the last, end what they are."""
+        added = self._outbox.add(entries, budget)
+        self._taken += added
+        self._meter.added(added)
+        if added < budget and self._outbox.has_room():  # then there are no more
+            self._adding = None
+            committed.entries.close()
+            self._read_to = committed.end
+            self._outbox.end(committed.end)
+        return added + 1
 
     def _place_barrier(self) -> None:
         """Put a marker into every lane, once everything that it is to prove has been read."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, closing
 from typing import Final
 
-from cdc.assemble import Assembler, Transaction
+from cdc.assemble import Assembler
 from cdc.connection import ConnectionEnded
 from cdc.continuity import SourceChanged
-from cdc.events import Begin, Event, Idle, Rows
+from cdc.events import Event, Idle, Waiting
 from cdc.inbox import Failure, Inbox, Point
 from cdc.torn import is_torn
 from keymap.errors import KeyshiftError
@@ -24,11 +24,11 @@ from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
-_WITHIN: Final = (Rows, Begin)
 POINT_SECONDS: Final = 0.1  # how often the position is told while only other tables are written to
 # A password that is rotated is another at the server for seconds before it is where we read it. A login that worked is
 # therefore tried again, with the pauses of an outage: for a minute or two.
 DENIALS_MAX: Final = 10
+_FORESEEN: Final = (KeyshiftError, SourceChanged, MySQLError, OSError, ConnectionEnded)
 OpenBinlog = Callable[[Position], AbstractContextManager[Iterable[Event]]]
 _log = get_logger("cdc")
 
@@ -62,6 +62,7 @@ class Reader:
         self._clock = clock
         self._denials = 0  # in a row
         self._doubted: Position | None = None
+        self._told_at = 0.0
         self.reconnects = 0
         self.heard_at = clock()  # when the source last said anything
 
@@ -118,33 +119,48 @@ class Reader:
     def _read(self) -> None:
         """One connection's worth."""
         with closing(self._assemble(self._position)) as assembler, self._open_binlog(self._position) as events:
-            told = 0.0
-            for event in events:
-                if self._stop.is_set():
-                    return
-                transaction = self._fed(assembler, event)
-                if transaction is not None:
-                    self._inbox.put(transaction, transaction.entries.memory_bytes)
-                    self._reached(transaction.end)
-                elif isinstance(event, _WITHIN):
-                    continue  # the position stays where it is
-                elif isinstance(event, Idle) or self._clock() - told >= POINT_SECONDS:
-                    told = self._clock()
-                    self._tell(assembler.position, event)
+            self._told_at = 0.0
+            try:
+                self._follow(assembler, events)
+            except _FORESEEN:  # they come between two transactions or within one, and none has been half counted
+                self._hand_over(assembler)
+                self._tell(assembler.position)
+                raise
 
-    def _fed(self, assembler: Assembler, event: Event) -> Transaction | None:
-        """The transaction that the event committed; where the source changes, everything before it is told first."""
-        try:
-            return assembler.feed(event)
-        except SourceChanged:
-            self._tell(assembler.position, event)
-            raise
+    def _follow(self, assembler: Assembler, events: Iterable[Event]) -> None:
+        """Feed the assembler; hand over what it has as soon as nothing more has come, or it has much."""
+        last: Event | None = None  # since the last pause
+        for event in events:
+            if isinstance(event, Waiting):
+                self._pause(assembler, last)
+                last = None
+            else:
+                is_full, last = assembler.feed(event), event
+                if isinstance(event, Idle):
+                    self._pause(assembler, event)
+                elif is_full:
+                    self._hand_over(assembler)
+                else:
+                    continue
+            if self._stop.is_set():
+                return
 
-    def _tell(self, position: Position, event: Event) -> None:
-        self.heard_at = self._clock()
-        idle = isinstance(event, Idle)
+    def _pause(self, assembler: Assembler, last: Event | None) -> None:
+        """Everything that has come was read. Of other tables' changes the position is told now and then."""
+        self._hand_over(assembler)
+        now = self.heard_at = self._clock()
+        if isinstance(last, Idle) or (last is not None and now - self._told_at >= POINT_SECONDS):
+            self._told_at = now
+            self._tell(assembler.position, last.place.timestamp, idle=isinstance(last, Idle))
+
+    def _hand_over(self, assembler: Assembler) -> None:
+        while (found := assembler.take()) is not None:
+            self._inbox.put(found, found.entries.memory_bytes)
+            self._reached(found.end)
+
+    def _tell(self, position: Position, timestamp: int = 0, *, idle: bool = False) -> None:
         if idle or position != self._position:
-            self._inbox.put(Point(position, event.place.timestamp, idle))
+            self._inbox.put(Point(position, timestamp, idle))
             self._reached(position)
 
     def _reached(self, position: Position) -> None:
@@ -189,10 +205,3 @@ def _reason(error: BaseException) -> str:
 
 
 _REMEDY_PRIVILEGE = "Run: GRANT REPLICATION SLAVE ON *.* TO the user (`keyshift cdc check` lists all that is needed)"
-
-
-def lag_seconds(item: Transaction | Point, now_seconds: float) -> float:
-    """How far behind the source this item is; whole seconds, since that is what the binlog keeps."""
-    if isinstance(item, Point) and item.idle:
-        return 0.0
-    return max(0.0, now_seconds - item.timestamp) if item.timestamp else 0.0

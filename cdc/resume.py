@@ -15,8 +15,9 @@ from cdc.connection import ConnectionEnded
 from cdc.continuity import CHUNKS, STREAM, Change, Found, Left, Raise, Refuse, SourceChanged, Verdict, decide
 from cdc.keeper import Origin
 from cdc.look import look
-from cdc.outbox import CHANGES, Progress
+from cdc.outbox import Progress
 from cdc.reader import refusal_of
+from cdc.records import CHANGES
 from cdc.soundings import Ahead
 from cdc.streamed import records
 from keymap.errors import KeyshiftError

@@ -15,14 +15,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdc.claims import Store, nowhere
-from cdc.outbox import Outbox, Record
+from cdc.outbox import Outbox
+from cdc.records import Record
 from keymap.lanes import hash_key
-from keyshift.aws.stream import RECORDS_PER_PUT_MAX, Entry, PutResult, calls
+from keyshift.aws.stream import BYTES_PER_PUT_MAX, RECORDS_PER_PUT_MAX, Entry, PutResult, calls
 from keyshift.process.backoff import Backoff
 
 CALLS_MAX: Final = 4  # in flight: hides the round trip; what waits meanwhile makes the next records fuller
+LINES_BYTES_MAX: Final = BYTES_PER_PUT_MAX  # of one call, before compression: calls then compress beside each other
+# A shard takes 1,000 records a second, and each record costs all who handle it. So the more records a call has, the
+# later the next one follows, and those of all lanes fill meanwhile; a change that comes alone is sent at once. The
+# longest pause is below what anybody waits for: a stream for so many lanes has many shards.
+RECORDS_PER_SECOND: Final = 1_000
+PACE_SECONDS_MIN: Final = 0.01
+PACE_SECONDS_MAX: Final = 0.1
 CLAIM_CALLS_MAX: Final = 4  # puts to S3 at once; of the largest changes the outbox has room for one
 Put = Callable[[Sequence[Entry]], list[PutResult]]
+
+
+def pace_seconds(records: int) -> float:
+    """How long after so many records the next ones are sent, at the soonest."""
+    return min(PACE_SECONDS_MAX, max(PACE_SECONDS_MIN, records / RECORDS_PER_SECOND))
 
 
 @dataclass(slots=True)
@@ -73,17 +86,20 @@ class Sender:
         self._answers: deque[tuple[Sequence[Record], Future[list[PutResult]]]] = deque()
         self._rests: dict[int, _Rest] = {}
         self._closing = False
+        self._paced_until = 0.0
         self.calls = 0  # in flight
         self.sent = Sent()
 
     def dispatch(self, outbox: Outbox) -> None:
         """Send what may be sent now, as far as calls are free."""
-        resting = self._resting()
-        while self.calls < self._calls_max:
-            records = outbox.take(RECORDS_PER_PUT_MAX, resting)
-            if not records:
-                return
+        now = self._clock()
+        if now < self._paced_until:
+            return
+        resting, count = self._resting(now), 0
+        while self.calls < self._calls_max and (records := outbox.take(RECORDS_PER_PUT_MAX, resting, LINES_BYTES_MAX)):
             self._send(records)
+            count += len(records)
+            self._paced_until = now + pace_seconds(count)
 
     def collect(self, outbox: Outbox) -> None:
         """Tell the outbox what was answered since. Raises what a call raised, which no repetition mends."""
@@ -101,8 +117,11 @@ class Sender:
                 self._answered(outbox, record, result)
 
     def next_due(self) -> float | None:
-        """When the first resting lane may go again (the clock's seconds); None when none rests."""
-        return min((rest.until for rest in self._rests.values()), default=None)
+        """When something that waits may go (the clock's seconds); None when nothing waits for time to pass."""
+        due = [rest.until for rest in self._rests.values()]
+        if self._clock() < self._paced_until:
+            due.append(self._paced_until)
+        return min(due, default=None)
 
     def close(self) -> None:
         """Wait for the calls in flight, whose answers nobody will hear."""
@@ -110,25 +129,25 @@ class Sender:
         self._claims.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _resting(self) -> set[int]:
-        now = self._clock()
+    def _resting(self, now: float) -> set[int]:
         return {lane for lane, rest in self._rests.items() if rest.until > now}
 
     def _send(self, records: Sequence[Record]) -> None:
-        """As many calls as the records need; a last one may exceed the number of calls, and then waits in the pool."""
+        """One call, and one more for each record that is a pointer."""
         for record in records:
             if record.claimed is not None:
                 future = self._claims.submit(self._put_claimed, record)
                 future.add_done_callback(lambda done, part=(record,): self._done(part, done))  # type: ignore[misc]
-        records = [record for record in records if record.claimed is None]
-        entries = [self._entry(record) for record in records]
-        begin = 0
-        for call in calls(entries):
-            part = records[begin : begin + len(call)]
-            begin += len(call)
+        part = [record for record in records if record.claimed is None]
+        if part:
             self.calls += 1
-            future = self._pool.submit(self._put, call)
-            future.add_done_callback(lambda done, part=part: self._done(part, done))  # type: ignore[misc]
+            future = self._pool.submit(self._put_all, part)
+            future.add_done_callback(lambda done: self._done(part, done))
+
+    def _put_all(self, records: Sequence[Record]) -> list[PutResult]:
+        """In a thread of the pool: the records are compressed here, beside the interpreter's other work."""
+        entries = [self._entry(record) for record in records]
+        return [result for call in calls(entries) for result in self._put(call)]  # one, unless nothing compresses
 
     def _entry(self, record: Record) -> Entry:
         return Entry(record.data, str(record.lane), self._hash_keys[record.lane])

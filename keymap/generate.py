@@ -1,16 +1,18 @@
 """Rows mapped by Python code that is written for a rule: what nearly all rows need, without a loop.
 
-Two functions are written: one that makes a rule's key, and for each shape of row one that turns its columns into
-attributes. Each knows the usual values only. Whatever else comes goes to the plain code (`Rule.patch`,
+Functions are written that make a rule's key, and what its lane is told by, and for each shape of row one that turns its
+columns into attributes. Each knows the usual values only. Whatever else comes goes to the plain code (`Rule.patch`,
 `conversions.converted`), which says what is right and raises every error; tests hold these functions to it. Names and
 literal text get into the source as repr() only.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
-from keymap.attributes import INTEGER_END, Attribute, attribute, json_attribute, number
+from keymap.attributes import INTEGER_END, PARTITION_KEY_BYTES_MAX, Attribute, attribute, json_attribute, number
 from keymap.conversions import converted
 from keymap.fields import Part
 from keymap.patch import Item, Key
@@ -19,6 +21,7 @@ from keymap.template import Template
 from keymap.values import Json, Row
 
 QuickKey = Callable[[Row], Key | None]  # None: the plain code must look at the row
+QuickCheck = Callable[[Row], int | None]  # the same
 Put = Callable[[Row, Item], None]  # the attributes of a row's columns into an item; raises PatchError where one cannot
 
 
@@ -38,19 +41,57 @@ def quick_key(
 ) -> QuickKey:
     """The function for a rule with these keys, which may have so many bytes."""
     scope: dict[str, Any] = {"defaults": defaults}
+    values, lines = _key_lines(keys, templates, limits, scope)
+    found: QuickKey = _compiled("key(row)", [*lines, f"return {', '.join(values)},"], scope)
+    return found
+
+
+def quick_check(
+    begin: int,
+    keys: Sequence[KeyAttribute],
+    templates: Sequence[Template],
+    limits: Sequence[int],
+    defaults: dict[str, str],
+) -> QuickCheck:
+    """The function that gives, for the same rule, the number that the lane of a row's item is told by (keymap.lanes).
+
+    `begin` is the table's own.
+    """
+    scope: dict[str, Any] = {"defaults": defaults, "crc32": crc32}
+    values, lines = _key_lines(keys, templates, limits, scope)
+    check = f"{begin}"
+    for value, key in zip(values, keys, strict=True):
+        scope[f"{value}_heads"] = _heads(key.type)
+        if key.type == "N":
+            lines.append(f"{value}_bytes = b'%d' % {value}")
+        data = value if key.type == "B" else f"{value}_bytes"
+        check = f"crc32({data}, crc32({value}_heads[len({data})], {check}))"
+    found: QuickCheck = _compiled("check(row)", [*lines, f"return {check}"], scope)
+    return found
+
+
+@cache
+def _heads(key_type: str) -> tuple[bytes, ...]:
+    """What precedes a value of so many bytes: picked for half of what writing it would cost."""
+    return tuple(b"%d:%b" % (size + 1, key_type.encode()) for size in range(PARTITION_KEY_BYTES_MAX + 1))
+
+
+def _key_lines(
+    keys: Sequence[KeyAttribute], templates: Sequence[Template], limits: Sequence[int], scope: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """The names of the values of a key, and the lines that make them, and of text the bytes, under `<name>_bytes`."""
     lines, values = [], [f"key{index}" for index in range(len(keys))]
     for value, key, template, limit in zip(values, keys, templates, limits, strict=True):
         if key.type == "S":
             scope[f"render_{value}"] = template.render
-            lines += [*_rendered(template, value), _unless(f"0 < len({value}.encode()) <= {limit}")]
+            lines += [*_rendered(template, value), f"{value}_bytes = {value}.encode()"]
+            lines.append(_unless(f"0 < len({value}_bytes) <= {limit}"))
         elif not template.bare:  # functions are left to the plain code
             lines.append("return None")
         else:
             usual = _INTEGER if key.type == "N" else f"type(VALUE) is bytes and 0 < len(VALUE) <= {limit}"
             lines += [f"{value} = row[{template.bare!r}]", _unless(usual.replace("VALUE", value))]
-    lines = ["try:", *(f"    {line}" for line in lines), "except KeyError: return None", f"return {', '.join(values)},"]
-    found: QuickKey = _compiled("key(row)", lines, scope)
-    return found
+    return values, ["try:", *(f"    {line}" for line in lines), "except KeyError: return None"]
 
 
 def _unless(usual: str) -> str:

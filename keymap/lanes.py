@@ -22,13 +22,17 @@ def _key_bytes(value: KeyValue) -> bytes:
 
 
 @lru_cache(maxsize=1_000)
-def _table_check(table: str) -> int:
+def table_check(table: str) -> int:
+    """What the checks of the keys of all items of a table begin with."""
     return crc32(table.encode())
 
 
 def lane_of(table: str, key: Key, lanes: int) -> int:
-    """The lane of an item, 0 to `lanes`-1, from its table and its key."""
-    check = _table_check(table)
+    """The lane of an item, 0 to `lanes`-1, from its table and its key: what is left of a check of both.
+
+    Functions that are written for a rule do the same (keymap.generate.quick_check).
+    """
+    check = table_check(table)
     for value in key:
         encoded = _key_bytes(value)
         check = crc32(b"%d:%b" % (len(encoded), encoded), check)

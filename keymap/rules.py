@@ -20,11 +20,11 @@ from keymap.conditions import constant
 from keymap.document import KeymapDocument, RuleDocument, parse_document
 from keymap.errors import KeyshiftError, Problems
 from keymap.form import form_problems
-from keymap.generate import QuickKey, quick_key
+from keymap.generate import QuickCheck, QuickKey, quick_check, quick_key
 from keymap.hook_modules import load_hooks, told
 from keymap.hooks import Hook
 from keymap.index_keys import IndexKey, index_keys, require_index_keys
-from keymap.lanes import lane_of
+from keymap.lanes import lane_of, table_check
 from keymap.owners import owner_name
 from keymap.patch import WHOLE, Item, Key, KeyValue, Patch
 from keymap.slots import entry_slot
@@ -56,6 +56,7 @@ class Rule:
     index_keys: tuple[IndexKey, ...]
     reserved: Bookkeeping
     quick_key: QuickKey
+    quick_check: QuickCheck
     hook: Hook | None = None
 
     @property
@@ -73,6 +74,16 @@ class Rule:
         if not meets(row, self.conditions):
             return None
         return self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
+
+    def lane(self, row: Row, lanes: int) -> int | None:
+        """The lane of that item: that of its key, which is not made where it is a usual one. Raises PatchError."""
+        if self.conditions and not meets(row, self.conditions):
+            return None
+        check = self.quick_check(row)
+        if check is not None:
+            return check % lanes
+        key = self.key(row)
+        return None if key is None else lane_of(self.target.name, key, lanes)
 
     def patch(self, row: Row, version: str) -> Patch | None:
         """The patch that sets what this row owns. Raises PatchError where the row cannot become an item."""
@@ -196,6 +207,11 @@ class Keymap:
         self.rules = {
             table: tuple(self._rule(rule, everywhere) for rule in rules) for table, rules in document.tables.items()
         }
+        self._quick_checks = {  # of tables with one rule, which takes every row as it is
+            table: rules[0].quick_check
+            for table, rules in self.rules.items()
+            if len(rules) == 1 and not rules[0].conditions and rules[0].hook is None
+        }
 
     def _rule(self, document: RuleDocument, everywhere: Sequence[RuleDocument]) -> Rule:
         target = self.targets[document.target]
@@ -214,6 +230,7 @@ class Keymap:
             index_keys=index_keys(target),
             reserved=self.bookkeeping,
             quick_key=quick_key(target.keys, templates, limits, document.defaults),
+            quick_check=quick_check(table_check(target.name), target.keys, templates, limits, document.defaults),
             hook=self._hooks.of(document),
         )
 
@@ -236,16 +253,22 @@ class Keymap:
         By the keys alone, for a part of what mapping costs: whether all of a row can become an item is known only when
         it is mapped. Raises PatchError, naming the table, where a key cannot be made.
         """
-        images = [image for image in (before, after) if image is not None]
+        quick = self._quick_checks.get(table)
+        if quick is not None and (found := _quick_lanes(quick, before, after, lanes)):
+            return found
+        return self._lanes(table, before, after, lanes)
+
+    def _lanes(self, table: str, before: Row | None, after: Row | None, lanes: int) -> tuple[int, ...]:
         found: list[int] = []
         try:
             for rule in self.rules[table]:
-                target = rule.target.name
-                for image in images:
+                for image in (before, after):
+                    if image is None:
+                        continue
                     for row in (image,) if rule.hook is None else rule.hook.rows(image):
-                        key = rule.key(row)
-                        if key is not None:
-                            found.append(lane_of(target, key, lanes))
+                        lane = rule.lane(row, lanes)
+                        if lane is not None:
+                            found.append(lane)
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
         return tuple(found) if len(found) < 2 else tuple(sorted(set(found)))  # noqa: PLR2004 - most have one
@@ -261,6 +284,17 @@ class Keymap:
     def puts_all(self, target: str) -> bool:
         """Whether each of the target's items is put whole by the one row that it belongs to."""
         return all(rule.puts for rules in self.rules.values() for rule in rules if rule.target.name == target)
+
+
+def _quick_lanes(quick: QuickCheck, before: Row | None, after: Row | None, lanes: int) -> tuple[int, ...]:
+    """The lanes of a change where that is quickly told, else none."""
+    old = None if before is None else quick(before)
+    new = old if after is None else quick(after)
+    if new is None or (before is not None and old is None):
+        return ()
+    if old is None or old % lanes == new % lanes:
+        return (new % lanes,)
+    return tuple(sorted((old % lanes, new % lanes)))
 
 
 def may_meet(one: RuleDocument, other: RuleDocument) -> bool:

@@ -13,7 +13,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from gzip import BadGzipFile, compress, decompress
 from typing import Any, TypeVar
@@ -94,11 +94,16 @@ def encode_row(row: Row) -> dict[str, Any]:
     return {name: encode_value(value) for name, value in row.items()}
 
 
+def _encode_odd(value: Canonical) -> Any:  # noqa: ANN401 - JSON
+    """Of a value that the JSON writer does not know: most are decimals."""
+    return {"N": str(value)} if type(value) is Decimal else encode_value(value)
+
+
 def row_json(row: Row, *, has_sets: bool) -> bytes:
     """A row as JSON text. `has_sets`: it may hold a SET, which the JSON writer would take for a plain list."""
     if not has_sets:
         try:
-            return orjson.dumps(row, encode_value, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
+            return orjson.dumps(row, _encode_odd, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
         except orjson.JSONEncodeError:
             pass  # an integer beyond 64 bits
     return dumps(encode_row(row))
@@ -157,7 +162,10 @@ def _decode_change(line: bytes) -> Change | Claim:
 
 def encode_pack(header: Header, lines: Sequence[bytes], version: int = FORMAT) -> bytes:
     """The record's data, of a format's `version`. The caller keeps the lines' sum within PACK_BYTES_MAX."""
-    return compress(b"\n".join([dumps({"keyshift": version, **asdict(header)}), *lines]), _LEVEL, mtime=0)
+    first = (
+        b'{"keyshift":%d,' % version + dumps(header)[1:]
+    )  # orjson knows dataclasses, for a tenth of what asdict costs
+    return compress(b"\n".join([first, *lines]), _LEVEL, mtime=0)
 
 
 def decode_header(data: bytes) -> Header:

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cdc.assemble import Assembler, Capture
+from cdc.committed import Committed
 from cdc.events import Begin, Commit, Event, FileHeader, Image, NewFile, Passed, Place, Query, Rows
 from keymap.gtid import GtidSet
 from keymap.position import Position
@@ -26,6 +27,12 @@ def capture(memory_bytes_max: int = 1_000_000, lanes: int = LANES) -> Capture:
 
 def row(key: int, quantity: int) -> dict[str, Any]:
     return {"customerid": key, "orderid": 1, "productid": 1, "quantity": quantity}
+
+
+def fed(machine: Assembler, event: Event) -> Committed | None:
+    """What the event committed, asked for at once."""
+    machine.feed(event)
+    return machine.take()
 
 
 @dataclass

@@ -8,23 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc.assemble import Assembler, Transaction
+from cdc.assemble import Assembler
+from cdc.committed import Committed
 from cdc.continuity import Change, SourceChanged
 from cdc.events import Begin, Commit, Event, FileHeader, NewFile, Passed, Place, Prepare, Query, Rows
 from keymap.errors import KeyshiftError
 from keymap.lanes import lane_of
 from keymap.position import Position
 from keymap.wire import PACK_BYTES_MAX, loads
-from tests.cdc.logs import LANES, TABLE, UUID, Log, assembler, capture, images_of, logs, row
+from tests.cdc.logs import LANES, TABLE, UUID, Log, assembler, capture, fed, images_of, logs, row
 from tests.keymap.keymaps import keymap
 
 
-def run(machine: Assembler, events: list[Event]) -> list[Transaction]:
+def run(machine: Assembler, events: list[Event]) -> list[Committed]:
     with contextlib.closing(machine):
-        return [found for event in events if (found := machine.feed(event)) is not None]
+        return [found for event in events if (found := fed(machine, event)) is not None]
 
 
-def versions(transactions: list[Transaction]) -> list[str]:
+def versions(transactions: list[Committed]) -> list[str]:
     found = [entry.version for transaction in transactions for entry in transaction.entries]
     for transaction in transactions:
         transaction.entries.close()
@@ -61,7 +62,7 @@ def test_what_precedes_the_end_says_nothing(log: Log) -> None:
     """A transaction is given at its last event, not before, and its position is the one behind it."""
     machine = assembler(log)
     for event in log.events:
-        found = machine.feed(event)
+        found = fed(machine, event)
         if found is not None:
             assert isinstance(event, Commit | Query)
             assert (found.end.file, found.end.offset) == (event.place.file, event.place.end)

@@ -11,7 +11,7 @@ import pytest
 from cdc.assemble import Assembler, Capture
 from cdc.binlog import Binlog
 from cdc.connection import ConnectionEnded
-from cdc.events import Event, Idle
+from cdc.events import Commit, Event, Idle, Rows, Waiting
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.position import Position
@@ -22,6 +22,7 @@ from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.connection import MySQLError
 from keyshift.process.settings import TlsSettings
+from tests.cdc.logs import fed
 from tests.cdc.sources import facts_and_end, images, is_at, open_binlog, read_events, schemas_of
 from tests.mysql.sources import execute, source_of
 from tests.servers.oracle_mysql import oracle_mysql
@@ -68,7 +69,7 @@ class Source:
         assembler = self.assembler(position, gtids=self.database.flavour == "mysql")
         events = read_events(self.database, position, schemas or schemas_of(self.database, f"{self.schema}.a"))
         with contextlib.closing(assembler):
-            found = [one for event in events if (one := assembler.feed(event)) is not None]
+            found = [one for event in events if (one := fed(assembler, event)) is not None]
         self.position = assembler.position
         texts = [" ".join(describe(entry.line) for entry in transaction.entries) for transaction in found]
         for transaction in found:
@@ -166,14 +167,14 @@ def test_from_every_position_between_transactions_the_rest_arrives(source: Sourc
         positions, versions = [(start, 0)], []
         assembler = source.assembler(start, gtids=gtids)
         for event in read_events(source.database, start, schemas, gtids=gtids):
-            found = assembler.feed(event)
+            found = fed(assembler, event)
             versions += [entry.version for entry in found.entries] if found else []
             if positions[-1][0] != assembler.position:
                 positions.append((assembler.position, len(versions)))
         assert len(positions) >= 5
         for position, count in positions:
             again = source.assembler(position, gtids=gtids)
-            transactions = map(again.feed, read_events(source.database, position, schemas, gtids=gtids))
+            transactions = [fed(again, event) for event in read_events(source.database, position, schemas, gtids=gtids)]
             assert [entry.version for found in transactions if found for entry in found.entries] == versions[count:]
             assert again.position.contains(assembler.position)
 
@@ -257,7 +258,9 @@ def versions_of(source: Source) -> list[str]:
     assembler = source.assembler(source.start, gtids=source.database.flavour == "mysql")
     schemas = schemas_of(source.database, f"{source.schema}.a")
     versions = []
-    for transaction in filter(None, map(assembler.feed, read_events(source.database, source.start, schemas))):
+    for transaction in filter(
+        None, (fed(assembler, event) for event in read_events(source.database, source.start, schemas))
+    ):
         with contextlib.closing(transaction.entries) as entries:
             versions += [entry.version for entry in entries]
     return versions
@@ -315,7 +318,7 @@ def test_commit_times_are_to_the_microsecond_where_the_source_gives_them(source:
     source.run("INSERT INTO a VALUES (1, 1)", "INSERT INTO a VALUES (2, 2)")
     assembler = source.assembler(source.start, gtids=source.database.flavour == "mysql")
     schemas = schemas_of(source.database, f"{source.schema}.a")
-    found = filter(None, map(assembler.feed, read_events(source.database, source.start, schemas)))
+    found = filter(None, (fed(assembler, event) for event in read_events(source.database, source.start, schemas)))
     first, second = (transaction.timestamp for transaction in found)
     if source.database.flavour == "mariadb":  # whole seconds, of the statement's beginning
         assert int(before) <= first <= second <= time.time()
@@ -408,10 +411,24 @@ def test_the_stream_is_encrypted_where_the_settings_say_so(source: Source) -> No
         assert binlog._connection._connection._sock.cipher() is not None
 
 
+def test_each_wait_for_the_source_is_told_once_what_has_come_is_read(source: Source) -> None:
+    source.run("INSERT INTO a VALUES (1, 1)")
+    end = source.end
+    kinds = []
+    with open_binlog(source.database, source.start, schemas_of(source.database, f"{source.schema}.a")) as binlog:
+        for event in binlog:
+            kinds.append(type(event))
+            if isinstance(event, Waiting) and Commit in kinds:
+                break
+            assert not is_at(end)(event), "the source came to its end, and we did not wait for it"
+    assert kinds[0] is Waiting
+    assert Rows in kinds
+
+
 def test_an_idle_source_says_so_within_a_heartbeat(source: Source) -> None:
     end = source.end
     with open_binlog(source.database, end, {}) as binlog:
-        idle = [event for event, _ in zip(binlog, range(12), strict=False) if isinstance(event, Idle)]
+        idle = [event for event, _ in zip(binlog, range(24), strict=False) if isinstance(event, Idle)]
     assert len(idle) >= 5
     assert {(event.place.file, event.place.end) for event in idle} == {(end.file, end.offset)}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cdc import outbox as module
 from cdc.entries import Entry
-from cdc.outbox import Outbox, Progress, Record
+from cdc.outbox import Outbox, Progress
 from cdc.sender import Sender
 from keymap.claims import Claim
 from keymap.wire import PACK_BYTES_MAX, decode_pack
@@ -192,7 +192,7 @@ def run_until(sender: Sender, outbox: Outbox, happened: Callable[[], bool]) -> N
 
 
 def test_the_object_is_there_before_the_record(sender: Sender, outbox: Outbox, service: Service) -> None:
-    outbox.add(entry(1, 0))
+    outbox.add([entry(1, 0)], 1)
     outbox.end(START)
     run_until(sender, outbox, lambda: outbox.is_empty)
     assert service.done == ["object", "lane 0: 1"]
@@ -205,7 +205,7 @@ def test_a_bucket_that_refuses_is_asked_again_and_counts_as_not_sent(
     sender: Sender, outbox: Outbox, service: Service
 ) -> None:
     service.store_errors = ["SlowDown"] * 3
-    outbox.add(entry(1, 0))
+    outbox.add([entry(1, 0)], 1)
     run_until(sender, outbox, lambda: outbox.is_empty)
     assert service.done == ["refused"] * 3 + ["object", "lane 0: 1"]
     assert (sender.sent.retries, sender.sent.last_error) == (3, "SlowDown")
@@ -215,7 +215,7 @@ def test_a_record_whose_answer_was_lost_goes_again_and_its_object_does_not(
     sender: Sender, outbox: Outbox, service: Service
 ) -> None:
     service.put_errors = ["ConnectionClosedError"]
-    outbox.add(entry(1, 0))
+    outbox.add([entry(1, 0)], 1)
     run_until(sender, outbox, lambda: outbox.is_empty)
     assert service.done == ["object", "lane 0: 1", "lane 0: 1"]
 
@@ -225,9 +225,9 @@ def test_while_s3_hangs_the_other_lanes_go_on_and_this_one_waits(
 ) -> None:
     service.open.clear()
     for number in range(5):
-        outbox.add(entry(number, 0))
-    outbox.add(entry(5, 0, big=False))
-    outbox.add(entry(6, 1, big=False))
+        outbox.add([entry(number, 0)], 1)
+    outbox.add([entry(5, 0, big=False)], 1)
+    outbox.add([entry(6, 1, big=False)], 1)
     run_until(sender, outbox, lambda: "lane 1: 1" in service.done)
     assert outbox.in_flight == 1
     assert service.done == ["lane 1: 1"]
@@ -241,7 +241,7 @@ def test_a_sender_that_was_closed_while_s3_took_its_time_sends_nothing_more(
 ) -> None:
     """Its lease may be another's by now."""
     service.open.clear()
-    outbox.add(entry(1, 0))
+    outbox.add([entry(1, 0)], 1)
     sender.dispatch(outbox)
     closing = threading.Thread(target=sender.close)
     closing.start()
@@ -253,7 +253,7 @@ def test_a_sender_that_was_closed_while_s3_took_its_time_sends_nothing_more(
 
 
 def test_a_change_of_several_lanes_is_one_object(sender: Sender, outbox: Outbox, service: Service) -> None:
-    outbox.add(entry(1, 0, 1, 2))
+    outbox.add([entry(1, 0, 1, 2)], 1)
     run_until(sender, outbox, lambda: outbox.is_empty)
     assert len(service.bucket) == 1
     assert sorted(one for one in service.done if one != "object") == ["lane 0: 1", "lane 1: 1", "lane 2: 1"]
@@ -264,7 +264,7 @@ def test_what_no_repetition_mends_is_raised(sender: Sender, outbox: Outbox, serv
         raise PermissionError("not allowed")
 
     sender._store = refuse
-    outbox.add(entry(1, 0))
+    outbox.add([entry(1, 0)], 1)
     with pytest.raises(PermissionError):
         run_until(sender, outbox, lambda: outbox.is_empty)
     assert service.done == []
@@ -272,8 +272,8 @@ def test_what_no_repetition_mends_is_raised(sender: Sender, outbox: Outbox, serv
 
 def test_a_large_change_has_a_record_to_itself(outbox: Outbox) -> None:
     for number, big in enumerate((False, False, True, True, False)):
-        outbox.add(entry(number, 0, big=big))
-    records: list[Record] = []
+        outbox.add([entry(number, 0, big=big)], 1)
+    records = []
     while taken := outbox.take(1):
         records += taken
         outbox.accepted(0)

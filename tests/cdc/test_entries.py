@@ -32,7 +32,7 @@ def test_entries_are_a_list_that_can_be_cut_back_to_any_mark(steps: list[tuple],
     for number, (step, value, lanes) in enumerate(steps):
         if step == "add":
             added = entry(number, value, tuple(lanes))
-            entries.append(added)
+            entries.extend([added])
             model.append(added)
         elif step == "mark":
             marks.append((entries.mark(), len(model)))
@@ -51,7 +51,7 @@ def test_entries_are_a_list_that_can_be_cut_back_to_any_mark(steps: list[tuple],
 def test_memory_stays_bounded_and_nothing_is_left_on_disk(tmp_path: Path) -> None:
     entries = Entries(100_000, tmp_path)
     for number in range(2_000):
-        entries.append(entry(number, 1_000))
+        entries.extend([entry(number, 1_000)])
         assert entries.memory_bytes <= 100_000
     assert [found.version for found in entries] == [version(1, 1, number, 0) for number in range(2_000)]
     assert list(tmp_path.iterdir()) == []
@@ -61,4 +61,4 @@ def test_memory_stays_bounded_and_nothing_is_left_on_disk(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written_is_an_error_not_a_loss(tmp_path: Path) -> None:
     entries = Entries(0, tmp_path / "missing")
     with pytest.raises(FileNotFoundError):
-        entries.append(entry(1, 10))
+        entries.extend([entry(1, 10)])

@@ -69,7 +69,7 @@ def test_a_line_is_what_encoding_the_change_gives(event: Rows, about: dict[str, 
     lines = Lines(about["epoch"], about["server"])
     lines.begin(event, about["gtid"], about["ts_ms"])
     for ordinal, image in enumerate(event.images, event.first):
-        number, line = lines.line(image, ordinal)
+        number, line = lines.line(*image, ordinal)
         assert line == as_encoded(event, image, ordinal, **about)
         assert number == version(about["epoch"], 123, event.place.offset, ordinal)
 

@@ -1,9 +1,11 @@
 """What the daemon tells of itself per interval."""
 
+from cdc.committed import Committed
 from cdc.entries import Entries, Entry
-from cdc.inbox import Point, Transaction
+from cdc.inbox import Point
 from cdc.meter import Meter
-from cdc.outbox import Outbox, Progress, Stamp
+from cdc.outbox import Outbox, Progress
+from cdc.records import Stamp
 from cdc.sender import Sent
 from keymap.position import Position
 from keymap.version import version
@@ -15,11 +17,10 @@ def test_a_line_holds_the_figures_of_its_interval_alone() -> None:
     now = [100.0]
     meter = Meter(10, lambda: now[0], lambda: 1_700_000_030_000)
     outbox = Outbox(Stamp("m.1", "d", 1, 2), Progress(START), 1_000)
-    transaction = Transaction(Entries(100), Position("binlog.000001", 99), "0-1-7", 1_700_000_000)
+    transaction = Committed(Entries(100), Position("binlog.000001", 99), "0-1-7", 1_700_000_000)
     meter.took(transaction)
-    for row in range(2):
-        outbox.add(Entry((0,), version(1, 1, 50, row), b"{}"))
-        meter.added()
+    outbox.add([Entry((0,), version(1, 1, 50, row), b"{}") for row in range(2)], 10)
+    meter.added(2)
     outbox.end(transaction.end)
     assert not meter.is_due()
     now[0] = 110.0
@@ -42,5 +43,5 @@ def test_there_is_no_lag_when_the_source_is_idle_and_everything_is_accepted() ->
     assert meter.lag_seconds(outbox) == 30.0
     meter.took(Point(START, 0, idle=True))
     assert meter.lag_seconds(outbox) == 0.0
-    outbox.add(Entry((0,), version(1, 1, 50, 0), b"{}"))
+    outbox.add([Entry((0,), version(1, 1, 50, 0), b"{}")], 10)
     assert meter.lag_seconds(outbox) == 30.0

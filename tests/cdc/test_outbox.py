@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cdc import outbox as module
 from cdc.entries import Entry
-from cdc.outbox import BARRIER, Outbox, Progress, Record, Stamp
+from cdc.outbox import Outbox, Progress
+from cdc.records import BARRIER, Record, Stamp
 from keymap.change import Change, Source
 from keymap.position import Position
 from keymap.version import version
@@ -88,8 +89,7 @@ class World:
 
     def add(self) -> None:
         if self.next < len(self.history.transactions):
-            for entry in self.history.entries(self.next):
-                self.outbox.add(entry)
+            self.outbox.add(self.history.entries(self.next), 10)
             self.outbox.end(self.history.position(self.next))
             self.next += 1
 
@@ -247,7 +247,7 @@ def test_records_stay_within_their_size() -> None:
     outbox = Outbox(STAMP, Progress(START), 10_000_000)
     line = change_line(version(1, 1, 4, 0), padding=200_000)
     for number in range(10):
-        outbox.add(Entry((0,), version(1, 1, 4, number), line))
+        outbox.add([Entry((0,), version(1, 1, 4, number), line)], 1)
     outbox.end(Position("binlog.000001", 100))
     counts = []
     while records := outbox.take(10):
@@ -260,7 +260,7 @@ def test_records_stay_within_their_size() -> None:
 
 def test_it_is_full_by_bytes_and_has_room_again_when_they_are_accepted() -> None:
     outbox = Outbox(STAMP, Progress(START), 1_000)
-    outbox.add(Entry((0, 1), version(1, 1, 4, 0), b"{}" * 200))
+    outbox.add([Entry((0, 1), version(1, 1, 4, 0), b"{}" * 200)], 1)
     assert not outbox.has_room()
     outbox.end(Position("binlog.000001", 100))
     for record in outbox.take(10):
@@ -274,7 +274,7 @@ def test_an_idle_source_moves_the_position_at_once_and_without_a_trace() -> None
     for offset in range(100, 1_000):
         outbox.end(Position("binlog.000001", offset))
     assert outbox.progress.position.offset == 999
-    outbox.add(Entry((0,), version(1, 1, 1_000, 0), b"{}"))
+    outbox.add([Entry((0,), version(1, 1, 1_000, 0), b"{}")], 1)
     outbox.end(Position("binlog.000001", 1_100))
     for offset in range(1_200, 2_000):
         outbox.end(Position("binlog.000001", offset))
@@ -288,7 +288,7 @@ def test_an_idle_source_moves_the_position_at_once_and_without_a_trace() -> None
 def test_the_lane_that_waits_longest_is_first() -> None:
     outbox = Outbox(STAMP, Progress(START), 1_000)
     for lane in (2, 0, 1):
-        outbox.add(Entry((lane,), version(1, 1, 4, lane), b"{}"))
+        outbox.add([Entry((lane,), version(1, 1, 4, lane), b"{}")], 1)
     assert [record.lane for record in outbox.take(2)] == [2, 0]
     outbox.failed(2)
     assert [record.lane for record in outbox.take(2)] == [1, 2]

@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pymysql
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc.assemble import Transaction
+from cdc.assemble import Assembler
+from cdc.committed import Committed
 from cdc.connection import ConnectionEnded
 from cdc.continuity import SourceChanged
-from cdc.events import Event, Idle, NewFile, Place
+from cdc.events import Event, Idle, NewFile, Place, Waiting
 from cdc.inbox import Failure, Inbox, Item, Point
 from cdc.reader import DENIALS_MAX, Reader, refusal_of
 from keymap.errors import KeyshiftError
@@ -19,7 +21,7 @@ from keymap.position import Position
 from keyshift.mysql.connection import Denied, Unreachable
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import Stop
-from tests.cdc.logs import Log, assembler, logs
+from tests.cdc.logs import Log, assembler, images_of, logs
 
 START = Position("binlog.000001", 4)
 
@@ -42,6 +44,8 @@ class Server:
         for number, event in enumerate(one for one in self.log.events if (one.place.file, one.place.offset) >= at):
             if number == count:
                 raise [ConnectionEnded("over"), pymysql.OperationalError(2013, "lost"), OSError("gone")][number % 3]
+            if number % 3 == 0:
+                yield Waiting(event.place)
             yield event
         place = Place(self.log.name, self.log.end, self.log.end, 0)
         yield Idle(place)
@@ -67,7 +71,7 @@ def test_connections_may_be_lost_after_any_event(log: Log, losses: list[int]) ->
     assert not any(isinstance(item, Failure) for item in items)
     versions = []
     for item in items:
-        if isinstance(item, Transaction):
+        if isinstance(item, Committed):
             versions += [entry.version for entry in item.entries]
             item.entries.close()
     assert versions == log.committed
@@ -108,6 +112,96 @@ def test_what_must_not_be_passed_over_ends_it_after_everything_before() -> None:
     assert isinstance(items[-1], Failure)
     assert isinstance(items[-1].error, KeyshiftError)
     assert "shop.purchase was changed" in str(items[-1].error)
+
+
+def transactions(count: int) -> Log:
+    log = Log()
+    for number in range(count):
+        log.begin()
+        log.committed += log.rows([images_of(number, None, 1)])
+        log.commit()
+    return log
+
+
+def followed(log: Log, machine: Assembler) -> tuple[Inbox, Reader]:
+    inbox, stop = Inbox(1 << 30, lambda: None), Stop()
+    opened = contextlib.nullcontext(log.events)
+    reader = Reader(
+        lambda _: opened,
+        lambda _: machine,
+        START,
+        inbox=inbox,
+        stop=stop,
+        backoff=Backoff(base_seconds=0, max_seconds=0),
+    )
+    return inbox, reader
+
+
+def test_what_has_come_is_handed_over_together_before_each_wait() -> None:
+    log = transactions(5)
+    waiting = Waiting(Place(log.name, log.end, log.end, 0))
+    log.events.insert(9, waiting)  # behind the third commit
+    log.events.insert(11, waiting)  # within the fourth transaction
+    log.events.append(waiting)
+    inbox, reader = followed(log, assembler(log))
+    reader._read()
+    first, second = inbox.take(), inbox.take()
+    assert inbox.take() is None
+    assert isinstance(first, Committed)
+    assert isinstance(second, Committed)
+    assert (first.count, second.count) == (3, 2)
+    assert (first.gtid, second.gtid) == ("0-1-3", "0-1-5")
+    assert [entry.version for item in (first, second) for entry in item.entries] == log.committed
+    assert first.end.offset == log.events[8].place.end
+    assert reader._position == second.end
+
+
+def test_much_is_handed_over_without_a_wait_and_a_large_transaction_by_itself() -> None:
+    log = transactions(3)
+    log.begin()
+    for number in range(400):
+        log.rows([images_of(number, None, 1)] * 3)
+    log.commit()
+    end = log.end
+    log.begin()
+    log.rows([images_of(1, None, 1)])
+    inbox, reader = followed(log, assembler(log))
+    reader._read()
+    small, large = inbox.take(), inbox.take()
+    assert inbox.take() is None, "what is not committed stays"
+    assert isinstance(small, Committed)
+    assert isinstance(large, Committed)
+    assert (small.count, small.entries.count) == (3, 3)
+    assert (large.count, large.entries.count) == (1, 1200)
+    assert (small.end.offset, large.end.offset) == (log.events[8].place.end, end)
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), KeyshiftError("what must not be passed over", "")])
+def test_before_an_error_everything_that_was_committed_is_handed_over(error: Exception) -> None:
+    log = transactions(2)
+
+    class Failing(list[Event]):
+        def __iter__(self) -> Iterator[Event]:
+            yield from log.events
+            raise error
+
+    inbox, reader = followed(Log(events=Failing()), assembler(log))
+    with pytest.raises(type(error)):
+        reader._read()
+    item = inbox.take()
+    assert isinstance(item, Committed)
+    assert item.count == 2
+
+
+def test_after_an_error_that_nobody_foresaw_nothing_is_handed_over() -> None:
+    """It may have come between the position and the changes: all since the last hand-over is read again."""
+    log = transactions(2)
+    machine = assembler(log)
+    inbox, reader = followed(log, machine)
+    with patch.object(machine._committed, "add", side_effect=MemoryError), pytest.raises(MemoryError):
+        reader._read()
+    assert inbox.take() is None
+    assert reader._position == START
 
 
 REFUSALS = [

@@ -15,6 +15,7 @@ from keymap import columns
 from keymap.attributes import INTEGER_END
 from keymap.errors import Problems
 from keymap.generate import Chosen, put_columns
+from keymap.lanes import lane_of
 from keymap.patch import Item
 from keymap.rules import Rule
 from keymap.template import PatchError
@@ -160,6 +161,19 @@ def test_what_is_written_for_a_rule_gives_the_same_item_or_the_same_refusal(rule
         assert [outcome(partial(rule.patch, version="v"), row) for row in given_rows] == expected
 
 
+@settings(max_examples=400)
+@given(rules(), st.lists(rows(), min_size=1, max_size=5), st.integers(1, 4096))
+def test_the_lane_of_a_row_is_that_of_its_key_or_the_same_refusal(
+    rule: Rule, given_rows: list[Row], lanes: int
+) -> None:
+    def plain(row: Row) -> int | None:
+        key = rule.key(row)
+        return None if key is None else lane_of(rule.target.name, key, lanes)
+
+    for row in given_rows:
+        assert outcome(lambda row: rule.lane(row, lanes), row) == outcome(plain, row)
+
+
 @pytest.fixture
 def written() -> Iterator[list[tuple[str, ...]]]:
     """The shapes for which a function is written."""
@@ -191,6 +205,9 @@ def test_shapes_of_rows_do_not_gather_without_end() -> None:
 def test_a_usual_row_needs_no_plain_code(row: Row) -> None:
     (rule,) = keymap(TEXT).rules["shop.customer"]
     assert rule.quick_key(row) == ("CUSTOMER#1", "PROFILE")
+    check = rule.quick_check(row)
+    assert check is not None
+    assert check % 4096 == lane_of(rule.target.name, ("CUSTOMER#1", "PROFILE"), 4096)
     with patch.object(columns, "OFTEN", 1):
         rule.patch(row, "v")
     with patch.object(columns, "put_plainly", side_effect=AssertionError):
