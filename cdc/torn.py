@@ -16,6 +16,7 @@ from cdc.connection import ConnectionEnded, ReplicaConnection
 from keymap.position import Position
 from keyshift.binlog import packets
 from keyshift.binlog.dump_command import FIRST_POSITION, NON_BLOCKING, dump
+from keyshift.binlog.errors import Malformed
 from keyshift.binlog.gtid_state import FileState, GtidState, State, first_list
 from keyshift.mysql.connection import Connection, MySQLError, connection_settings, error_number, query
 from keyshift.process.settings import SourceSettings
@@ -61,11 +62,11 @@ def _sent(source: SourceSettings, file: str, server_id: int, files: list[str]) -
         settings, command, server_id=server_id, heartbeat_seconds=_HEARTBEAT_SECONDS, greet=ask
     )
     with closing(connection):
-        yield connection.packets()
+        yield filter(None, connection.packets())
 
 
 def _state_where_torn(events: Iterator[bytes]) -> FileState | None:
-    """The state at the half event; None where another file follows, so that there is none."""
+    """The state at the half event; None where another file follows, so that there is none, or nothing can be read."""
     state, begun = GtidState(), False
     try:
         for event in events:
@@ -78,11 +79,13 @@ def _state_where_torn(events: Iterator[bytes]) -> FileState | None:
         if not is_torn(error):
             raise
         return state.state
+    except Malformed:
+        return None
     return None
 
 
 def _listed(events: Iterator[bytes]) -> State | None:
     try:
         return first_list(events)
-    except ConnectionEnded:
+    except (ConnectionEnded, Malformed):
         return None
