@@ -95,8 +95,8 @@ def load(  # noqa: PLR0913 - the last is for tests
 
 
 def _clients(settings: Settings) -> Clients:
-    connections_max = settings.bulkload.load_concurrency + 1
-    return make_clients(settings.aws.region, settings.aws.endpoints.urls, connections_max=connections_max)
+    aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
+    return make_clients(aws.region, aws.endpoints.urls, connections_max=connections_max, kind=aws.client)
 
 
 def _open(lease: Lease, signature_validity_seconds: float, stop: Stop) -> None:

@@ -8,9 +8,10 @@ Parameter validation is off for DynamoDB: it costs as much as the rest of a call
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,6 +32,8 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 from botocore.parsers import ResponseParserError
 
 from keymap.errors import KeyshiftError
+from keyshift.aws.lean.client import CALLS as LEAN_CALLS
+from keyshift.aws.lean.client import LeanClient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,6 +51,7 @@ __all__ = [
     "ClientError",
     "Clients",
     "DynamoDBClient",
+    "Kind",
     "KinesisClient",
     "S3Client",
     "STSClient",
@@ -58,6 +62,7 @@ __all__ = [
     "is_throttle",
     "is_transient",
     "make_clients",
+    "watch_sends",
 ]
 
 CONNECT_SECONDS_MAX = 5  # a handshake takes milliseconds; more means a blocked route
@@ -96,13 +101,26 @@ _LOST_OR_GARBLED = (
 )
 
 
+Kind = Literal["lean", "boto3"]
+
+
+class Options(NamedTuple):
+    """What all clients of a process have in common. `connections_max` are kept, for each service."""
+
+    connections_max: int
+    kind: Kind
+
+
 class Clients:
     """The clients of one process, each made when it is first used. close() ends their connections."""
 
-    def __init__(self, session: boto3.session.Session, endpoints: Mapping[str, str], connections_max: int) -> None:
-        self._session = session
+    def __init__(
+        self, core: botocore.session.Session, region: str | None, endpoints: Mapping[str, str], options: "Options"
+    ) -> None:
+        self._core = core
+        self._session = boto3.session.Session(region_name=region, botocore_session=core)
         self._endpoints = endpoints
-        self._connections_max = connections_max
+        self._options = options
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()  # making a client is not thread-safe in botocore
 
@@ -175,16 +193,21 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
             connect_timeout=CONNECT_SECONDS_MAX,
             read_timeout=READ_SECONDS_MAX,
-            max_pool_connections=self._connections_max,
+            max_pool_connections=self._options.connections_max,
             tcp_keepalive=True,
             user_agent_extra="keyshift",
             **options,
         )
         try:
-            return self._session.client(
+            client = self._session.client(
                 service,  # type: ignore[call-overload]  # the stubs have one overload per name
                 endpoint_url=self._endpoints.get(service),
                 config=config,
+            )
+            if self._options.kind == "boto3" or service not in LEAN_CALLS:
+                return client
+            return LeanClient(
+                client, service, self._session.get_credentials(), self._core.get_config_variable("ca_bundle")
             )
         except (BotoCoreError, ValueError) as error:  # ValueError: botocore's word for an endpoint that is no URL
             raise explain(error, f"making a client for {service}") from error
@@ -195,16 +218,18 @@ def make_clients(
     endpoints: Mapping[str, str] | None = None,
     *,
     connections_max: int = CONNECTIONS_MAX,
+    kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
+
+    `kind`: by whom the calls of the traffic are made, keyshift.aws.lean or boto3; all others are boto3's.
 
     Raises KeyshiftError when the AWS profile that the environment names does not exist.
     """
     try:
-        session = boto3.session.Session(region_name=region)
+        return Clients(botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, kind))
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
-    return Clients(session, dict(endpoints or {}), connections_max)
 
 
 def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
@@ -218,6 +243,21 @@ def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
         check()
 
     client.meta.events.register("before-send.dynamodb", before_send)
+    if isinstance(client, LeanClient):
+        client.hooks.guards.append(check)
+
+
+def watch_sends(client: DynamoDBClient, lost: Callable[[BaseException], None]) -> None:
+    """Call `lost` with the error of each attempt that got no answer, and so may have been done or may yet arrive."""
+
+    def after_attempt(caught_exception: BaseException | None = None, **_event: Any) -> None:  # noqa: ANN401
+        if caught_exception is not None:
+            lost(caught_exception)
+
+    # After each attempt botocore asks whether to try again, telling what came of it. We only listen.
+    client.meta.events.register("needs-retry.dynamodb", after_attempt)
+    if isinstance(client, LeanClient):
+        client.hooks.watchers.append(lost)
 
 
 def error_code(error: BaseException) -> str:
