@@ -6,7 +6,6 @@ if one of them is not newer the write fails as a whole, and the item that Dynamo
 These alone are written again; the others are STALE, which is a normal outcome (docs/design, "Slots and patches").
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from keymap.targets import Target
 from keymap.updates import per_update
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
-from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain
+from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
 from keyshift.process.stop import Stop, Stopped
 
@@ -143,10 +142,8 @@ def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: P
         return error
     if error_code(error) == "ValidationException":
         text = explain(error, "DynamoDB").message
-        return unwritable(patch, _VALUES.sub("(…)", text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
+        return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
     return explain(error, f"writing to table {patch.table}")
 
 
 _KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"
-# What DynamoDB quotes from a request in its messages: "cannot be converted to a numeric value: 1x", "[a, b, a]".
-_VALUES = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)

@@ -1,37 +1,21 @@
-"""The one door to boto3: clients with bounded waits, and what their errors mean.
+"""The one door to AWS's services: clients with bounded waits, boto3's but for the calls of the traffic.
 
-The clients are low-level ones; they may be used by many threads at once. Retries below this door are botocore's
+The clients are low-level ones; they may be used by many threads at once. DynamoDB's item calls and PutRecords are made
+by keyshift.aws.lean, many times faster and alike in all that a caller sees. Retries below this door are botocore's
 "standard" ones (a few, with a token bucket); what must not be given up on is retried above it, in keyshift/aws/retry.
 Parameter validation is off for DynamoDB: it costs as much as the rest of a call, and the service checks again.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ChecksumError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    ResponseStreamingError,
-    SSLError,
-)
-from botocore.exceptions import ConnectionError as ConnectionFailed
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from keymap.errors import KeyshiftError
+from keyshift.aws.errors import THROTTLES, error_code, explain, explaining, is_throttle, is_transient, unquoted
 from keyshift.aws.lean.client import CALLS as LEAN_CALLS
 from keyshift.aws.lean.client import LeanClient
 
@@ -47,6 +31,7 @@ else:  # the stubs are a development dependency
     DynamoDBClient = KinesisClient = RDSClient = S3Client = SecretsManagerClient = SSMClient = STSClient = Any
 
 __all__ = [
+    "THROTTLES",
     "BotoCoreError",
     "ClientError",
     "Clients",
@@ -62,6 +47,7 @@ __all__ = [
     "is_throttle",
     "is_transient",
     "make_clients",
+    "unquoted",
     "watch_sends",
 ]
 
@@ -71,35 +57,6 @@ CONNECT_SECONDS_MAX = 5  # a handshake takes milliseconds; more means a blocked 
 READ_SECONDS_MAX = 20
 ATTEMPTS_MAX = 3  # of one call, below this door; botocore's own default for its standard mode
 CONNECTIONS_MAX = 64  # per service: more than any concurrency that our settings begin with
-
-# Conflicts with a transaction or another region's write are among them: a moment later the same call succeeds.
-THROTTLES = frozenset(
-    {
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "ReplicatedWriteConflictException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionConflictException",
-    }
-)
-_TRANSIENT_CODES = frozenset(
-    {"InternalError", "InternalFailure", "InternalServerError", "RequestTimeout", "ServiceUnavailable"}
-)
-_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
-_LOST_OR_GARBLED = (
-    ConnectionFailed,
-    HTTPClientError,
-    IncompleteReadError,
-    ChecksumError,
-    ResponseStreamingError,
-    ResponseParserError,
-)
-
 
 Kind = Literal["lean", "boto3"]
 
@@ -258,90 +215,3 @@ def watch_sends(client: DynamoDBClient, lost: Callable[[BaseException], None]) -
     client.meta.events.register("needs-retry.dynamodb", after_attempt)
     if isinstance(client, LeanClient):
         client.hooks.watchers.append(lost)
-
-
-def error_code(error: BaseException) -> str:
-    """The service's code of a ClientError, "" for any other exception."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    return ""
-
-
-def is_throttle(error: BaseException) -> bool:
-    """Whether the service asked to slow down: nothing was done, and the same call will succeed later."""
-    return error_code(error) in THROTTLES
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may soon succeed, and *may have been done*: a lost or cut answer, a server's fault."""
-    if isinstance(error, SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        return error_code(error) in _TRANSIENT_CODES or status in _TRANSIENT_STATUS
-    return isinstance(error, _LOST_OR_GARBLED)
-
-
-def explain(error: BaseException, doing: str) -> KeyshiftError:
-    """An error of AWS in the words of its reader: `doing` says what we were about ("creating stream x")."""
-    if isinstance(error, KeyshiftError):
-        return error
-    code = error_code(error)
-    if isinstance(error, ClientError):
-        text = str(error.response.get("Error", {}).get("Message") or "no message")
-        return KeyshiftError(f"{doing} failed: {code}: {text.rstrip('.')}", _remedy_for_code(code))
-    return KeyshiftError(f"{doing} failed: {str(error).rstrip('.')}", _remedy_for_error(error))
-
-
-@contextmanager
-def explaining(doing: str) -> Iterator[None]:
-    """Raise the errors of AWS within as KeyshiftErrors that say what we were about."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise explain(error, doing) from error
-
-
-_CREDENTIALS = "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role)"
-_REMEDIES = {
-    "AccessDenied": "Allow the action on this resource to the identity in use (its IAM policy)",
-    "ExpiredToken": "Log in again: the session's token has expired",
-    "IncompleteSignature": _CREDENTIALS,
-    "InvalidAccessKeyId": _CREDENTIALS,
-    "InvalidClientTokenId": _CREDENTIALS,
-    "InvalidSignature": f"{_CREDENTIALS} and this host's clock",
-    "MissingAuthenticationToken": _CREDENTIALS,
-    "NoSuchBucket": "Run `keyshift init`, or correct bucket.name",
-    "RequestExpired": "Set this host's clock",
-    "RequestTimeTooSkewed": "Set this host's clock",
-    "ResourceNotFound": "Run `keyshift init`, or correct the name, the region or the endpoint in the settings",
-    "SignatureDoesNotMatch": f"{_CREDENTIALS} and this host's clock",
-    "UnrecognizedClient": _CREDENTIALS,
-}
-
-
-def _remedy_for_code(code: str) -> str:
-    if code in THROTTLES:
-        return "The service is throttling: try again, or raise its limits"
-    return _REMEDIES.get(code.removesuffix("Exception"), "")
-
-
-_REMEDIES_BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    ((NoCredentialsError, PartialCredentialsError), _CREDENTIALS),
-    (ProfileNotFound, "Correct AWS_PROFILE, or add the profile to ~/.aws/config"),
-    (NoRegionError, "Set aws.region in the settings, or AWS_DEFAULT_REGION"),
-    (SSLError, "Check the endpoint's certificate; AWS_CA_BUNDLE names a file of CA certificates to trust"),
-    (
-        (EndpointConnectionError, ConnectTimeoutError),
-        "Check the endpoint in aws.endpoints, the region, and the network route (proxy, VPC endpoint)",
-    ),
-    (
-        (ConnectionFailed, HTTPClientError),
-        "The connection was lost: try again; if it stays so, check the network route and the endpoint",
-    ),
-    (ValueError, "Correct the URL in aws.endpoints"),
-)
-
-
-def _remedy_for_error(error: BaseException) -> str:
-    return next((remedy for kinds, remedy in _REMEDIES_BY_KIND if isinstance(error, kinds)), "")
