@@ -195,6 +195,8 @@ def test_the_endpoint_is_the_one_that_botocore_resolves(
     assert sender
     assert sender._way.route.url.removesuffix("/") == f"https://{host}"
     assert sender._way.signer._scope == "eu-central-1/dynamodb/aws4_request"
+    assert clients.dynamodb._sender_for("any") is sender
+    assert clients.dynamodb._sender_for("another account") is not sender
     clients.close()
 
 

@@ -1,5 +1,6 @@
 """What becomes of calls on the way, with either client: lost, cut and garbled answers, connections that end."""
 
+import itertools
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from keyshift.aws.clients import (
     watch_sends,
 )
 from keyshift.aws.lean import retries
+from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.demo.endpoints import Endpoints
 from tests.aws.conftest import REGION
 from tests.servers.aws import unique
@@ -111,6 +113,16 @@ def test_a_failure_that_stays_is_raised_after_three_tries(
         put(faulty, table)
     assert sort(caught.value)
     assert dynamodb_faults.calls["PutItem"] == 3
+
+
+def test_tries_that_helped_are_earned_back(dynamodb_faults: FaultProxy, table: str) -> None:
+    """So every call may need a second try, for ever, as long as that succeeds."""
+    turns = itertools.cycle((throttle, lambda call: call.forward(call.body)))
+    dynamodb_faults.rules = (Rule(lambda call: next(turns)(call)),)  # noqa: PLW0108 - a turn for each call
+    clients = make_clients(REGION, {"dynamodb": dynamodb_faults.url})
+    for _ in range(retries.QUOTA // retries.COST + 10):
+        put(clients, table)
+    clients.close()
 
 
 def _garbled(call: Call) -> Answer:
@@ -272,4 +284,8 @@ def test_a_client_that_was_closed_under_a_call_keeps_no_connection(over_wire: Cl
     put(over_wire, table)
     over_wire.close()
     dynamodb.put_item(TableName=table, Item={"pk": {"S": "late"}})
+    if isinstance(dynamodb, LeanClient):
+        assert dynamodb._sender
+        assert dynamodb._sender[1]
+        assert not dynamodb._sender[1]._kept
     assert get(over_wire, table, "late") == {"pk": {"S": "late"}}
