@@ -12,7 +12,7 @@ the rest of the API). The item is then taken for absent, and where that is refus
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keymap.attributes import ITEM_BYTES_MAX, item_size
+from keymap.attributes import ITEM_BYTES_MAX, oversize
 from keymap.errors import KeyshiftError
 from keymap.items import Request, newer_than, put_merged, put_request
 from keymap.owners import Registers, live_owners
@@ -91,7 +91,7 @@ def write_slots(  # noqa: PLR0913 - the last two are its caller's choice
 def _send(client: DynamoDBClient, request: Request, stop: Stop | None) -> items.Outcome:
     if "Item" not in request:
         return items.update(client, request, stop=stop)
-    if (size := item_size(request["Item"])) > ITEM_BYTES_MAX:
+    if size := oversize(request["Item"]):
         raise TooLarge(size)
     return items.put(client, request, stop=stop)
 
