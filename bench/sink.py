@@ -8,9 +8,11 @@ shards of a stream, is answered by a real endpoint behind it. It is a process of
 import asyncio
 import http.client
 import multiprocessing
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n"
 _RECORD = b'{"ShardId":"shardId-000000000000","SequenceNumber":"1"}'
@@ -82,25 +84,30 @@ def _header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-async def _serve(port_out: Connection, upstream: str) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _Swallow(upstream), "127.0.0.1", 0)
+async def _serve(port_out: Connection, upstream: str, certificates: Path | None) -> None:
+    context = None
+    if certificates:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Swallow(upstream), "127.0.0.1", 0, ssl=context)
     port_out.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _main(port_out: Connection, upstream: str) -> None:
-    asyncio.run(_serve(port_out, upstream))
+def _main(port_out: Connection, upstream: str, certificates: Path | None) -> None:
+    asyncio.run(_serve(port_out, upstream, certificates))
 
 
 @contextmanager
-def sink(upstream: str = "") -> Iterator[str]:
-    """The URL of a running sink, before the endpoint at URL `upstream`."""
+def sink(upstream: str = "", certificates: Path | None = None) -> Iterator[str]:
+    """The URL of a running sink, before the endpoint at URL `upstream`; with TLS where a folder has certificates."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(sender, upstream), daemon=True)
+    process = context.Process(target=_main, args=(sender, upstream, certificates), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{receiver.recv()}"
+        yield f"{'https' if certificates else 'http'}://127.0.0.1:{receiver.recv()}"
     finally:
         process.terminate()
         process.join()
