@@ -141,11 +141,15 @@ class LeanClient:
 
     def _sender_for(self, account: object) -> Sender | None:
         """The way there, which may depend on the account. None: it is one that only boto3 can go."""
-        if self._sender is None or self._sender[0] != account:
+        if not self._knows_way(account):
             with self._lock:
-                if self._sender is None or self._sender[0] != account:
+                if not self._knows_way(account):
                     self._sender = (account, self._make_sender())
-        return self._sender[1]
+        return self._sender[1] if self._sender else None
+
+    def _knows_way(self, account: object) -> bool:
+        """Once it is boto3's it stays so: boto3's calls may be under way."""
+        return self._sender is not None and (self._sender[0] == account or self._sender[1] is None)
 
     def _make_sender(self) -> Sender | None:
         prepared = self._prepared()
