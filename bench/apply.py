@@ -8,7 +8,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench import shape
-from bench.measure import Result, compared, per_second
+from bench.measure import Result, compared, per_core
 from bench.sink import sink
 from keymap.change import Change, Source
 from keymap.lanes import lane_of
@@ -77,7 +77,7 @@ def _naive(records: Sequence[StreamRecord], url: str) -> None:
 
 
 def measure(rows: int) -> list[Result]:
-    """Changes per second: all keys distinct, and with hot keys, of which only the newest change is written."""
+    """Changes in a second of one core: all keys distinct, and with hot keys, of which the newest change is written."""
     found = []
     for name, hot in (("distinct keys", False), ("hot keys", True)):
         keymap = shape.keymap()
@@ -88,10 +88,10 @@ def measure(rows: int) -> list[Result]:
             applier = StreamApplier(
                 GuardedWriter(clients.dynamodb, keymap, migration.id, pool), keymap, migration, _OpenGate()
             )
-            ours = per_second(rows, lambda applier=applier, records=records: applier.handle(records))
+            ours = per_core(rows, lambda applier=applier, records=records: applier.handle(records))
             clients.close()
             share = records[: max(1, len(records) // 4)]
             count = sum(decode_pack(record.data)[0].count for record in share)
-            naive = per_second(count, lambda share=share, url=url: _naive(share, url))
+            naive = per_core(count, lambda share=share, url=url: _naive(share, url))
         found += compared("apply", (f"keyshift apply, {name}", ours), (f"one put_item per change, {name}", naive))
     return found

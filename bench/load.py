@@ -4,7 +4,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench import shape
-from bench.measure import Result, compared, per_second
+from bench.measure import Result, compared, per_core
 from bench.sink import sink
 from bench.source import begun
 from bulkload.dump import dump
@@ -26,14 +26,14 @@ def _naive(rows: int, url: str) -> float:
             for item in items:
                 batch.put_item(Item=item)
 
-    return per_second(rows, write)
+    return per_core(rows, write)
 
 
 def measure(rows: int) -> list[Result]:
-    """Items per second: ours reads, unpacks, checks, maps and writes; batch_writer only writes."""
+    """Items in a second of one core: ours reads, unpacks, checks, maps and writes; batch_writer only writes."""
     with begun(rows) as source, sink(source.url) as url:
         dump(source.settings, source.keymap, source.clients, Stop())
         writing = make_clients("us-east-1", {"dynamodb": url})
-        ours = per_second(rows, lambda: load(source.settings, source.keymap, source.clients, Stop(), writing=writing))
+        ours = per_core(rows, lambda: load(source.settings, source.keymap, source.clients, Stop(), writing=writing))
         naive = _naive(rows, url)
     return compared("load", ("keyshift bulkload load", ours), ("boto3 batch_writer, ready items", naive))

@@ -12,11 +12,13 @@ import base64
 import http.client
 import json
 import multiprocessing
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from keymap.wire import decode_header, decode_pack
@@ -137,25 +139,30 @@ def _header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-async def _serve(port_out: Connection, upstream: str) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _Swallow(upstream), "127.0.0.1", 0)
+async def _serve(port_out: Connection, upstream: str, certificates: Path | None) -> None:
+    context = None
+    if certificates:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Swallow(upstream), "127.0.0.1", 0, ssl=context)
     port_out.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _main(port_out: Connection, upstream: str) -> None:
-    asyncio.run(_serve(port_out, upstream))
+def _main(port_out: Connection, upstream: str, certificates: Path | None) -> None:
+    asyncio.run(_serve(port_out, upstream, certificates))
 
 
 @contextmanager
-def sink(upstream: str = "") -> Iterator[str]:
-    """The URL of a running sink, before the endpoint at URL `upstream`."""
+def sink(upstream: str = "", certificates: Path | None = None) -> Iterator[str]:
+    """The URL of a running sink, before the endpoint at URL `upstream`; with TLS where a folder has certificates."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(sender, upstream), daemon=True)
+    process = context.Process(target=_main, args=(sender, upstream, certificates), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{receiver.recv()}"
+        yield f"{'https' if certificates else 'http'}://127.0.0.1:{receiver.recv()}"
     finally:
         process.terminate()
         process.join()

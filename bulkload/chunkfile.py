@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from keymap.errors import KeyshiftError
 from keymap.values import Row
-from keymap.wire import WireError, decode_value, dumps, encode_value, loads
+from keymap.wire import WireError, decode_values, dumps, encode_value, loads
 
 FORMAT = 1
 _LEVEL = 1  # gzip's fastest: the dump should not be slower than the source, and S3 is cheap
@@ -137,7 +137,7 @@ class ChunkReader:
         values = loads(line)
         if not isinstance(values, list):
             raise TypeError("a row is not an array")
-        return dict(zip(self.header.columns, map(decode_value, values), strict=True))
+        return dict(zip(self.header.columns, decode_values(values), strict=True))
 
     def _read_header(self, line: bytes) -> ChunkHeader:
         fields: Any = loads(line)

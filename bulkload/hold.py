@@ -9,10 +9,10 @@ no longer arrive (docs/design, "Slots and patches").
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from keymap.errors import KeyshiftError
-from keyshift.aws.clients import DynamoDBClient, guard_sends
+from keyshift.aws.clients import DynamoDBClient, guard_sends, watch_sends
 from keyshift.aws.leases import LOOKS_PER_LEASE, release, renewed
 from keyshift.aws.retry import retried
 from keyshift.control.lease import Lease, LeaseLost
@@ -97,8 +97,7 @@ class SendGuard:
     def watch(self, client: DynamoDBClient) -> None:
         """Guard every request of a client, which must be the load's own. A refused one raises LeaseLost."""
         guard_sends(client, self._lease.check)
-        # After each attempt botocore asks whether to try again, telling what came of it. We only listen.
-        client.meta.events.register("needs-retry.dynamodb", self._after_attempt)
+        watch_sends(client, self._lost)
 
     @property
     def unsettled_seconds(self) -> float:
@@ -111,6 +110,6 @@ class SendGuard:
             _log.info("waiting_for_lost_requests", seconds=round(seconds, 1))
             stop.sleep(seconds)
 
-    def _after_attempt(self, caught_exception: BaseException | None = None, **_event: Any) -> None:  # noqa: ANN401
-        if caught_exception is not None and not isinstance(caught_exception, LeaseLost):
+    def _lost(self, error: BaseException) -> None:
+        if not isinstance(error, LeaseLost):
             self._lost_at = self._boottime()

@@ -36,6 +36,7 @@ from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, TooEarly, open_replay, read_phase
 from keyshift.control.store import Store
 from keyshift.process.clock import boottime
+from keyshift.process.garbage import collected_later
 from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop, Stopped
@@ -95,8 +96,8 @@ def load(  # noqa: PLR0913 - the last is for tests
 
 
 def _clients(settings: Settings) -> Clients:
-    connections_max = settings.bulkload.load_concurrency + 1
-    return make_clients(settings.aws.region, settings.aws.endpoints.urls, connections_max=connections_max)
+    aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
+    return make_clients(aws.region, aws.endpoints.urls, connections_max=connections_max, kind=aws.client)
 
 
 def _open(lease: Lease, signature_validity_seconds: float, stop: Stop) -> None:
@@ -194,12 +195,18 @@ class Load:
         rows = sum(chunk.rows for chunk in table.chunks if chunk.state is ChunkState.LOADED)
         for chunk in table.pending:
             self._tools.stop.sleep(0)
-            writes = self._plan(table.manifest, chunk)
-            sender.send(writes)
+            writes = self._load_chunk(table.manifest, chunk, sender)
             steadily(partial(record_loaded, self._tools.lease, chunk), self._tools.stop)
             rows += chunk.rows
             self._count(chunk, writes)
             self._tools.progress(chunk.table, rows, table.manifest.rows, UNIT)
+
+    @collected_later()
+    def _load_chunk(self, manifest: Manifest, chunk: Chunk, sender: Sender) -> int:
+        """Write a chunk; how many writes it took. All that it was made of is let go of."""
+        writes = self._plan(manifest, chunk)
+        sender.send(writes)
+        return writes.items
 
     def _plan(self, manifest: Manifest, chunk: Chunk) -> ChunkWrites:
         """All writes of a chunk whose file is what was recorded. Raises ChunkError, and Problems for its rows."""
@@ -211,8 +218,8 @@ class Load:
         rows = ChunkRows(manifest.schema, reader.rows(chunk.rows), chunk.uncut, floor(reader.header.epoch))
         return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
 
-    def _count(self, chunk: Chunk, writes: ChunkWrites) -> None:
+    def _count(self, chunk: Chunk, writes: int) -> None:
         self._chunks += 1
         self._rows += chunk.rows
-        self._writes += writes.items
-        _log.info("chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=writes.items)
+        self._writes += writes
+        _log.info("chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=writes)

@@ -4,7 +4,6 @@ A call comes back only when no request of it is being sent any more, so a caller
 writes may be repeated: a put writes the same item, and a guarded write finds itself done.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
@@ -15,7 +14,7 @@ from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.patch import Item, Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
-from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain
+from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, Unexplained, write_slots
 from keyshift.process.stop import Stop
 
@@ -24,8 +23,6 @@ Run = Callable[[Iterator[Job]], None]
 
 _INVALID: Final = "ValidationException"
 _TEXT_MAX: Final = 60  # characters of one key value in a message
-# What DynamoDB quotes from a request in its messages: "cannot be converted to a numeric value: 1x", "[a, b, a]".
-_QUOTED: Final = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)
 _REMEDY: Final = (
     "Correct what the keymap makes of this row, or filter it out; then start the migration anew "
     "(`keyshift destroy`, `keyshift init`)"
@@ -107,6 +104,4 @@ class Sender:
         keys = self._keymap.targets[table].keys
         key = ", ".join(f"{part.name}={str(item[part.name][part.type])[:_TEXT_MAX]}" for part in keys)
         explained = explain(error, "writing it")
-        return Problem(
-            f"table {table} item ({key})", _QUOTED.sub("(…)", explained.message), explained.remedy or _REMEDY
-        )
+        return Problem(f"table {table} item ({key})", unquoted(explained.message), explained.remedy or _REMEDY)

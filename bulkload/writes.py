@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keymap.attributes import ITEM_BYTES_MAX, item_size
+from keymap.attributes import ITEM_BYTES_MAX, oversize
 from keymap.check import groups_whole
 from keymap.errors import Problem, Problems
 from keymap.items import group_item, whole_item
@@ -75,8 +75,7 @@ def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites
         patches = [owned.patch for owned in slots.values()]
         single = patches[0].is_whole
         item = whole_item(keymap, migration, patches[0]) if single else group_item(keymap, migration, patches)
-        size = item_size(item)
-        if size > ITEM_BYTES_MAX:
+        if size := oversize(item):
             problems.append(_too_large(chunk.schema, table, slots, size))
         elif any(patch.owner or patch.names is not None for patch in patches) or not (single or whole):
             guarded += per_update(patches)

@@ -6,9 +6,10 @@ leaves or enters a filter are one rule: what only `before` has is removed, what 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from keymap.attributes import PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX, Attribute, attribute, key_number
@@ -92,14 +93,24 @@ class Rule:
             return None
         owner = self._owner(row) if self.document.owner else ""
         if self.slot is not None:
-            slot, attributes = self._part(self.slot, row)
-            return Patch(self.target.name, key, slot, attributes, version, owner)
+            name = self._name(self.slot, row)
+            return Patch(self.target.name, key, self._slot(name), self._part(name, row), version, owner)
         attributes = self._attributes(row)
         if self.index_keys:
             require_index_keys(self.index_keys, attributes)
         if self.shares:
             return Patch(self.target.name, key, WHOLE, attributes, version, owner, self._names(row))
         return Patch(self.target.name, key, WHOLE, attributes, version, owner)
+
+    def removal(self, row: Row, version: str) -> Patch | None:
+        """The patch that removes what this row owned: for a part of what `patch` costs, as its values do not count."""
+        key = self.key(row)
+        if key is None:
+            return None
+        owner = self._owner(row) if self.document.owner else ""
+        slot = WHOLE if self.slot is None else self._slot(self._name(self.slot, row))
+        names = self._names(row) if self.slot is None and self.shares else None
+        return Patch(self.target.name, key, slot, None, version, owner, names)
 
     def _owner(self, row: Row) -> str:
         try:
@@ -112,24 +123,33 @@ class Rule:
         """All attributes that rows of this shape may have, whatever they hold."""
         return (*self.constants, *self.columns.names(row), *(computed.name for computed in self.computed))
 
-    def _part(self, template: Template, row: Row) -> tuple[str, Item]:
-        """The slot that a row of a group owns, and what it sets there: nothing where its value is NULL."""
+    def _name(self, template: Template, row: Row) -> str:
+        """The name of what a row of a group owns: of an attribute, or of an entry of the group's map."""
         group = self.document.group
         assert group is not None
         name = template.render(row, self.document.defaults)
+        if group.map is None:
+            self._require_name(name)
+        elif not name:
+            raise PatchError(f"the name of an entry of {group.map} is empty", "Give the name a literal prefix")
+        return name
+
+    def _slot(self, name: str) -> str:
+        group = self.document.group
+        return name if group is None or group.map is None else entry_slot(group.map, name)
+
+    def _part(self, name: str, row: Row) -> Item:
+        """What a row of a group sets in its slot: nothing where its value is NULL."""
+        group = self.document.group
+        assert group is not None
         if group.value is None:
             value: Attribute | None = {"M": self._attributes(row)}
         else:
             value = self.columns.value(group.value, row)
-        if group.map is not None:
-            if not name:
-                raise PatchError(f"the name of an entry of {group.map} is empty", "Give the name a literal prefix")
-            return entry_slot(group.map, name), {} if value is None else {name: value}
-        self._require_name(name)
         attributes = {} if value is None else {name: value}
-        if self.index_keys:
+        if self.index_keys and group.map is None:
             require_index_keys(self.index_keys, attributes)
-        return name, attributes
+        return attributes
 
     def _require_name(self, name: str) -> None:
         keys = {part.name for part in self.target.keys}
@@ -236,12 +256,15 @@ class Keymap:
 
     def row_patches(self, table: str, row: Row, version: str) -> list[Patch]:
         """What a row sets, for the bulk load and verify. Raises PatchError, naming the table."""
+        return self._made(table, row, version, Rule.patch)
+
+    def _made(self, table: str, row: Row, version: str, make: Callable[[Rule, Row, str], Patch | None]) -> list[Patch]:
         found: list[Patch] = []
         try:
             for rule in self.rules[table]:
                 if rule.hook is not None:
-                    found += rule.hook.patches(rule.patch, row, version)
-                elif (patch := rule.patch(row, version)) is not None:
+                    found += rule.hook.patches(partial(make, rule), row, version)
+                elif (patch := make(rule, row, version)) is not None:
                     found.append(patch)
         except PatchError as error:
             raise PatchError(f"table {table}: {error.message}", error.remedy) from None
@@ -275,11 +298,12 @@ class Keymap:
 
     def patches(self, change: Change) -> list[Patch]:
         """What a change removes and sets, at its version. Raises PatchError, naming the table."""
-        before = [] if change.before is None else self.row_patches(change.table, change.before, change.version)
         after = [] if change.after is None else self.row_patches(change.table, change.after, change.version)
+        if change.before is None:
+            return after
         kept = {patch.register for patch in after}
-        removed = [replace(patch, attributes=None) for patch in before if patch.register not in kept]
-        return removed + after
+        removals = self._made(change.table, change.before, change.version, Rule.removal)
+        return [patch for patch in removals if patch.register not in kept] + after
 
     def puts_all(self, target: str) -> bool:
         """Whether each of the target's items is put whole by the one row that it belongs to."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from gzip import BadGzipFile, compress, decompress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -109,13 +109,21 @@ def row_json(row: Row, *, has_sets: bool) -> bytes:
     return dumps(encode_row(row))
 
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})  # what JSON has itself, and most values are: without a call
+
+
 def decode_row(encoded: dict[str, Any]) -> Row:
     """The row of typed JSON."""
-    return {name: decode_value(value) for name, value in encoded.items()}
+    return {name: value if type(value) in _PLAIN else decode_value(value) for name, value in encoded.items()}
 
 
 dumps = orjson.dumps
 loads = orjson.loads
+
+
+def decode_values(encoded: list[Any]) -> list[Canonical]:
+    """The canonical values of typed JSON, in their order."""
+    return [value if type(value) in _PLAIN else decode_value(value) for value in encoded]
 
 
 def encode_change(change: Change) -> bytes:

@@ -10,7 +10,8 @@ What is answered, with ReportBatchItemFailures and bisect on:
   our answer. Bisecting then costs a few short invocations; splits do not count as retries, and retries are unlimited.
 
 Settings come from the environment: KEYSHIFT_MIGRATION (its name), KEYSHIFT_CONTROL_TABLE, KEYSHIFT_KEYMAP (the keymap's
-path within the archive, default keymap.yaml) and KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16).
+path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16) and
+KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes).
 """
 
 import base64
@@ -26,7 +27,7 @@ from keyshift.apply.refusals import OtherStream
 from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import make_clients
+from keyshift.aws.clients import Kind, make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.store import NotInitialised, Store
@@ -63,7 +64,8 @@ def applier() -> StreamApplier:
     archive = Path(os.environ.get("LAMBDA_TASK_ROOT", "."))
     keymap = load_keymap(archive / os.environ.get("KEYSHIFT_KEYMAP", "keymap.yaml"))
     concurrency = int(os.environ.get("KEYSHIFT_WRITE_CONCURRENCY", WRITE_CONCURRENCY))
-    clients = make_clients(connections_max=concurrency)
+    kind: Kind = "boto3" if os.environ.get("KEYSHIFT_AWS__CLIENT") == "boto3" else "lean"
+    clients = make_clients(connections_max=concurrency, kind=kind)
     store = Store(clients.dynamodb, table, name)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)

@@ -31,6 +31,7 @@ from keyshift.control import barrier
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.store import Store
+from keyshift.process.garbage import collected_later
 from keyshift.process.stop import Stopped
 
 FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a tenth of the function's memory
@@ -152,6 +153,7 @@ class StreamApplier:
             result = result.followed_by(self._handle_part(records[result.records :]))
         return result
 
+    @collected_later()
     def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
         """As much of it as is read at once."""
         phase = self._phase()

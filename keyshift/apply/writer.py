@@ -6,11 +6,11 @@ if one of them is not newer the write fails as a whole, and the item that Dynamo
 These alone are written again; the others are STALE, which is a normal outcome (docs/design, "Slots and patches").
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from keymap.errors import KeyshiftError
 from keymap.items import newer_than
@@ -20,9 +20,13 @@ from keymap.targets import Target
 from keymap.updates import per_update
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
-from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain
+from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
 from keyshift.process.stop import Stop, Stopped
+
+# The items of a batch are shared out among so many jobs, more than can be in flight: handing a thread a job of its own
+# for each item costs as much as half of the write.
+JOBS_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ class GuardedWriter:
         by_item: dict[tuple[str, Key], list[Patch]] = {}
         for patch in fold(patches):
             by_item.setdefault((patch.table, patch.key), []).append(patch)
-        return _sum(self._executor.map(self._item, by_item.values()))
+        every = list(by_item.values())
+        jobs = min(len(every), JOBS_MAX)
+        return _sum(self._executor.map(self._items, (every[begin::jobs] for begin in range(jobs))))
 
     def check(self, patches: Iterable[Patch]) -> Outcome:
         """Write nothing, and fail each item for which `apply` would have to write: the others are stale.
@@ -93,6 +99,9 @@ class GuardedWriter:
             if newer:
                 failures.append(Failure(table, key, GateClosed(newer[0])))
         return Outcome(stale=stale, failures=tuple(failures))
+
+    def _items(self, every: Iterable[list[Patch]]) -> Outcome:
+        return _sum(map(self._item, every))
 
     def _item(self, patches: list[Patch]) -> Outcome:
         try:
@@ -119,14 +128,15 @@ def _key_of(target: Target, item: Item) -> Key:
 
 
 def _sum(outcomes: Iterable[Outcome]) -> Outcome:
-    told = list(outcomes)
-    return Outcome(
-        set=sum(one.set for one in told),
-        removed=sum(one.removed for one in told),
-        stale=sum(one.stale for one in told),
-        collided=sum(one.collided for one in told),
-        failures=tuple(failure for one in told for failure in one.failures),
-    )
+    landed = removed = stale = collided = 0
+    failures: list[Failure] = []
+    for one in outcomes:
+        landed += one.set
+        removed += one.removed
+        stale += one.stale
+        collided += one.collided
+        failures += one.failures
+    return Outcome(landed, removed, stale, collided, tuple(failures))
 
 
 _SIZE_REMEDY = "Exclude or shorten the large columns in the keymap, or split the item over several keys"
@@ -143,10 +153,8 @@ def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: P
         return error
     if error_code(error) == "ValidationException":
         text = explain(error, "DynamoDB").message
-        return unwritable(patch, _VALUES.sub("(…)", text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
+        return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
     return explain(error, f"writing to table {patch.table}")
 
 
 _KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"
-# What DynamoDB quotes from a request in its messages: "cannot be converted to a numeric value: 1x", "[a, b, a]".
-_VALUES = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)

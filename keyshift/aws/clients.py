@@ -1,36 +1,23 @@
-"""The one door to boto3: clients with bounded waits, and what their errors mean.
+"""The one door to AWS's services: clients with bounded waits, boto3's but for the calls of the traffic.
 
-The clients are low-level ones; they may be used by many threads at once. Retries below this door are botocore's
+The clients are low-level ones; they may be used by many threads at once. DynamoDB's item calls and PutRecords are made
+by keyshift.aws.lean, many times faster and alike in all that a caller sees. Retries below this door are botocore's
 "standard" ones (a few, with a token bucket); what must not be given up on is retried above it, in keyshift/aws/retry.
 Parameter validation is off for DynamoDB: it costs as much as the rest of a call, and the service checks again.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ChecksumError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    ResponseStreamingError,
-    SSLError,
-)
-from botocore.exceptions import ConnectionError as ConnectionFailed
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from keymap.errors import KeyshiftError
+from keyshift.aws.errors import THROTTLES, error_code, explain, explaining, is_throttle, is_transient, unquoted
+from keyshift.aws.lean.client import CALLS as LEAN_CALLS
+from keyshift.aws.lean.client import LeanClient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,10 +31,12 @@ else:  # the stubs are a development dependency
     DynamoDBClient = KinesisClient = RDSClient = S3Client = SecretsManagerClient = SSMClient = STSClient = Any
 
 __all__ = [
+    "THROTTLES",
     "BotoCoreError",
     "ClientError",
     "Clients",
     "DynamoDBClient",
+    "Kind",
     "KinesisClient",
     "S3Client",
     "STSClient",
@@ -58,6 +47,8 @@ __all__ = [
     "is_throttle",
     "is_transient",
     "make_clients",
+    "unquoted",
+    "watch_sends",
 ]
 
 CONNECT_SECONDS_MAX = 5  # a handshake takes milliseconds; more means a blocked route
@@ -67,42 +58,26 @@ READ_SECONDS_MAX = 20
 ATTEMPTS_MAX = 3  # of one call, below this door; botocore's own default for its standard mode
 CONNECTIONS_MAX = 64  # per service: more than any concurrency that our settings begin with
 
-# Conflicts with a transaction or another region's write are among them: a moment later the same call succeeds.
-THROTTLES = frozenset(
-    {
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "ReplicatedWriteConflictException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionConflictException",
-    }
-)
-_TRANSIENT_CODES = frozenset(
-    {"InternalError", "InternalFailure", "InternalServerError", "RequestTimeout", "ServiceUnavailable"}
-)
-_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
-_LOST_OR_GARBLED = (
-    ConnectionFailed,
-    HTTPClientError,
-    IncompleteReadError,
-    ChecksumError,
-    ResponseStreamingError,
-    ResponseParserError,
-)
+Kind = Literal["lean", "boto3"]
+
+
+class Options(NamedTuple):
+    """What all clients of a process have in common. `connections_max` are kept, for each service."""
+
+    connections_max: int
+    kind: Kind
 
 
 class Clients:
     """The clients of one process, each made when it is first used. close() ends their connections."""
 
-    def __init__(self, session: boto3.session.Session, endpoints: Mapping[str, str], connections_max: int) -> None:
-        self._session = session
+    def __init__(
+        self, core: botocore.session.Session, region: str | None, endpoints: Mapping[str, str], options: "Options"
+    ) -> None:
+        self._core = core
+        self._session = boto3.session.Session(region_name=region, botocore_session=core)
         self._endpoints = endpoints
-        self._connections_max = connections_max
+        self._options = options
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()  # making a client is not thread-safe in botocore
 
@@ -175,16 +150,21 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
             connect_timeout=CONNECT_SECONDS_MAX,
             read_timeout=READ_SECONDS_MAX,
-            max_pool_connections=self._connections_max,
+            max_pool_connections=self._options.connections_max,
             tcp_keepalive=True,
             user_agent_extra="keyshift",
             **options,
         )
         try:
-            return self._session.client(
+            client = self._session.client(
                 service,  # type: ignore[call-overload]  # the stubs have one overload per name
                 endpoint_url=self._endpoints.get(service),
                 config=config,
+            )
+            if self._options.kind == "boto3" or service not in LEAN_CALLS:
+                return client
+            return LeanClient(
+                client, service, self._session.get_credentials(), self._core.get_config_variable("ca_bundle")
             )
         except (BotoCoreError, ValueError) as error:  # ValueError: botocore's word for an endpoint that is no URL
             raise explain(error, f"making a client for {service}") from error
@@ -195,16 +175,18 @@ def make_clients(
     endpoints: Mapping[str, str] | None = None,
     *,
     connections_max: int = CONNECTIONS_MAX,
+    kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
+
+    `kind`: by whom the calls of the traffic are made, keyshift.aws.lean or boto3; all others are boto3's.
 
     Raises KeyshiftError when the AWS profile that the environment names does not exist.
     """
     try:
-        session = boto3.session.Session(region_name=region)
+        return Clients(botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, kind))
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
-    return Clients(session, dict(endpoints or {}), connections_max)
 
 
 def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
@@ -218,90 +200,18 @@ def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
         check()
 
     client.meta.events.register("before-send.dynamodb", before_send)
+    if isinstance(client, LeanClient):
+        client.hooks.guards.append(check)
 
 
-def error_code(error: BaseException) -> str:
-    """The service's code of a ClientError, "" for any other exception."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    return ""
+def watch_sends(client: DynamoDBClient, lost: Callable[[BaseException], None]) -> None:
+    """Call `lost` with the error of each attempt that got no answer, and so may have been done or may yet arrive."""
 
+    def after_attempt(caught_exception: BaseException | None = None, **_event: Any) -> None:  # noqa: ANN401
+        if caught_exception is not None:
+            lost(caught_exception)
 
-def is_throttle(error: BaseException) -> bool:
-    """Whether the service asked to slow down: nothing was done, and the same call will succeed later."""
-    return error_code(error) in THROTTLES
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may soon succeed, and *may have been done*: a lost or cut answer, a server's fault."""
-    if isinstance(error, SSLError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        return error_code(error) in _TRANSIENT_CODES or status in _TRANSIENT_STATUS
-    return isinstance(error, _LOST_OR_GARBLED)
-
-
-def explain(error: BaseException, doing: str) -> KeyshiftError:
-    """An error of AWS in the words of its reader: `doing` says what we were about ("creating stream x")."""
-    if isinstance(error, KeyshiftError):
-        return error
-    code = error_code(error)
-    if isinstance(error, ClientError):
-        text = str(error.response.get("Error", {}).get("Message") or "no message")
-        return KeyshiftError(f"{doing} failed: {code}: {text.rstrip('.')}", _remedy_for_code(code))
-    return KeyshiftError(f"{doing} failed: {str(error).rstrip('.')}", _remedy_for_error(error))
-
-
-@contextmanager
-def explaining(doing: str) -> Iterator[None]:
-    """Raise the errors of AWS within as KeyshiftErrors that say what we were about."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise explain(error, doing) from error
-
-
-_CREDENTIALS = "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role)"
-_REMEDIES = {
-    "AccessDenied": "Allow the action on this resource to the identity in use (its IAM policy)",
-    "ExpiredToken": "Log in again: the session's token has expired",
-    "IncompleteSignature": _CREDENTIALS,
-    "InvalidAccessKeyId": _CREDENTIALS,
-    "InvalidClientTokenId": _CREDENTIALS,
-    "InvalidSignature": f"{_CREDENTIALS} and this host's clock",
-    "MissingAuthenticationToken": _CREDENTIALS,
-    "NoSuchBucket": "Run `keyshift init`, or correct bucket.name",
-    "RequestExpired": "Set this host's clock",
-    "RequestTimeTooSkewed": "Set this host's clock",
-    "ResourceNotFound": "Run `keyshift init`, or correct the name, the region or the endpoint in the settings",
-    "SignatureDoesNotMatch": f"{_CREDENTIALS} and this host's clock",
-    "UnrecognizedClient": _CREDENTIALS,
-}
-
-
-def _remedy_for_code(code: str) -> str:
-    if code in THROTTLES:
-        return "The service is throttling: try again, or raise its limits"
-    return _REMEDIES.get(code.removesuffix("Exception"), "")
-
-
-_REMEDIES_BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    ((NoCredentialsError, PartialCredentialsError), _CREDENTIALS),
-    (ProfileNotFound, "Correct AWS_PROFILE, or add the profile to ~/.aws/config"),
-    (NoRegionError, "Set aws.region in the settings, or AWS_DEFAULT_REGION"),
-    (SSLError, "Check the endpoint's certificate; AWS_CA_BUNDLE names a file of CA certificates to trust"),
-    (
-        (EndpointConnectionError, ConnectTimeoutError),
-        "Check the endpoint in aws.endpoints, the region, and the network route (proxy, VPC endpoint)",
-    ),
-    (
-        (ConnectionFailed, HTTPClientError),
-        "The connection was lost: try again; if it stays so, check the network route and the endpoint",
-    ),
-    (ValueError, "Correct the URL in aws.endpoints"),
-)
-
-
-def _remedy_for_error(error: BaseException) -> str:
-    return next((remedy for kinds, remedy in _REMEDIES_BY_KIND if isinstance(error, kinds)), "")
+    # After each attempt botocore asks whether to try again, telling what came of it. We only listen.
+    client.meta.events.register("needs-retry.dynamodb", after_attempt)
+    if isinstance(client, LeanClient):
+        client.hooks.watchers.append(lost)

@@ -79,6 +79,11 @@ def batch_get(  # noqa: PLR0913 - the call's own arguments
         yield from _read_all(client, table, {"Keys": list(chunk), "ConsistentRead": consistent}, backoff, stop)
 
 
+def get(client: DynamoDBClient, table: str, key: Item, stop: Stop | None = None) -> Item:
+    """The item with a key, read consistently; empty when there is none. Raises as batch_get does."""
+    return next(batch_get(client, table, [key], stop=stop), {})
+
+
 def scan(  # noqa: PLR0913 - the call's own arguments
     client: DynamoDBClient,
     table: str,

@@ -4,12 +4,15 @@ The first request knows nothing of the item, or takes it for what its caller say
 returns the item as it was: patches that are not newer any more are STALE and left out, and the next request is made of
 what is there. So each turn of the loop answers to another state of the item, and a state that comes back unchanged is
 one that cannot be explained.
+
+An endpoint that is only compatible may refuse and return nothing (ReturnValuesOnConditionCheckFailure is younger than
+the rest of the API). The item is then taken for absent, and where that is refused too, it is read.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keymap.attributes import ITEM_BYTES_MAX, item_size
+from keymap.attributes import ITEM_BYTES_MAX, oversize
 from keymap.errors import KeyshiftError
 from keymap.items import Request, newer_than, put_merged, put_request
 from keymap.owners import Registers, live_owners
@@ -30,12 +33,12 @@ class NotOurs(KeyshiftError):
 
 
 class Unexplained(KeyshiftError):
-    """DynamoDB refused a write, and the item that it returned does not say why."""
+    """DynamoDB refused a write, and the item as it is does not say why."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the condition failed, and the item returned does not say why",
-            "Check that the endpoint knows ReturnValuesOnConditionCheckFailure: ALL_OLD",
+            "the condition failed, and the item does not say why",
+            "Check that the endpoint evaluates ConditionExpression as DynamoDB does, and reads consistently",
         )
 
 
@@ -73,9 +76,12 @@ def write_slots(  # noqa: PLR0913 - the last two are its caller's choice
         outcome = _send(client, request, stop)
         if isinstance(outcome, items.Written):
             return Landed(left, sum(len(live_owners(held)) > 1 for held in registers))
-        if outcome.old == old:
-            raise Unexplained
-        old = outcome.old
+        found = outcome.old
+        if found == old:  # no answer of DynamoDB's, but of an endpoint that does not tell what was in the way: look
+            found = items.get(client, patches[0].table, keymap.targets[patches[0].table].key_item(patches[0].key), stop)
+            if found == old:
+                raise Unexplained
+        old = found
         if old and not keymap.bookkeeping.belongs_to(old, migration):
             raise NotOurs(old.get(keymap.bookkeeping.migration, {}).get("S", ""))
         left = newer_than(keymap.bookkeeping, old, left)
@@ -85,7 +91,7 @@ def write_slots(  # noqa: PLR0913 - the last two are its caller's choice
 def _send(client: DynamoDBClient, request: Request, stop: Stop | None) -> items.Outcome:
     if "Item" not in request:
         return items.update(client, request, stop=stop)
-    if (size := item_size(request["Item"])) > ITEM_BYTES_MAX:
+    if size := oversize(request["Item"]):
         raise TooLarge(size)
     return items.put(client, request, stop=stop)
 

@@ -52,7 +52,8 @@ class Wiring:
     @cached_property
     def clients(self) -> Clients:
         """The AWS clients."""
-        return make_clients(self.settings.aws.region, self.settings.aws.endpoints.urls)
+        aws = self.settings.aws
+        return make_clients(aws.region, aws.endpoints.urls, kind=aws.client)
 
     def close(self) -> None:
         """End the connections to AWS."""

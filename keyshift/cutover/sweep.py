@@ -169,11 +169,14 @@ class Sweeper:
 
     def _send(self, removal: Removal) -> tuple[Removal, bool]:
         call = items.update if removal.update else items.delete
-        with explaining(f"sweeping table {removal.request['TableName']}"):
+        table = removal.request["TableName"]
+        with explaining(f"sweeping table {table}"):
             outcome = call(self._client, removal.request, stop=self._stop)
-        # A deletion that finds nothing was done: by us, and the answer was lost, or by another sweep.
-        gone = isinstance(outcome, items.Refused) and not outcome.old and not removal.update
-        return removal, gone or isinstance(outcome, items.Written)
+            if isinstance(outcome, items.Refused) and not outcome.old and not removal.update:
+                # A deletion that finds nothing was done: by us, and the answer was lost, or by another sweep. But not
+                # every endpoint tells what it found.
+                return removal, not items.get(self._client, table, removal.request["Key"], self._stop)
+        return removal, isinstance(outcome, items.Written)
 
 
 def _add(total: Swept, looked_at: int, sent: Iterator[tuple[Removal, bool]]) -> Swept:

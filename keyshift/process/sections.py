@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -73,6 +73,10 @@ class AwsSettings(Section):
 
     region: str | None = Field(
         default=None, description="AWS region; default: what botocore finds (AWS_DEFAULT_REGION, profile)"
+    )
+    client: Literal["lean", "boto3"] = Field(
+        default="lean",
+        description="lean: our own client sends items and records, many times faster; boto3: it does, as all else",
     )
     endpoints: EndpointSettings = Field(default_factory=EndpointSettings)
 

@@ -26,8 +26,10 @@ class FakeDynamoDB:
     def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         self._keys = keys
         self.tables: dict[str, dict[Any, dict[str, Any]]] = {table: {} for table in keys}
-        self.before_call: Callable[[], None] = nothing
+        self.before_call: Callable[[], None] = nothing  # of a write
+        self.before_read: Callable[[], None] = nothing
         self.after_call: Callable[[], None] = nothing
+        self.tells_old = True  # False: as endpoints that do not know ReturnValuesOnConditionCheckFailure
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """A copy of all that the table holds."""
@@ -43,6 +45,7 @@ class FakeDynamoDB:
         return self._write(request, identity, lambda old: updated(request, old or key))
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - DynamoDB's name
+        self.before_read()
         ((table, wanted),) = RequestItems.items()
         found = (self.tables[table].get(self._identity(table, key)) for key in wanted["Keys"])
         return {"Responses": {table: copy.deepcopy([item for item in found if item])}}
@@ -55,7 +58,8 @@ class FakeDynamoDB:
         held = self.tables[request["TableName"]]
         old = held.get(identity, {})
         if "ConditionExpression" in request and not Condition(request, old).holds():
-            shown = old if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
+            asked = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            shown = old if asked and self.tells_old else {}
             raise refused("ConditionalCheckFailedException", **({"Item": copy.deepcopy(shown)} if shown else {}))
         item = new(old)
         if item_size(item) > ITEM_BYTES_MAX:

@@ -15,6 +15,7 @@ import apply_stream
 from keymap.claims import ClaimError
 from keymap.errors import KeyshiftError, Problems
 from keyshift.apply.refusals import OtherStream, Poison, ReplayClosed
+from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
 from keyshift.control.phase import Phase
@@ -169,3 +170,13 @@ def test_a_keymap_that_is_not_the_migrations_stops_the_function(stage: Stage) ->
     (stage.folder / "keymap.yaml").write_text(text)
     with pytest.raises(KeyshiftError, match="initialised with keymap"):
         apply_stream.handle(event([marker(stage.shop.keymap, 0, 1)]), None)
+
+
+@pytest.mark.parametrize("name", ["lean", "boto3"])
+def test_the_environment_chooses_what_sends_the_writes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    del stage  # whose migration and environment the function finds
+    monkeypatch.setenv("KEYSHIFT_AWS__CLIENT", name)
+    writer = apply_stream.applier()._writer
+    assert isinstance(writer._client, LeanClient) is (name == "lean")

@@ -12,7 +12,7 @@ from tests.apply.conftest import Shop
 from tests.apply.keymaps import MIGRATION, counts, in_order, shop
 from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
-from tests.servers.faults import duplicate, reset_after, reset_before, throttle
+from tests.servers.faults import duplicate, forgetful, reset_after, reset_before, throttle
 
 
 def at(place: int) -> str:
@@ -189,6 +189,26 @@ def test_equal_numbers_are_one_key(any_shop: Shop) -> None:
     for key, place in (((1, Decimal(2)), 5), ((1, 2), 6)):
         any_shop.writer().apply([Patch(table, key, "x", {"x": {"N": str(place)}}, at(place))])
     assert any_shop.visible("purchases")[0]["x"] == {"N": "6"}
+
+
+def test_an_endpoint_that_refuses_and_does_not_tell_the_item_makes_no_difference(real_shop: Shop) -> None:
+    """As ScyllaDB's Alternator before it knew ReturnValuesOnConditionCheckFailure: what is in the way is read then."""
+    with FaultProxy(real_shop.dynamodb.meta.endpoint_url, Rule(forgetful)) as proxy:
+        writer = real_shop.writer(dynamodb=client("dynamodb", proxy.url))
+        for places in ([5, 3, 5, 7], [9, 6, 8, 8]):
+            for place in places:
+                patches = [whole(real_shop, {"at": {"N": str(place)}}, place)]
+                patches += [slot(real_shop, name, place, place + shift) for shift, name in enumerate("xyz")]
+                outcome = writer.apply(patches)
+                assert not outcome.failures
+            newest = max(places)
+            assert real_shop.visible("app") == [{"pk": {"S": "p"}, "sk": {"S": "s"}, "at": {"N": str(newest)}}]
+            (grouped,) = real_shop.visible("purchases")
+            assert [grouped[name]["N"] for name in "xyz"] == [str(newest)] * 3
+        assert proxy.calls["BatchGetItem"] > 0
+        real_shop.writer("shop.0000000b").apply([whole(real_shop, {}, 9, sk="foreign")])
+        (failure,) = writer.apply([whole(real_shop, {}, 10, sk="foreign")]).failures
+        assert isinstance(failure.error, Foreign)
 
 
 def test_lost_answers_and_throttles_end_in_the_same_items(real_shop: Shop) -> None:

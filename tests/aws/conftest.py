@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyshift.aws.clients import Clients, make_clients
+from keyshift.aws.clients import Clients, Kind, make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from tests.servers.aws import isolate
 from tests.servers.fault_proxy import FaultProxy
@@ -17,9 +17,16 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     isolate(monkeypatch)
 
 
+@pytest.fixture(params=["lean", "boto3"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """By whom the calls of the traffic are made: what is said of one holds for the other."""
+    kind: Kind = request.param
+    return kind
+
+
 @pytest.fixture
-def clients(endpoints: Endpoints) -> Iterator[Clients]:
-    clients = make_clients(REGION, endpoints.urls)
+def clients(endpoints: Endpoints, kind: Kind) -> Iterator[Clients]:
+    clients = make_clients(REGION, endpoints.urls, kind=kind)
     yield clients
     clients.close()
 
@@ -43,10 +50,11 @@ def s3_faults(endpoints: Endpoints) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def faulty(dynamodb_faults: FaultProxy, kinesis_faults: FaultProxy, s3_faults: FaultProxy) -> Iterator[Clients]:
+def faulty(
+    dynamodb_faults: FaultProxy, kinesis_faults: FaultProxy, s3_faults: FaultProxy, kind: Kind
+) -> Iterator[Clients]:
     """Clients that go through the fault proxies."""
-    clients = make_clients(
-        REGION, {"dynamodb": dynamodb_faults.url, "kinesis": kinesis_faults.url, "s3": s3_faults.url}
-    )
+    urls = {"dynamodb": dynamodb_faults.url, "kinesis": kinesis_faults.url, "s3": s3_faults.url}
+    clients = make_clients(REGION, urls, kind=kind)
     yield clients
     clients.close()

@@ -19,6 +19,8 @@ from keyshift.process.stop import Stop
 from tests.apply.keymaps import create_tables, in_order
 from tests.keymap.keymaps import TEXT, keymap
 from tests.servers.aws import client, unique
+from tests.servers.fault_proxy import FaultProxy, Rule
+from tests.servers.faults import forgetful
 
 ME = "shop.0000abcd"
 MAP = keymap()
@@ -151,6 +153,23 @@ def test_an_item_written_between_the_look_and_the_removal_is_kept(tables: Tables
     sweeper = Sweeper(tables.client, tables.keymap, ME, items=Earlier(), executor=tables.executor, stop=Stop())
     assert sweeper.run() == Swept(items=3, deleted=0, marks=0, refused=3)
     assert sorted(map(str, tables.held())) == before
+
+
+def test_a_deletion_that_was_refused_is_not_taken_for_done_where_the_endpoint_does_not_say_why(tables: Tables) -> None:
+    tables.order(1, None)
+    seen = list(tables.items.scan(tables.app))
+    tables.order(1, 11, at=2)
+
+    class Earlier:
+        def scan(self, table: str) -> Iterator[Item]:
+            return iter(seen if table == tables.app else [])
+
+        get = tables.items.get
+
+    with FaultProxy(tables.client.meta.endpoint_url, Rule(forgetful)) as proxy:
+        basic = client("dynamodb", proxy.url)
+        sweeper = Sweeper(basic, tables.keymap, ME, items=Earlier(), executor=tables.executor, stop=Stop())
+        assert sweeper.run() == Swept(items=1, refused=1)
 
 
 def test_a_deletion_whose_answer_was_lost_counts_as_done(tables: Tables) -> None:

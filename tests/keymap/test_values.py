@@ -1,13 +1,16 @@
 """Raw values of both readers meet in one canonical value per type."""
 
+import base64
 import struct
 from decimal import Decimal
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymap.attributes import attribute, document, item_size, number
+from keymap.attributes import ITEM_BYTES_MAX, attribute, document, item_size, number, oversize
 from keymap.values import Json, UnsupportedType, converter, json_document, json_text, labels, shortest_float32
 from tests.keymap.keymaps import column
 
@@ -115,6 +118,42 @@ def test_a_number_is_exact_and_within_dynamodbs_range_or_text(value: int | Decim
 )
 def test_attributes(value: object, expected: object) -> None:
     assert attribute(value) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [
+        lambda count: {"S": "x" * count},
+        lambda count: {"S": '"' * count},
+        lambda count: {"B": b"\xff" * count},
+        lambda count: {"L": [{"M": {"": {"S": "x" * (count - 8)}}}]},
+    ],
+)
+def test_an_item_is_oversize_from_one_byte_above_the_limit(filled: Any) -> None:
+    most = ITEM_BYTES_MAX - item_size({"a": filled(8)}) + 8
+    assert item_size({"a": filled(most)}) == ITEM_BYTES_MAX
+    assert oversize({"a": filled(most)}) == 0
+    assert oversize({"a": filled(most + 1)}) == ITEM_BYTES_MAX + 1
+
+
+@given(
+    st.dictionaries(
+        st.text(),
+        st.recursive(
+            st.text().map(lambda text: {"S": text})
+            | st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: {"N": f"{number:f}"})
+            | st.binary().map(lambda data: {"B": data})
+            | st.lists(st.text(min_size=1), min_size=1).map(lambda many: {"SS": many})
+            | st.sampled_from([{"NULL": True}, {"BOOL": False}]),
+            lambda inner: (
+                st.lists(inner).map(lambda many: {"L": many})
+                | st.dictionaries(st.text(), inner).map(lambda held: {"M": held})
+            ),
+        ),
+    )
+)
+def test_as_json_an_item_is_never_shorter_than_its_size(item: Any) -> None:
+    assert item_size(item) <= len(orjson.dumps(item, lambda data: base64.b64encode(data).decode()))
 
 
 def test_item_size_counts_names_and_values() -> None:

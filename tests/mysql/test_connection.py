@@ -1,7 +1,5 @@
 """Connections: what a session is set to, and what a person is told when there is none."""
 
-import datetime as dt
-import ipaddress
 import socket
 import ssl
 import threading
@@ -10,9 +8,6 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from keymap.errors import KeyshiftError
@@ -34,6 +29,7 @@ from keyshift.process.settings import SourceSettings, TlsSettings
 from tests.mysql.fake_rds import FakeRds
 from tests.mysql.sources import execute, source_of
 from tests.mysql.test_preflight_live import server
+from tests.servers.certificates import make_certificates
 
 SECRET = "s3cr3t-&'\"-é密"
 
@@ -116,34 +112,10 @@ def test_the_binlog_readers_settings_are_a_dict_of_its_own(source: SourceSetting
 # TLS. A server of its own, with a certificate for 127.0.0.1 that our own authority signed.
 
 
-def certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey) -> bytes:
-    now = dt.datetime.now(dt.UTC)
-    subject, signed_by = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (name, issuer))
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signed_by)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )
-    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of our authority; beside it lie the server's key and certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    (folder / "ca.pem").write_bytes(certificate("test authority", authority, "test authority", authority))
-    (folder / "cert.pem").write_bytes(certificate("test server", key, "test authority", authority))
-    form = serialization.PrivateFormat.PKCS8
-    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(pem)
-    return folder / "ca.pem"
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,15 @@ def duplicate(call: Call) -> Answer:
     return call.forward(call.body)
 
 
+def forgetful(call: Call) -> Answer:
+    """An endpoint of DynamoDB's older API: it refuses a write, and does not return the item that was in the way."""
+    answer = call.forward(call.body)
+    if answer.status == HTTPStatus.OK:
+        return answer
+    told = {name: value for name, value in json.loads(answer.body).items() if name != "Item"}
+    return Answer(answer.status, _encode(told), answer.headers)
+
+
 def delay(seconds: float) -> Fault:
     """The answer comes late."""
 
