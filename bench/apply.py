@@ -8,7 +8,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench import shape
-from bench.measure import Result, compared, per_core
+from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
 from keymap.change import Change, Source
 from keymap.lanes import lane_of
@@ -93,5 +93,7 @@ def measure(rows: int) -> list[Result]:
             share = records[: max(1, len(records) // 4)]
             count = sum(decode_pack(record.data)[0].count for record in share)
             naive = per_core(count, lambda share=share, url=url: _naive(share, url))
-        found += compared("apply", (f"keyshift apply, {name}", ours), (f"one put_item per change, {name}", naive))
+        found += compared(
+            "apply", (f"keyshift apply, {name}", ours), (f"one put_item per change, {name}", naive), PER_CORE
+        )
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import shape
-from bench.measure import Result, compared, per_core
+from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
 from keymap.items import put_request, whole_item
 from keymap.patch import Patch
@@ -84,5 +84,5 @@ def measure(rows: int) -> list[Result]:
                 tries = max(THREADS, rows // 20 // (4 if count > 1 else 1))
                 ours = count * _speed(url, "lean", calls, 4 * tries)
                 theirs = count * _speed(url, "boto3", calls, tries)
-                found += compared("calls", (f"{name}, {way}", ours), (f"boto3: {name}, {way}", theirs))
+                found += compared("calls", (f"{name}, {way}", ours), (f"boto3: {name}, {way}", theirs), PER_CORE)
     return found

@@ -4,7 +4,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench import shape
-from bench.measure import Result, compared, per_core
+from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
 from bench.source import begun
 from bulkload.dump import dump
@@ -36,4 +36,4 @@ def measure(rows: int) -> list[Result]:
         writing = make_clients("us-east-1", {"dynamodb": url})
         ours = per_core(rows, lambda: load(source.settings, source.keymap, source.clients, Stop(), writing=writing))
         naive = _naive(rows, url)
-    return compared("load", ("keyshift bulkload load", ours), ("boto3 batch_writer, ready items", naive))
+    return compared("load", ("keyshift bulkload load", ours), ("boto3 batch_writer, ready items", naive), PER_CORE)

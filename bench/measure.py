@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine.
 
-    Where `unit` is not "per second", `per_second` is a figure of that unit, and `ratio` its share of the other's.
+    Where `unit` is neither "per second" nor PER_CORE, `per_second` is a figure of that unit, and `ratio` its share of the other's.
     """
 
     group: str
@@ -34,9 +35,12 @@ def per_core(count: int, work: Callable[[], None]) -> float:
     return count / (time.process_time() - began)
 
 
-def compared(group: str, ours: tuple[str, float], naive: tuple[str, float]) -> list[Result]:
+PER_CORE: Final = "per core's second"  # the unit of per_core()
+
+
+def compared(group: str, ours: tuple[str, float], naive: tuple[str, float], unit: str = "per second") -> list[Result]:
     """Two rows of the table: the naive way as the measure, and ours against it."""
     return [
-        Result(group, naive[0], naive[1], naive[0], 1.0),
-        Result(group, ours[0], ours[1], naive[0], ours[1] / naive[1]),
+        Result(group, naive[0], naive[1], naive[0], 1.0, unit),
+        Result(group, ours[0], ours[1], naive[0], ours[1] / naive[1], unit),
     ]
