@@ -42,6 +42,7 @@ from keyshift.control import migration as migrations
 from keyshift.control.halts import read_accepted, record_stop
 from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
+from keyshift.control.reloads import Reload, begin_reload
 from keyshift.control.shapes import Since, record_shape
 from keyshift.control.store import Store
 from keyshift.mysql.connection import Connection, Denied, MySQLError, Unreachable, connect, error_number, is_lost
@@ -226,13 +227,22 @@ class Parts:
 
     def shapes(self, beginning: Beginning, store: Store) -> Shapes:
         """The captured tables at the place that is being read."""
-        accepted = frozenset(one.halt.name for one in read_accepted(store))
-        answered = Answered(beginning.epoch, accepted, beginning.described, beginning.mariadb)
+        decisions = read_accepted(store)
+        answered = Answered(
+            beginning.epoch,
+            frozenset(one.halt.name for one in decisions),
+            beginning.described,
+            beginning.mariadb,
+            {one.halt.name: one.reason for one in decisions if one.reload},
+        )
 
         def remember(table: str, since: Since) -> None:
             self.steadily(partial(record_shape, store, table, since), f"recording what table {table} looks like")
 
-        return Shapes(self.keymap, beginning.history, beginning.shapes, answered, remember)
+        def again(reload: Reload) -> None:
+            self.steadily(partial(begin_reload, store, reload), f"recording that table {reload.table} is loaded again")
+
+        return Shapes(self.keymap, beginning.history, beginning.shapes, answered, remember, again)
 
     def steadily(self, work: Callable[[], None], doing: str) -> None:
         """Do what is safe to repeat until the control table has taken it."""

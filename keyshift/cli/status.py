@@ -65,8 +65,8 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
 
 
 _RESUME = (
-    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` if you can answer for it, else start "
-    "the migration again (`keyshift destroy`, `keyshift init`)"
+    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
+    "`keyshift cdc run` again"
 )
 
 
@@ -76,7 +76,8 @@ def decisions_document(store: Store) -> dict[str, Any]:
     halt = undecided(read_stop(store), accepted)
     return {
         "stopped_at": _halt(halt) if halt else None,
-        "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted],
+        "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted if not one.reload],
+        "reloaded": [{**_halt(one.halt), "reason": one.reason} for one in accepted if one.reload],
     }
 
 
@@ -91,6 +92,8 @@ def tell_decisions(answer: dict[str, Any]) -> None:
         click.echo(f"stopped    at {halt['position']}, {', '.join(halt['tables'])}: {halt['what']}")
     for one in answer["accepted"]:
         click.echo(f"accepted   {one['position']}, {', '.join(one['tables'])}: {one['what']} ({one['reason']})")
+    for one in answer["reloaded"]:
+        click.echo(f"reload     {one['position']}, {', '.join(one['tables'])}: {one['what']} ({one['reason']})")
 
 
 def load_document(load: Progress) -> dict[str, Any]:
@@ -119,6 +122,8 @@ def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
         return "`keyshift cdc run` has stopped: start it again"
     if phase is Phase.LOAD:
         return "run `keyshift bulkload run`" if not load.complete else "run `keyshift bulkload load`: it opens replay"
+    if load.unfinished:
+        return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
     if phase is Phase.REPLAY:
         return (
             "start `keyshift apply run` or the Lambda function; `keyshift verify`; stop the application's writes; "

@@ -1,7 +1,8 @@
 """Where capture stopped at a statement that it cannot follow, and what an operator decided about it.
 
-The daemon records the statement that it stopped at (`stop`). Who answers for it accepts it, for a reason: then the next
-run passes that statement, at exactly that place, and nothing else. Decisions stay, for the cutover's checklist.
+The daemon records the statement that it stopped at (`stop`). Who answers for it accepts it, for a reason, or has its
+tables loaded again from there on: then the next run passes that statement, at exactly that place, and nothing else.
+Decisions stay, for the cutover's checklist.
 """
 
 from collections.abc import Iterable
@@ -40,10 +41,11 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A statement that somebody answers for."""
+    """A statement that somebody decided about: answers for it, or (`reload`) has its tables loaded again behind it."""
 
     halt: Halt
     reason: str
+    reload: bool = False
 
 
 def record_stop(store: Store, halt: Halt) -> None:
@@ -61,7 +63,7 @@ def read_stop(store: Store) -> Halt | None:
 
 def read_accepted(store: Store) -> tuple[Accepted, ...]:
     """All decisions, in no order that means anything."""
-    return tuple(Accepted(_halt(record), record.text("reason")) for record in store.query(ACCEPTED_PREFIX))
+    return tuple(map(_accepted, store.query(ACCEPTED_PREFIX)))
 
 
 def undecided(halt: Halt | None, accepted: Iterable[Accepted]) -> Halt | None:
@@ -69,22 +71,32 @@ def undecided(halt: Halt | None, accepted: Iterable[Accepted]) -> Halt | None:
     return None if halt is None or halt.name in {one.halt.name for one in accepted} else halt
 
 
-def accept(store: Store, reason: str) -> Accepted:
-    """Accept the statement that capture stopped at. Safe to repeat: the first reason stays.
+def accept(store: Store, reason: str, *, reload: bool = False) -> Accepted:
+    """Decide about the statement that capture stopped at: accept it, or have its tables loaded again.
 
-    Raises KeyshiftError where it has not stopped at one.
+    Safe to repeat: the first reason stays. Raises KeyshiftError where capture has not stopped at one, or where the
+    decision was another.
     """
     halt = read_stop(store)
     if halt is None:
         raise KeyshiftError("capture has not stopped at a statement", "See `keyshift cdc status`, and the daemon's log")
     item = ACCEPTED_PREFIX + halt.name
     try:
-        store.swap(item, None, {**_attributes(halt), "reason": reason})
+        store.swap(item, None, {**_attributes(halt), "reason": reason, "reload": reload or None})
     except Conflict:
         record = store.get(item)
         assert record is not None  # decisions are never removed
-        return Accepted(halt, record.text("reason"))
-    return Accepted(halt, reason)
+        return _same(_accepted(record), reload=reload)
+    return Accepted(halt, reason, reload)
+
+
+def _same(found: Accepted, *, reload: bool) -> Accepted:
+    if found.reload != reload:
+        decided = "to load its tables again" if found.reload else "to accept it"
+        message = f"it was decided {decided} at {found.halt.place}, for this reason: {found.reason}"
+        remedy = "Start `keyshift cdc run`; `keyshift tables reload` loads a table again at any time"
+        raise KeyshiftError(message, remedy)
+    return found
 
 
 def _attributes(halt: Halt) -> Changes:
@@ -95,3 +107,7 @@ def _attributes(halt: Halt) -> Changes:
 def _halt(record: Record) -> Halt:
     file, offset = record.text("file"), record.number("offset")
     return Halt(record.number("epoch"), file, offset, record.texts("tables"), record.text("what"))
+
+
+def _accepted(record: Record) -> Accepted:
+    return Accepted(_halt(record), record.text("reason"), record.flag("reload"))

@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keyshift.control.chunks import FIRST_CHUNK, ChunkState, chunk_number, chunk_records, dumped_chunks
+from keyshift.control.reloads import FIRST, Reload, read_reloads
 from keyshift.control.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded."""
+    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded.
+
+    All of them in its newest generation: `reload` is where that began, None for the first.
+    """
 
     table: str
     chunks: int | None
@@ -17,11 +21,17 @@ class TableProgress:
     loaded: int
     rows_dumped: int
     rows_loaded: int
+    reload: Reload | None = None
+
+    @property
+    def loaded_whole(self) -> bool:
+        """Whether all of the table is loaded; what it was before a reload may be left of it."""
+        return self.chunks is not None and self.loaded == self.dumped == self.chunks
 
     @property
     def complete(self) -> bool:
-        """Whether all of the table is loaded."""
-        return self.chunks is not None and self.loaded == self.dumped == self.chunks
+        """Whether nothing is left to do for the table."""
+        return self.loaded_whole and (self.reload is None or self.reload.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +75,28 @@ class Progress:
         """Whether everything is loaded."""
         return all(table.complete for table in self.tables)
 
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The tables that are being loaded again."""
+        return tuple(table.table for table in self.tables if table.reload is not None and not table.complete)
+
 
 def progress(store: Store, tables: Iterable[str]) -> Progress:
     """How far the bulk load of these tables is. It reads every chunk's record: for a status, not for a tight loop."""
-    return Progress(tuple(_table_progress(store, table) for table in tables))
+    reloads = read_reloads(store)
+    return Progress(tuple(_table_progress(store, table, reloads.get(table)) for table in tables))
 
 
 def missing(store: Store, tables: Iterable[str]) -> list[str]:
-    """What keeps replay from opening, one phrase for each table or chunk; empty when everything is loaded."""
+    """What keeps replay from opening, one phrase for each table or chunk; empty when everything is loaded.
+
+    A table that is loaded again keeps nothing: its rows are written beside replay, with guards.
+    """
     found: list[str] = []
+    reloads = read_reloads(store)
     for table in tables:
+        if table in reloads:
+            continue
         count = dumped_chunks(store, table)
         if count is None:
             found.append(f"table {table} is not dumped")
@@ -89,9 +111,10 @@ def missing(store: Store, tables: Iterable[str]) -> list[str]:
     return found
 
 
-def _table_progress(store: Store, table: str) -> TableProgress:
-    count = dumped_chunks(store, table)  # before the chunks: never more chunks than are counted
-    records = list(chunk_records(store, table, "state", "rows"))
+def _table_progress(store: Store, table: str, reload: Reload | None) -> TableProgress:
+    generation = reload.generation if reload else FIRST
+    count = dumped_chunks(store, table, generation)  # before the chunks: never more chunks than are counted
+    records = list(chunk_records(store, table, "state", "rows", generation=generation))
     loaded = [record for record in records if record.text("state") == ChunkState.LOADED]
     return TableProgress(
         table=table,
@@ -100,4 +123,5 @@ def _table_progress(store: Store, table: str) -> TableProgress:
         loaded=len(loaded),
         rows_dumped=sum(record.number("rows") for record in records),
         rows_loaded=sum(record.number("rows") for record in loaded),
+        reload=reload,
     )

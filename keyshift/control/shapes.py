@@ -17,9 +17,9 @@ from keymap.position import Position, file_number
 from keymap.schema import Column, Shape, TableSchema
 from keymap.version import floor, parse, version
 from keymap.wire import dumps, loads
-from keyshift.control.chunks import escape
 from keyshift.control.lease import Lease
 from keyshift.control.store import Conflict, Store
+from keyshift.control.tables import escape
 
 SHAPES_MAX: Final = 20  # of one table are kept: more than are followed between two checkpoints
 _ATTEMPTS_MAX: Final = 20  # two daemons at most write here, and only while one loses its lease

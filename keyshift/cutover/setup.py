@@ -1,6 +1,6 @@
 """How the parts of the cutover are put together, once, for the commands that need them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from typing import Final
 
 from keymap.check import check
 from keymap.errors import Problems
-from keymap.rules import Keymap
+from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
+from keymap.whose import rules_of
 from keyshift.aws.clients import DynamoDBClient
 from keyshift.control.migration import Migration
+from keyshift.control.progress import progress as progress_of
 from keyshift.control.store import Store
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX, StreamBarrier
+from keyshift.cutover.remains import Remover
 from keyshift.cutover.rows import RowJudge
 from keyshift.cutover.sides import DynamoItems, MySQLSource
 from keyshift.cutover.sweep import Sweeper
@@ -46,6 +49,15 @@ class Parts:
         connect, seconds = self.connect, self.drain_seconds_max
         return StreamBarrier(self.store, self.migration, self.keymap, connect, self.stop, seconds_max=seconds)
 
+    @cached_property
+    def former(self) -> Mapping[str, Keymap]:
+        """The keymaps that the migration had before, by digest."""
+        return {}
+
+    def rules_of(self, table: str) -> list[Rule]:
+        """All rules that a table has and had."""
+        return [rule for keymap in (self.keymap, *self.former.values()) for rule in rules_of(keymap, {table})]
+
 
 @contextmanager
 def verifier(  # noqa: PLR0913 - the choices of its callers
@@ -57,7 +69,12 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     examples_max: int = EXAMPLES_MAX,
     progress: Progress = silent,
 ) -> Iterator[Verifier]:
-    """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed."""
+    """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed.
+
+    Tables that are being loaded again are left out.
+    """
+    unfinished = progress_of(parts.store, parts.migration.tables).unfinished
+    pending = {table: parts.rules_of(table) for table in unfinished}
     Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
     with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
@@ -74,6 +91,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
                 examples_max=examples_max,
                 clock=boottime,
                 progress=progress,
+                pending=pending,
             )
         finally:
             source.close()
@@ -87,6 +105,24 @@ def sweeper(parts: Parts, progress: Progress = silent) -> Iterator[Sweeper]:
         yield Sweeper(
             parts.dynamodb,
             parts.keymap,
+            parts.migration.id,
+            items=items,
+            executor=executor,
+            stop=parts.stop,
+            progress=progress,
+        )
+
+
+@contextmanager
+def remover(parts: Parts, progress: Progress = silent) -> Iterator[Remover]:
+    """What takes away what tables that were loaded again have left of before, ready to run."""
+    targets = {**{name: one for keymap in parts.former.values() for name, one in keymap.targets.items()}}
+    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
+        items = DynamoItems(parts.dynamodb, targets | dict(parts.keymap.targets), executor, parts.stop)
+        yield Remover(
+            parts.dynamodb,
+            parts.keymap,
+            parts.former,
             parts.migration.id,
             items=items,
             executor=executor,

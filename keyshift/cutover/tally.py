@@ -20,7 +20,8 @@ class Report:
     `rows` were read from the source and own `slots`; `items` of this migration were found in the target, `tombstones`
     of them without any live slot. `differences` counts by kind, `examples` holds the first of each kind. Where the
     source was `live`: `changing` rows had not settled when the rounds ended, and `in_motion` slots were written so late
-    that nothing is said of them. A report is clean when both sides are proven equal: a row that still changes is not.
+    that nothing is said of them. `pending` tables are being loaded again, and were not compared. A report is clean when
+    both sides are proven equal: a row that still changes is not.
     """
 
     rows: int
@@ -33,6 +34,7 @@ class Report:
     in_motion: int
     live: bool
     seconds: float
+    pending: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -42,7 +44,7 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether nothing differs and nothing is left open."""
-        return not self.total and not self.changing
+        return not self.total and not self.changing and not self.pending
 
 
 class Tally:
@@ -60,7 +62,7 @@ class Tally:
         if self.differences[difference.kind] <= self._examples_max:
             self._examples.append(difference)
 
-    def report(self, *, live: bool, seconds: float) -> Report:
+    def report(self, *, live: bool, seconds: float, pending: tuple[str, ...] = ()) -> Report:
         """What has been counted so far."""
         return Report(
             rows=self.rows,
@@ -73,4 +75,5 @@ class Tally:
             in_motion=self.in_motion,
             live=live,
             seconds=seconds,
+            pending=pending,
         )

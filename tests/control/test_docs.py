@@ -15,6 +15,7 @@ from keyshift.control.halts import Halt, accept, record_stop
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, record_created
 from keyshift.control.phase import open_replay
+from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
@@ -54,12 +55,15 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     mark_started(capture)
     begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
     record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
-    accept(store, "it was empty")
+    accept(store, "it was empty", reload=True)
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
         record_table_dumped(dump, table, 1, 10, gtid_set=gtid_set)
         record_loaded(load, chunk(1, table))
+    reload = Reload(TABLES[0], version(1, 1, 90, 1), "TRUNCATE", "a mistake", ("d" * 16,))
+    begin_reload(store, reload)
+    finish_reload(store, reload)
     load.renew()
     open_replay(load, 0.0)
     number = barrier.request(store, position)
@@ -85,6 +89,7 @@ def kind_of(item: str) -> str:
         "shard": ["STREAM", "SHARD"],
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
+        "reload": ["TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
