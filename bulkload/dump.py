@@ -31,6 +31,7 @@ from keyshift.control.migration import Migration, load, require_digest
 from keyshift.control.reloads import FIRST, Reload, read_reloads
 from keyshift.control.shapes import place
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.schema import read_schemas
 from keyshift.process.backoff import Backoff
@@ -59,6 +60,7 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
         migration = load(store)
         require_digest(migration, keymap.digest)
+        _require_begun(store)
         capture = _required_start(store)
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
         tools = Tools(
@@ -103,6 +105,13 @@ def _parts(source: SourceSettings, store: Store, migration: Migration, capture: 
 
 def _pending(store: Store, generations: Mapping[str, str]) -> bool:
     return any(dumped_chunks(store, table, generation) is None for table, generation in generations.items())
+
+
+def _require_begun(store: Store) -> None:
+    """Raise KeyshiftError where the daemon has not begun yet what was asked for: rows would be read in vain."""
+    if (wish := pending_wish(store)) is not None:
+        message = f"{', '.join(wish.tables)} is to be loaded (again), which the daemon's next run begins"
+        raise KeyshiftError(message, "Start `keyshift cdc run` again, with the keymap of now, and then run this again")
 
 
 def _required_start(store: Store) -> CaptureStatus:

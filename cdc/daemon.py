@@ -27,8 +27,9 @@ from cdc.outbox import Outbox, Stamp
 from cdc.pump import Pump
 from cdc.reader import DENIALS_MAX, Reader
 from cdc.sender import Sender
-from cdc.shapes import Answered, Shapes, Unfollowed
+from cdc.shapes import Answered, Shapes
 from cdc.soundings import Soundings
+from cdc.stops import recording_stops
 from keymap.claims import claims_folder
 from keymap.position import Position
 from keymap.rules import Keymap
@@ -39,7 +40,7 @@ from keyshift.aws.leases import stand_by, this_process
 from keyshift.aws.retry import retried
 from keyshift.aws.stream import put_records
 from keyshift.control import migration as migrations
-from keyshift.control.halts import read_accepted, record_stop
+from keyshift.control.halts import read_accepted
 from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
 from keyshift.control.reloads import Reload, begin_reload
@@ -71,6 +72,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     store = Store(clients.dynamodb, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
+    migrations.require_adopted(migration)
     board = Board(METRICS, migration=migration.name, owner=this_process())
     parts = Parts(settings, keymap, clients, migration, stop, board)
     again: Again | None = Again(None)
@@ -125,7 +127,8 @@ def _capture_once(parts: "Parts", store: Store, ended: SourceChanged | None) -> 
 
 def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
     wake = threading.Event()
-    with Keeper(lease, clock=boottime, wake=wake.set) as keeper:
+    stops = recording_stops(lease.store, parts.migration.tables, parts.steadily)
+    with stops, Keeper(lease, clock=boottime, wake=wake.set) as keeper:
         beginning = parts.begin(lease, ended)
         keeper.begin(Origin(beginning.server, beginning.epoch), beginning.saved)
         inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
@@ -140,9 +143,6 @@ def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
                     inbox, outbox, sender, keeper, meter, soundings=soundings, stop=parts.stop, wake=wake, show=show
                 )
                 pump.run(announce=not beginning.started)
-        except Unfollowed as statement:
-            parts.steadily(partial(record_stop, lease.store, statement.halt), "recording where capture stopped")
-            raise
         finally:
             sender.close()
 

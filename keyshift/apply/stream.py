@@ -192,9 +192,10 @@ class StreamApplier:
 
     def _pack(self, record: StreamRecord, fetching: _Fetching) -> _Pack:
         # The header alone comes first: the changes of another keymap may not be readable.
-        require_ours(decode_header(record.data), self._migration.id, self._keymap.digest, self._migration.lanes)
+        void = require_ours(decode_header(record.data), self._migration)
         before = fetching.bytes
         header, changes = decode_pack(record.data, fetching)
+        changes = [change for change in changes if change.table not in void]
         patches = [patch for change in changes for patch in self._patches(change, header.lane)]
         if fetching.bytes > before:  # what no item holds of a large row need not be kept
             changes = [replace(change, before=None, after=None) for change in changes]

@@ -11,6 +11,7 @@ from keyshift.cli.status import capture_document, capture_line, decisions_docume
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.checkpoint import read_capture
 from keyshift.control.halts import Halt, accept, read_stop
+from keyshift.control.wanted import Wanted, want
 from keyshift.cutover.liveness import captured_position, watch
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime, now_ms
@@ -84,6 +85,7 @@ def resume(wiring: Wiring, *, decisions: tuple[str, ...], reason: str) -> None:
     """Decide about the statement that capture stopped at: the next run passes it, and what follows is captured.
 
     Either you answer for it (accept), or its tables are loaded again from there on, while replay goes on (reload).
+    Where changes are lost to capture (a purged binlog, another server), all tables are loaded again.
     """
     wiring.log()
     wiring.migration  # noqa: B018 - whether there is one at all is told first
@@ -91,10 +93,14 @@ def resume(wiring: Wiring, *, decisions: tuple[str, ...], reason: str) -> None:
         raise KeyshiftError("the reason is empty", "Say why: whoever cuts over will read it")
     accepted = accept(wiring.store, reason, reload=_is_reload(decisions, read_stop(wiring.store)))
     halt = accepted.halt
+    if halt.lost:
+        wanted = Wanted(halt.tables, halt.what, accepted.reason, anew=True, stop=halt.name)
+        want(wiring.store, wanted)
     verb = "to be loaded again" if accepted.reload else "accepted"
     click.echo(f"{verb}: {', '.join(halt.tables)} at {halt.place}: {halt.what}")
     click.echo(f"reason: {accepted.reason}")
-    click.echo("start `keyshift cdc run`: it goes on behind the statement")
+    where = "begins anew from what the source is then" if halt.lost else "goes on behind the statement"
+    click.echo(f"start `keyshift cdc run`: it {where}")
     if accepted.reload:
         click.echo("then run `keyshift bulkload run`, while the daemon and a consumer run")
 

@@ -116,20 +116,29 @@ def _apply(store: Store, stream: str) -> dict[str, Any]:
 
 def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
     """What an operator does next."""
+    if capture.started and load.unfinished:
+        return _next_of_reloads(capture, load)
     if not capture.started:
         return "start `keyshift cdc run` and leave it running"
     if capture.released:
         return "`keyshift cdc run` has stopped: start it again"
     if phase is Phase.LOAD:
         return "run `keyshift bulkload run`" if not load.complete else "run `keyshift bulkload load`: it opens replay"
-    if load.unfinished:
-        return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
     if phase is Phase.REPLAY:
         return (
             "start `keyshift apply run` or the Lambda function; `keyshift verify`; stop the application's writes; "
             "`keyshift cutover run`"
         )
     return "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+
+
+def _next_of_reloads(capture: CaptureStatus, load: Progress) -> str:
+    if load.wanted:
+        names = ", ".join(load.wanted)
+        return f"start `keyshift cdc run` again, with the keymap of now: it begins to load {names} again"
+    if capture.released:
+        return "`keyshift cdc run` has stopped: start it again"
+    return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
 
 
 def _tell(answer: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ tables loaded again from there on: then the next run passes that statement, at e
 Decisions stay, for the cutover's checklist.
 """
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -20,13 +21,17 @@ ACCEPTED_PREFIX: Final = "accepted#"
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A statement at which capture stopped: its place, the captured tables that it changes, and `what` it does."""
+    """A statement at which capture stopped: its place, the captured tables that it changes, and `what` it does.
+
+    Or (`lost`) where capture cannot go on at all, since what comes next is lost to it: all tables must be loaded again.
+    """
 
     epoch: int
     file: str
     offset: int
     tables: tuple[str, ...]
     what: str
+    lost: bool = False
 
     @property
     def name(self) -> str:
@@ -51,14 +56,22 @@ class Accepted:
 def record_stop(store: Store, halt: Halt) -> None:
     """Record where capture stopped. Where it stops there again, nothing changes."""
     record = store.get(STOP)
-    if record is None or _halt(record) != halt:
+    if record is None or _halt(record) != halt or record.flag("over"):
         store.swap(STOP, record, _attributes(halt))
 
 
 def read_stop(store: Store) -> Halt | None:
     """Where capture stopped last, decided or not."""
     record = store.get(STOP)
-    return None if record is None else _halt(record)
+    return None if record is None or record.flag("over") else _halt(record)
+
+
+def forget_lost(store: Store) -> None:
+    """Capture has gone on from where it could not: somebody has brought back what it lacked, or it began anew."""
+    record = store.get(STOP)
+    if record is not None and record.flag("lost") and not record.flag("over"):
+        with contextlib.suppress(Conflict):  # another daemon, which knows better
+            store.swap(STOP, record, {"over": True})
 
 
 def read_accepted(store: Store) -> tuple[Accepted, ...]:
@@ -80,6 +93,9 @@ def accept(store: Store, reason: str, *, reload: bool = False) -> Accepted:
     halt = read_stop(store)
     if halt is None:
         raise KeyshiftError("capture has not stopped at a statement", "See `keyshift cdc status`, and the daemon's log")
+    if halt.lost and not reload:
+        message = f"nobody can answer for changes that are lost to capture: {halt.what}"
+        raise KeyshiftError(message, "Mend that, or load all tables again: --decision reload")
     item = ACCEPTED_PREFIX + halt.name
     try:
         store.swap(item, None, {**_attributes(halt), "reason": reason, "reload": reload or None})
@@ -101,12 +117,13 @@ def _same(found: Accepted, *, reload: bool) -> Accepted:
 
 def _attributes(halt: Halt) -> Changes:
     place: Changes = {"epoch": halt.epoch, "file": halt.file, "offset": halt.offset}
-    return {**place, "tables": halt.tables, "what": halt.what}
+    return {**place, "tables": halt.tables, "what": halt.what, "lost": halt.lost or None, "over": None}
 
 
 def _halt(record: Record) -> Halt:
     file, offset = record.text("file"), record.number("offset")
-    return Halt(record.number("epoch"), file, offset, record.texts("tables"), record.text("what"))
+    tables, what, lost = record.texts("tables"), record.text("what"), record.flag("lost")
+    return Halt(record.number("epoch"), file, offset, tables, what, lost)
 
 
 def _accepted(record: Record) -> Accepted:

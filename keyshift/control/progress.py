@@ -1,18 +1,20 @@
 """How far the bulk load is, and what keeps replay from opening."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from keyshift.control.chunks import FIRST_CHUNK, ChunkState, chunk_number, chunk_records, dumped_chunks
 from keyshift.control.reloads import FIRST, Reload, read_reloads
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
 
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
     """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded.
 
-    All of them in its newest generation: `reload` is where that began, None for the first.
+    All of them in its newest generation: `reload` is where that began, None for the first. `wanted`: the daemon's next
+    run begins to load it again.
     """
 
     table: str
@@ -22,6 +24,7 @@ class TableProgress:
     rows_dumped: int
     rows_loaded: int
     reload: Reload | None = None
+    wanted: bool = False
 
     @property
     def loaded_whole(self) -> bool:
@@ -31,7 +34,7 @@ class TableProgress:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do for the table."""
-        return self.loaded_whole and (self.reload is None or self.reload.done)
+        return self.loaded_whole and not self.wanted and (self.reload is None or self.reload.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,22 @@ class Progress:
         return all(table.complete for table in self.tables)
 
     @property
+    def wanted(self) -> tuple[str, ...]:
+        """The tables that the daemon's next run begins to load again."""
+        return tuple(table.table for table in self.tables if table.wanted)
+
+    @property
     def unfinished(self) -> tuple[str, ...]:
-        """The tables that are being loaded again."""
-        return tuple(table.table for table in self.tables if table.reload is not None and not table.complete)
+        """The tables that are loaded again, or will be."""
+        again = (table for table in self.tables if table.reload is not None or table.wanted)
+        return tuple(table.table for table in again if not table.complete)
 
 
 def progress(store: Store, tables: Iterable[str]) -> Progress:
     """How far the bulk load of these tables is. It reads every chunk's record: for a status, not for a tight loop."""
-    reloads = read_reloads(store)
-    return Progress(tuple(_table_progress(store, table, reloads.get(table)) for table in tables))
+    wish, reloads = pending_wish(store), read_reloads(store)
+    wanted = wish.tables if wish else ()
+    return Progress(tuple(_table_progress(store, table, reloads.get(table), wanted) for table in tables))
 
 
 def missing(store: Store, tables: Iterable[str]) -> list[str]:
@@ -111,7 +121,7 @@ def missing(store: Store, tables: Iterable[str]) -> list[str]:
     return found
 
 
-def _table_progress(store: Store, table: str, reload: Reload | None) -> TableProgress:
+def _table_progress(store: Store, table: str, reload: Reload | None, wanted: Collection[str]) -> TableProgress:
     generation = reload.generation if reload else FIRST
     count = dumped_chunks(store, table, generation)  # before the chunks: never more chunks than are counted
     records = list(chunk_records(store, table, "state", "rows", generation=generation))
@@ -124,4 +134,5 @@ def _table_progress(store: Store, table: str, reload: Reload | None) -> TablePro
         rows_dumped=sum(record.number("rows") for record in records),
         rows_loaded=sum(record.number("rows") for record in loaded),
         reload=reload,
+        wanted=table in wanted,
     )

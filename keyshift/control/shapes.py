@@ -73,9 +73,12 @@ def read_histories(store: Store, tables: Iterable[str]) -> dict[str, tuple[Since
     return found
 
 
-def begin_history(store: Store, table: str, since: Since) -> None:
-    """Record what a table looks like where capture begins; what an earlier try recorded goes."""
-    _swap(store, table, lambda _: (since,))
+def begin_history(store: Store, table: str, since: Since, lease: Lease | None = None) -> None:
+    """Record what a table looks like where its capture begins; what was recorded before goes.
+
+    Where a lease is given, only while it is held. Raises LeaseLost.
+    """
+    _swap(store, table, lambda _: (since,), lease)
 
 
 def record_shape(store: Store, table: str, since: Since) -> None:

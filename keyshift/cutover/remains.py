@@ -49,7 +49,7 @@ def ready(store: Store, tables: Iterable[str]) -> list[Reload]:
 
     Raises KeyshiftError where there are some, and nothing may be written any more.
     """
-    found = [one.reload for one in progress(store, tables).tables if one.reload and one.loaded_whole]
+    found = [one.reload for one in progress(store, tables).tables if one.reload and one.loaded_whole and not one.wanted]
     waiting = [one for one in found if not one.done]
     if waiting and read_phase(store) is Phase.CLOSED:
         names = ", ".join(one.table for one in waiting)

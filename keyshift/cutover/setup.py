@@ -13,9 +13,12 @@ from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
 from keymap.whose import rules_of
 from keyshift.aws.clients import DynamoDBClient
+from keyshift.control.keymaps import read_keymap
 from keyshift.control.migration import Migration
 from keyshift.control.progress import progress as progress_of
+from keyshift.control.reloads import read_reloads
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX, StreamBarrier
 from keyshift.cutover.remains import Remover
 from keyshift.cutover.rows import RowJudge
@@ -51,8 +54,13 @@ class Parts:
 
     @cached_property
     def former(self) -> Mapping[str, Keymap]:
-        """The keymaps that the migration had before, by digest."""
-        return {}
+        """The keymaps that it had before, by digest, as far as something of them may be left."""
+        reloads, wish = read_reloads(self.store).values(), pending_wish(self.store)
+        digests = {digest for one in reloads if not one.done for digest in one.keymaps} | set(
+            wish.keymaps if wish else ()
+        )
+        found = {digest: read_keymap(self.store, digest) for digest in sorted(digests)}
+        return {digest: one.rules_only for digest, one in found.items() if one is not None}
 
     def rules_of(self, table: str) -> list[Rule]:
         """All rules that a table has and had."""

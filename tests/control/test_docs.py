@@ -11,7 +11,7 @@ from keymap.version import version
 from keyshift.control import barrier, shards
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
-from keyshift.control.halts import Halt, accept, record_stop
+from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, record_created
 from keyshift.control.phase import open_replay
@@ -19,6 +19,7 @@ from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
+from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
 from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
@@ -56,6 +57,13 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
     record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
     accept(store, "it was empty", reload=True)
+    record_stop(store, Halt(1, "binlog.000001", 8, (TABLES[0],), "purged", lost=True))
+    lost = accept(store, "a restore", reload=True).halt
+    forget_lost(store)
+    want(store, Wanted(lost.tables, lost.what, "a restore", anew=True, keymaps=("d" * 16,), stop=lost.name))
+    wanted = pending_wish(store)
+    assert wanted
+    mark_begun(capture, wanted, 2)
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
