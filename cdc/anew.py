@@ -18,6 +18,7 @@ from keymap.schema import Shape, digest
 from keyshift.control import barrier
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, record_schemas, save_checkpoint
 from keyshift.control.epoch import raise_epoch
+from keyshift.control.migration import require_digest
 from keyshift.control.reloads import Reload, begin_reload, floor_of_epoch
 from keyshift.control.shapes import Since, begin_history, place, read_histories
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish
@@ -35,6 +36,8 @@ def begin_wish(
     """Begin what is wanted, and say where capture goes on; None where nothing is. `go_on` goes on as it was left."""
     found: Resumed | None = None
     while (wanted := pending_wish(resumption.lease.store)) is not None:
+        if wanted.keymap:
+            require_digest(replace(resumption.migration, digest=wanted.keymap), resumption.migration.digest)
         epoch = raise_epoch(resumption.lease)
         tables = resumption.migration.tables if wanted.anew else wanted.tables
         _begin_reloads(resumption, tables, wanted, epoch)

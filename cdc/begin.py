@@ -9,11 +9,10 @@ are to be loaded again from there on, it begins that first (cdc/anew).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 from zlib import crc32
 
 from cdc.anew import begin_wish
-from cdc.continuity import SourceChanged
+from cdc.continuity import LOAD_AGAIN, Lost, SourceChanged
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
 from cdc.soundings import Ahead
@@ -32,7 +31,7 @@ from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture,
 from keyshift.control.epoch import read_epoch
 from keyshift.control.halts import forget_lost
 from keyshift.control.lease import Lease
-from keyshift.control.migration import Migration
+from keyshift.control.migration import Migration, load, require_digest
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
 from keyshift.control.wanted import pending_wish
 from keyshift.mysql.connection import Connection
@@ -44,7 +43,6 @@ from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop
 
-AGAIN: Final = "start the migration again (keyshift destroy, then init)"
 _log = get_logger("cdc")
 
 
@@ -108,6 +106,7 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
     gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable.
     """
+    require_digest(load(lease.store), keymap.digest)  # again: another may have been adopted while we stood by
     status = read_capture(lease.store)
     wanted = pending_wish(lease.store)
     anew = wanted is not None and wanted.anew
@@ -182,7 +181,7 @@ def stream_problems(client: KinesisClient, settings: Settings, migration: Migrat
 
 
 def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapping[str, TableSchema]) -> None:
-    """Raise KeyshiftError where rows are read by information_schema (no FULL metadata), and that has changed.
+    """Raise Lost where rows are read by information_schema (no FULL metadata), and that has changed.
 
     What is in the binlog then was written with columns that nobody knows any more.
     """
@@ -190,7 +189,7 @@ def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapp
         message = (
             "a captured table was altered since capture began, and this source's binlog does not describe its rows"
         )
-        raise KeyshiftError(message, f"Finish the change, and {AGAIN}")
+        raise Lost(message, f"Finish the change, and load every captured table again: {LOAD_AGAIN}")
 
 
 def require_own_stream(client: KinesisClient, migration: Migration, stop: Stop) -> None:

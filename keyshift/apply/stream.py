@@ -47,14 +47,15 @@ class Gate(Protocol):
 
 
 class ControlGate:
-    """The gate as the control table keeps it."""
+    """The gate as the control table keeps it; `digest` is that of the keymap that is applied with."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, digest: str = "") -> None:
         self._store = store
+        self._digest = digest
 
     def phase(self) -> Phase:
-        """The migration's phase, read consistently."""
-        return read_phase(self._store)
+        """The migration's phase, read consistently. Raises KeymapChanged where it has another keymap by now."""
+        return read_phase(self._store, self._digest)
 
     def seen(self, number: int, lane: int) -> None:
         """Record a marker."""

@@ -116,11 +116,13 @@ def _adopt(wiring: Wiring, migration: Migration, reason: str) -> None:
         migrations.adopt(wiring.store, migration, wiring.keymap.digest, wiring.keymap.tables, touched)
         migration = migrations.load(wiring.store)
     migrations.require_digest(migration, wiring.keymap.digest)
+    migrations.show_digest(wiring.store, migration.digest)
     last = migration.former[-1]
     if last.changed:
         what = f"the keymap changed from {last.digest}"
         stop = f"keymap {len(migration.former)}"
-        want(wiring.store, Wanted(last.changed, what, reason, keymaps=(last.digest,), stop=stop))
+        wanted = Wanted(last.changed, what, reason, keymaps=(last.digest,), keymap=migration.digest, stop=stop)
+        want(wiring.store, wanted)
     migrations.adopted(wiring.store)
     click.echo(f"keymap {migration.digest} is the migration's. It changes: {', '.join(last.changed) or 'no table'}")
     click.echo("start the daemon and every consumer again, with this keymap (deploy the Lambda function)")

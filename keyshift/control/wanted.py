@@ -22,8 +22,9 @@ class Wanted:
     """Tables to be loaded again, for what reason. `what` made it necessary.
 
     `anew`: what was behind the checkpoint is lost, so capture begins at the source's position of then, and all tables
-    are loaded again. `keymaps` are the digests of keymaps that had other rules for the tables. `stop` names the stop
-    that it answers (Halt.name), "" for none. `epoch` is the one in which it was begun, 0 before that.
+    are loaded again. `keymaps` are the digests of keymaps that had other rules for the tables, and `keymap` that of the
+    one that a daemon must have to begin it, "" for any. `stop` names the stop that it answers (Halt.name), "" for none.
+    `epoch` is the one in which it was begun, 0 before that.
     """
 
     tables: tuple[str, ...]
@@ -31,6 +32,7 @@ class Wanted:
     reason: str
     anew: bool = False
     keymaps: tuple[str, ...] = ()
+    keymap: str = ""
     stop: str = ""
     epoch: int = 0
 
@@ -43,6 +45,7 @@ class Wanted:
             reason="; ".join(_union((self.reason,), (other.reason,))),
             anew=self.anew or other.anew,
             keymaps=_union(self.keymaps, other.keymaps),
+            keymap=other.keymap or self.keymap,
             stop=other.stop or self.stop,
         )
 
@@ -95,6 +98,7 @@ def _attributes(wanted: Wanted) -> dict[str, str | int | bool | tuple[str, ...] 
         "reason": wanted.reason,
         "anew": wanted.anew or None,
         "keymaps": wanted.keymaps or None,
+        "keymap": wanted.keymap or None,
         "stop": wanted.stop or None,
         "epoch": None,
     }
@@ -107,6 +111,7 @@ def _wanted(record: Record) -> Wanted:
         record.text("reason"),
         record.flag("anew"),
         record.texts("keymaps"),
+        record.text("keymap"),
         record.text("stop"),
         record.number("epoch"),
     )

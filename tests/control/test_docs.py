@@ -9,11 +9,13 @@ from keymap.position import Position
 from keymap.schema import Shape, TableSchema
 from keymap.version import version
 from keyshift.control import barrier, shards
+from keyshift.control import migration as migrations
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
+from keyshift.control.keymaps import record_keymap
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
-from keyshift.control.migration import Resource, record_created
+from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.phase import open_replay
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
@@ -21,6 +23,7 @@ from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
 from keyshift.cutover.conduct import CUTOVER, _agreed
+from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
 
@@ -61,6 +64,10 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     lost = accept(store, "a restore", reload=True).halt
     forget_lost(store)
     want(store, Wanted(lost.tables, lost.what, "a restore", anew=True, keymaps=("d" * 16,), stop=lost.name))
+    adopt(store, migrations.load(store), "e" * 16, TABLES, TABLES[:1])
+    show_digest(store, "e" * 16)
+    record_keymap(store, shop())
+    want(store, Wanted(TABLES[:1], "another keymap", "a key", keymap="e" * 16))
     wanted = pending_wish(store)
     assert wanted
     mark_begun(capture, wanted, 2)
@@ -98,6 +105,7 @@ def kind_of(item: str) -> str:
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
         "reload": ["TABLE"],
+        "keymap": ["DIGEST"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
