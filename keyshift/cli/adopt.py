@@ -9,6 +9,7 @@ import click
 from cdc.begin import source_problems
 from keymap.changes import Changes, changes
 from keymap.errors import KeyshiftError, Problems
+from keyshift.aws import resources
 from keyshift.cli.init import create
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
@@ -133,6 +134,8 @@ def _adopt(wiring: Wiring, migration: Migration, reason: str) -> None:
 def _require_possible(wiring: Wiring, found: Changes) -> None:
     """Raise Problems with all that stands in the way."""
     problems = list(found.problems)
+    for target in wiring.keymap.targets.values():  # None: it is not there yet, and will be made
+        problems += resources.table_problems(wiring.clients.dynamodb, target) or []
     with wiring.connection() as connection:
         errors, _ = source_problems(connection, wiring.settings, wiring.keymap, {})
     Problems.raise_if_any([*problems, *errors])
