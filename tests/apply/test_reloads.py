@@ -8,17 +8,22 @@ is kept: what was captured before the place is applied, once, before what is lef
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.change import Change
 from keymap.patch import Patch
+from keymap.rules import parse_keymap
 from keymap.version import floor, version
 from keymap.whose import remains, rules_of
-from keyshift.control.reloads import Reload
-from tests.apply.club import TABLES
+from keyshift.control.reloads import Reload, floor_of_epoch
+from tests.apply.club import TABLES, TEXT
 from tests.apply.club_history import Club, History, fake_club
+from tests.apply.conftest import Inline
+from tests.apply.keymaps import in_order
 
 EXAMPLES = int(os.environ.get("KEYSHIFT_TEST_EXAMPLES", "300"))
 seeds = st.integers(0, 2**32)
@@ -93,6 +98,53 @@ def test_a_table_that_is_loaded_again_in_any_order_ends_in_the_items_of_its_rows
     found.run()
     assert found.club.visible() == found.history.expected()
     assert not left_of(found.club, found.reload)
+
+
+SEAT = "club.seat"
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(seed=seeds, steps=st.integers(1, 40))
+def test_a_keymap_that_changes_on_the_way_ends_in_the_items_of_the_new_one(seed: int, steps: int) -> None:
+    """Seats get other keys. What was sent with the keymap of before is applied by it, or by the new one without seats;
+    from the checkpoint on everything is sent once more, with the new one and in a new epoch."""
+    chance = random.Random(seed)
+    history, old = History(chance, steps), fake_club()
+    text = TEXT.format(prefix="").replace("SEAT#", "CHAIR#")
+    new = Club(parse_keymap(text, "keymap.yaml"), old.dynamodb, "", Inline())
+    checkpoint, sent = sorted(chance.choices(range(len(history.changes) + 1), k=2))
+    early = history.changes[:sent]
+    late = [replace(one, version=version(2, 1, at, 0)) for at, one in enumerate(history.changes[checkpoint:], 1)]
+    reload = Reload(SEAT, floor_of_epoch(2), "another keymap", "")
+    old.load(history, 0)
+    cut = chance.randrange(sent + 1)
+    others = [one for one in early if one.table != SEAT]
+    before = [partial(old.apply, [one]) for one in early[:cut]]
+    before += [partial(new.apply, [one]) for one in early[cut:] if one.table != SEAT]
+    rest = [partial(new.apply, [one]) for one in late]
+    states = history.states[checkpoint:]
+    seats = sorted({name for state in states for name in state if name[0] == "seat"})
+    rows = [row for name in seats if (row := chance.choice(states).get(name))]
+    rest += [partial(new.write_guarded, new.keymap.row_patches(SEAT, row, reload.floor)) for row in rows]
+    chance.shuffle(rest)
+    early_of_rest = chance.randrange(len(rest) + 1)
+    before += rest[:early_of_rest]
+    chance.shuffle(before)
+    after = rest[early_of_rest:] + [
+        partial(new.apply, [one]) for one in (chance.choices(others, k=3) if others else [])
+    ]
+    chance.shuffle(after)
+    removals = [partial(remove_from, club, reload) for club in (old, new)]
+    for step in (*before, *removals, *after):
+        step()
+    expected = history.expected()
+    for seat in expected["seats"]:
+        seat["pk"] = {"S": seat["pk"]["S"].replace("SEAT#", "CHAIR#")}
+    assert new.visible() == {**expected, "seats": in_order(expected["seats"])}
+
+
+def remove_from(club: Club, reload: Reload) -> None:
+    club.writer.apply(left_of(club, reload))
 
 
 def test_the_names_of_a_reload_are_those_of_its_place() -> None:

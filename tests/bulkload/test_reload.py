@@ -1,6 +1,7 @@
 """Tables that are loaded again, beside an open replay: by processes that die at any point, and others after them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from keyshift.aws.clients import make_clients
 from keyshift.control.checkpoint import Checkpoint, save_checkpoint
 from keyshift.control.chunks import chunks
 from keyshift.control.lease import CAPTURE, DUMP, LOAD, Lease
+from keyshift.control.phase import Phase
 from keyshift.control.progress import progress
 from keyshift.control.reloads import Reload, begin_reload, floor_at, read_reloads
 from keyshift.cutover.remains import Remover, ready
 from keyshift.cutover.sides import DynamoItems
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime
+from keyshift.process.stop import Stop
 from tests.bulkload.mortal import Fuse, Killed, Mortal
 from tests.bulkload.test_death import CALM
 from tests.bulkload.world import World, opened
@@ -105,6 +108,28 @@ def test_what_is_loaded_again_takes_the_place_of_what_was_and_nothing_else_is_to
     require_equal(again)
     assert {place: item for place, item in again.stored().items() if place[0] == again.target("tags")} == before
     assert again.load().chunks == again.dump().chunks == 0
+
+
+def test_a_table_that_must_be_loaded_again_before_replay_was_opened_comes_after_it(world: World) -> None:
+    """What the first load puts without a condition, and what a later one writes with guards, never meet."""
+    world.dump(chunk_rows=2)
+    world.execute(*UNTRACED)
+    begin_again(world)
+    world.dump()
+    tags = len([one for one in world.expected() if one[0] == world.target("tags")])
+
+    stopped = replace(world, stop=Stop())
+
+    def stop_at_first(*_: object) -> None:
+        stopped.stop.set()
+
+    assert not stopped.load(progress=stop_at_first).complete
+    assert {place[0] for place in world.stored()} <= {world.target("tags")}
+    assert world.load().complete
+    assert world.phase() is Phase.REPLAY
+    assert len([one for one in world.stored() if one[0] == world.target("tags")]) == tags
+    assert remove(world) == 0, "nothing was there before"
+    require_equal(world)
 
 
 def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(again: World) -> None:
