@@ -27,13 +27,18 @@ def may_give(rules: Sequence[Rule], target: str, key: Key, slot: str) -> bool:
     return any(_reaches(rule, target, key) and _owns(rule, slot) for rule in rules)
 
 
+def may_reach(rules: Sequence[Rule], target: str, key: Key) -> bool:
+    """Whether one of the rules can give an item this key."""
+    return any(_reaches(rule, target, key) for rule in rules)
+
+
 def remains(  # noqa: PLR0913 - the item, and whose rows are looked for
     keymap: Keymap, rules: Sequence[Rule], target: Target, item: Item, gone: str, *, shared: bool = False
 ) -> list[Patch]:
     """The removals, at version `gone`, of what rows of these rules have in an item since before it, and still live.
 
-    `shared`: rows of another keymap's rules may have slots in the item. Each removal lands only where its slot is still
-    older than `gone`.
+    `shared`: rows of another keymap's rules may come to have slots in the item, which is then not put. Each removal
+    lands only where its slot is still older than `gone`.
     """
     books, key = keymap.bookkeeping, target.key_of(item)
     reaching = [rule for rule in rules if _reaches(rule, target.name, key)]

@@ -20,7 +20,7 @@ from keymap.errors import KeyshiftError
 from keymap.patch import Item
 from keymap.rules import Keymap, Rule
 from keymap.targets import Target
-from keymap.whose import may_give, remains, rules_of
+from keymap.whose import may_reach, remains, rules_of
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.clients import DynamoDBClient
 from keyshift.control.phase import Phase, read_phase
@@ -91,12 +91,11 @@ class Remover:
         return total
 
     def _shared(self, keymap: Keymap, target: Target, item: Item) -> bool:
-        """Whether rows of the keymap of now may have slots in an item that a former one gave."""
+        """Whether rows of the keymap of now may have slots in an item that a former one gave, now or in a moment."""
         if keymap is self._keymap:
             return False
         rules = rules_of(self._keymap, self._keymap.tables)
-        slots = [*self._keymap.bookkeeping.slots(item)]
-        return any(may_give(rules, target.name, target.key_of(item), slot) for slot in slots)
+        return may_reach(rules, target.name, target.key_of(item))
 
     def _clear(self, keymap: Keymap, reloads: Sequence[Reload]) -> Cleared:
         """What the rules of this keymap have left."""

@@ -13,7 +13,7 @@ from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, store_of
 
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.02  # the consumer keeps up, also on a machine that does other things
 
 
 @pytest.fixture
