@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from keymap.errors import KeyshiftError
 from keymap.values import Row
+from keymap.version import floor
 from keymap.wire import WireError, decode_values, dumps, encode_value, loads
 
 FORMAT = 1
@@ -29,12 +30,21 @@ class ChunkError(KeyshiftError):
 
 @dataclass(frozen=True, slots=True)
 class ChunkHeader:
-    """What a chunk file says of itself. `epoch`: the migration's when the rows were read; it decides their version."""
+    """What a chunk file says of itself.
+
+    Its rows carry the lowest version of `epoch`, or, where the table is loaded again, the version `floor`.
+    """
 
     migration: str
     table: str
     columns: tuple[str, ...]
     epoch: int
+    floor: str = ""
+
+    @property
+    def version(self) -> str:
+        """The version that the rows carry."""
+        return self.floor or floor(self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ def _header_line(header: ChunkHeader) -> bytes:
                 "table": header.table,
                 "epoch": header.epoch,
                 "columns": header.columns,
+                **({"floor": header.floor} if header.floor else {}),
             }
         )
         + b"\n"
@@ -145,7 +156,11 @@ class ChunkReader:
             message = f"{self._name} has format {fields['keyshift']}, and this version reads {FORMAT}"
             raise ChunkError(message, "Load with the version that dumped")
         return ChunkHeader(
-            str(fields["migration"]), str(fields["table"]), tuple(map(str, fields["columns"])), int(fields["epoch"])
+            str(fields["migration"]),
+            str(fields["table"]),
+            tuple(map(str, fields["columns"])),
+            int(fields["epoch"]),
+            str(fields.get("floor", "")),
         )
 
     def _damaged(self, error: BaseException) -> ChunkError:

@@ -3,14 +3,19 @@
 Each chunk is one moment of its table, and no lock or long transaction holds them together: replay does, because capture
 started before the first row is read. So the dump refuses until the daemon's first record was acknowledged, and reads
 only from a server that contains everything before that point.
+
+A table that is loaded again has such a point of its own: its rows are read when capture has passed the place where that
+began, and from a server that shows everything before.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
-from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start
+from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
 from bulkload.storage import Storage
 from bulkload.table_dump import Done, TableDump, Tools
 from keymap.check import check
@@ -19,14 +24,19 @@ from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
 from keyshift.aws.leases import this_process
-from keyshift.control.checkpoint import read_capture
+from keyshift.control.checkpoint import CaptureStatus, read_capture
+from keyshift.control.chunks import dumped_chunks
 from keyshift.control.lease import DUMP, Lease
-from keyshift.control.migration import load, require_digest
+from keyshift.control.migration import Migration, load, require_digest
+from keyshift.control.reloads import FIRST, Reload, read_reloads
+from keyshift.control.shapes import place
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
+from keyshift.mysql.connection import Connection
 from keyshift.mysql.schema import read_schemas
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime
-from keyshift.process.settings import Settings
+from keyshift.process.settings import Settings, SourceSettings
 from keyshift.process.stop import Stop, Stopped
 
 
@@ -50,19 +60,13 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
         migration = load(store)
         require_digest(migration, keymap.digest)
+        _require_begun(store)
         capture = _required_start(store)
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
-        source = Source(
-            lambda: open_at_start(settings.source, capture.start, capture.server),
-            Backoff(max_seconds=RECONNECT_SECONDS_MAX),
-            stop,
-        )
         tools = Tools(
             migration=migration,
-            start_epoch=capture.epoch,
             keymap=keymap,
             lease=lease,
-            source=source,
             storage=Storage(clients.s3, migration, stop),
             chunk_rows=settings.bulkload.chunk_rows,
             progress=progress,
@@ -70,28 +74,62 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         )
         done = _Dump(tools)
         try:
-            with Hold(lease, stop, boottime), source:
-                done.run()
+            with Hold(lease, stop, boottime):
+                done.run(_parts(settings.source, store, migration, capture))
         except Stopped:
             return done.report(complete=False)
         return done.report(complete=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """Where capture began, on which server, and in which epoch."""
+class _Part:
+    """Tables whose rows are read from the same place on: by `connect`, which waits for it. By table its generation."""
 
-    start: Position
-    server: str
+    connect: Callable[[], Connection]
+    generations: Mapping[str, str]
     epoch: int
 
 
-def _required_start(store: Store) -> _Start:
+def _parts(source: SourceSettings, store: Store, migration: Migration, capture: CaptureStatus) -> Iterator[_Part]:
+    """The tables of the first load, and those that are loaded again, as far as they are not dumped."""
+    reloads = {table: one for table, one in read_reloads(store).items() if table in migration.tables}
+    first = {table: FIRST for table in migration.tables if table not in reloads}
+    again = {table: one.generation for table, one in reloads.items()}
+    epoch = capture.start_epoch
+    if _pending(store, first) and capture.start is not None:
+        yield _Part(partial(open_at_start, source, capture.start, capture.server), first, epoch)
+    if _pending(store, again):
+        captured = _required_place(capture, reloads.values())
+        yield _Part(partial(open_behind, source, captured, capture.server, list(again)), again, epoch)
+
+
+def _pending(store: Store, generations: Mapping[str, str]) -> bool:
+    return any(dumped_chunks(store, table, generation) is None for table, generation in generations.items())
+
+
+def _require_begun(store: Store) -> None:
+    """Raise KeyshiftError where the daemon has not begun yet what was asked for: rows would be read in vain."""
+    if (wish := pending_wish(store)) is not None:
+        message = f"{', '.join(wish.tables)} is to be loaded (again), which the daemon's next run begins"
+        raise KeyshiftError(message, "Start `keyshift cdc run` again, with the keymap of now, and then run this again")
+
+
+def _required_start(store: Store) -> CaptureStatus:
     capture = read_capture(store)
     if not capture.started or capture.start is None:
         message = f"capture of migration {store.name} has not started: rows dumped now could miss changes for good"
         raise KeyshiftError(message, "Start `keyshift cdc run`, and dump when `keyshift status` says that it runs")
-    return _Start(capture.start, capture.server, capture.start_epoch)
+    return capture
+
+
+def _required_place(capture: CaptureStatus, reloads: Iterable[Reload]) -> Position:
+    """A place that is captured, behind those where the reloads begin. Raises KeyshiftError where there is none yet."""
+    position = capture.position
+    behind = [one.table for one in reloads if position is None or place(capture.epoch, position) < one.gone]
+    if behind or position is None:
+        message = f"capture has not passed the place from which {', '.join(behind)} is loaded again"
+        raise KeyshiftError(message, "Start `keyshift cdc run`, and dump when it has read on")
+    return position
 
 
 class _Dump:
@@ -101,16 +139,24 @@ class _Dump:
         self._tools = tools
         self._tables: list[TableDump] = []
 
-    def run(self) -> None:
-        names = self._tools.migration.tables
-        schemas = self._tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
+    def run(self, parts: Iterable[_Part]) -> None:
+        """Dump the parts. Raises KeyshiftError and Stopped."""
+        for part in parts:
+            with Source(part.connect, Backoff(max_seconds=RECONNECT_SECONDS_MAX), self._tools.stop) as source:
+                self._part(source, part)
+
+    def _part(self, source: Source, part: _Part) -> None:
+        names = self._tools.migration.tables  # all of them: the keymap is looked at as a whole
+        schemas = source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
         Problems.raise_if_any(check(self._tools.keymap, schemas, running=True))
-        estimates = self._tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
-        for name in names:
-            table = TableDump(self._tools, schemas[name], estimates.get(name, Estimate(0, 0)))
+        estimates = source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
+        for name, generation in part.generations.items():
+            estimate = estimates.get(name, Estimate(0, 0))
+            table = TableDump(self._tools, source, schemas[name], estimate, part.epoch, generation)
             self._tables.append(table)
             table.run()
 
     def report(self, *, complete: bool) -> DumpReport:
+        """What was done."""
         done = sum((table.done for table in self._tables), Done())
         return DumpReport(done.chunks, done.rows, done.bytes, complete)

@@ -5,6 +5,9 @@ the first of them sent; only when all of them were accepted is the chunk recorde
 again does what is not recorded. Rows carry the lowest version of the epoch in which they were dumped, so that every
 captured change is newer. Most writes have no condition (bulkload/writes). What makes that safe: replay is closed, the
 targets hold nothing else (bulkload/targets), and nothing is sent without the lease (bulkload/hold).
+
+Tables that are loaded again come after that, beside replay: each of their writes is guarded, and their rows carry the
+version of the place where the reload began (docs/decisions/0022).
 """
 
 import io
@@ -26,7 +29,6 @@ from bulkload.targets import Survey
 from bulkload.writes import ChunkRows, ChunkWrites, plan_writes
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
-from keymap.version import floor
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
@@ -34,6 +36,7 @@ from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks, re
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, TooEarly, open_replay, read_phase
+from keyshift.control.reloads import FIRST, read_reloads
 from keyshift.control.store import Store
 from keyshift.process.clock import boottime
 from keyshift.process.garbage import collected_later
@@ -65,7 +68,8 @@ def load(  # noqa: PLR0913 - the last is for tests
     *,
     writing: Clients | None = None,
 ) -> LoadReport:
-    """Load what is not loaded yet, then open replay. A stop ends it early, with a report that is not complete.
+    """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
+    is not complete.
 
     `writing` are clients for nothing but the writes, made from the settings by default, and closed in the end. Raises
     KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other items
@@ -88,6 +92,7 @@ def load(  # noqa: PLR0913 - the last is for tests
                         job.run()
                         guard.settle(stop)
                         _open(lease, settings.bulkload.signature_validity_seconds, stop)
+                    job.run_again()
                 finally:
                     hold.keep = guard.unsettled_seconds > 0
         except Stopped:
@@ -132,6 +137,7 @@ class _Table:
 
     manifest: Manifest
     chunks: Sequence[Chunk]
+    generation: str
 
     @property
     def pending(self) -> list[Chunk]:
@@ -157,12 +163,25 @@ class Load:
         return phase is Phase.LOAD
 
     def run(self) -> None:
-        """Load every chunk that is not recorded as loaded. Raises KeyshiftError and Stopped."""
-        tables = [self._table(name) for name in self._tools.migration.tables]
+        """Load every chunk of the first load that is not recorded as loaded. Raises KeyshiftError and Stopped."""
+        again = self._again()
+        self._load([self._table(name, FIRST) for name in self._tools.migration.tables if name not in again])
+
+    def run_again(self) -> None:
+        """The same of tables that are loaded again. Replay is open: nothing is written without a guard."""
+        self._load([self._table(name, generation) for name, generation in self._again().items()])
+
+    def _again(self) -> dict[str, str]:
+        """The tables that are loaded again, or were, with their generations."""
+        found = steadily(lambda: read_reloads(self._tools.lease.store), self._tools.stop)
+        return {name: found[name].generation for name in self._tools.migration.tables if name in found}
+
+    def _load(self, tables: Sequence[_Table]) -> None:
         if not any(table.pending for table in tables):
             return
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="load") as executor:
-            self._survey(executor)
+            if not tables[0].generation:
+                self._survey(executor)
             sender = self._sender(executor)
             for table in tables:
                 self._load_table(table, sender)
@@ -171,15 +190,15 @@ class Load:
         """What was done."""
         return LoadReport(self._chunks, self._rows, self._writes, complete)
 
-    def _table(self, name: str) -> _Table:
+    def _table(self, name: str, generation: str) -> _Table:
         store, storage = self._tools.lease.store, self._tools.storage
-        if steadily(lambda: dumped_chunks(store, name), self._tools.stop) is None:
+        if steadily(lambda: dumped_chunks(store, name, generation), self._tools.stop) is None:
             raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
-        recorded = steadily(lambda: list(chunks(store, name)), self._tools.stop)
-        object_name = storage.manifest_name(name)
+        recorded = steadily(lambda: list(chunks(store, name, generation)), self._tools.stop)
+        object_name = storage.manifest_name(name, generation)
         manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
         require_agreement(manifest, storage.address(object_name), self._tools.migration.id, name, recorded)
-        return _Table(manifest, recorded)
+        return _Table(manifest, recorded, generation)
 
     def _survey(self, executor: Executor) -> None:
         tools = self._tools
@@ -215,7 +234,9 @@ class Load:
         check_digest(data, chunk.sha256, name)
         reader = ChunkReader(io.BytesIO(data), name)
         reader.require(self._tools.migration.id, chunk.table, manifest.schema.primary_key)
-        rows = ChunkRows(manifest.schema, reader.rows(chunk.rows), chunk.uncut, floor(reader.header.epoch))
+        rows = ChunkRows(
+            manifest.schema, reader.rows(chunk.rows), chunk.uncut, reader.header.version, alone=not chunk.generation
+        )
         return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
 
     def _count(self, chunk: Chunk, writes: int) -> None:

@@ -5,7 +5,8 @@ So each is asked who it is, and waits until its server contains the point at whi
 read from it (docs/design, "Capture starts").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,7 +14,7 @@ from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keyshift.mysql.connection import Connection, MySQLError, Unreachable, connect, error_number, is_lost
 from keyshift.mysql.facts import read_facts
-from keyshift.mysql.start import wait_for_start
+from keyshift.mysql.start import wait_for_place, wait_for_start
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
 from keyshift.process.settings import SourceSettings
@@ -92,6 +93,19 @@ def open_at_start(settings: SourceSettings, start: Position, server: str) -> Con
     connection = connect(settings)
     try:
         wait_for_start(connection, read_facts(connection), start, server)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_behind(settings: SourceSettings, place: Position, server: str, tables: Iterable[str]) -> Connection:
+    """A connection of which every SELECT sees all before `place`, up to which the binlog of `server` was captured."""
+    connection = open_at_start(settings, place, server)
+    try:
+        facts = read_facts(connection)
+        if not (facts.gtid and place.gtid_set):
+            wait_for_place(partial(connect, settings), facts, place, tables)
     except BaseException:
         connection.close()
         raise

@@ -26,16 +26,17 @@ class Storage:
         self._folder = f"{migration.prefix}/{migration.id}/dump"
         self._stop = stop
 
-    def chunk_name(self, table: str, number: int, sha256: str) -> str:
+    def chunk_name(self, table: str, generation: str, number: int, sha256: str) -> str:
         """The object of a chunk."""
-        return f"{self._table_folder(table)}/{number:08d}-{sha256[:_DIGEST_LENGTH]}.gz"
+        return f"{self._table_folder(table, generation)}/{number:08d}-{sha256[:_DIGEST_LENGTH]}.gz"
 
-    def manifest_name(self, table: str) -> str:
+    def manifest_name(self, table: str, generation: str) -> str:
         """The object of a table's manifest."""
-        return f"{self._table_folder(table)}/manifest.json"
+        return f"{self._table_folder(table, generation)}/manifest.json"
 
-    def _table_folder(self, table: str) -> str:
-        return f"{self._folder}/{quote(table, safe='')}"  # a table's name may hold anything, slashes too
+    def _table_folder(self, table: str, generation: str) -> str:
+        folder = f"{self._folder}/{quote(table, safe='')}"  # a table's name may hold anything, slashes too
+        return f"{folder}/again-{generation}" if generation else folder
 
     def address(self, name: str) -> str:
         """The object as a person names it."""

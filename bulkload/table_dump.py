@@ -28,6 +28,7 @@ from keyshift.control.chunks import (
 )
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
+from keyshift.control.reloads import floor_of
 from keyshift.mysql import table_reader
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_gtid_seen
@@ -40,13 +41,11 @@ UNIT: Final = "rows"
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the dump of any table works with. `start_epoch` is the epoch that capture began in."""
+    """What the dump of any table works with."""
 
     migration: Migration
-    start_epoch: int
     keymap: Keymap
     lease: Lease
-    source: Source
     storage: Storage
     chunk_rows: int
     progress: Progress
@@ -70,19 +69,26 @@ class Done:
 
 
 class TableDump:
-    """Dumps one table, or what is missing of it. `done` counts, also when run() was cut short."""
+    """Dumps one table, or what is missing of it. `done` counts, also when run() was cut short.
 
-    def __init__(self, tools: Tools, schema: TableSchema, estimate: Estimate) -> None:
+    `start_epoch` is the epoch that capture began in; `generation` the table's.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the table, and what is known of it
+        self, tools: Tools, source: Source, schema: TableSchema, estimate: Estimate, start_epoch: int, generation: str
+    ) -> None:
         self.done = Done()
         self._tools = tools
+        self._source = source
         self._schema = schema
         self._table = schema.full_name
         self._estimate = estimate
         self._uncut = uncut_columns(tools.keymap, schema)
-        columns = tuple(schema.by_name)
+        self._generation = generation
+        floor = floor_of(generation) if generation else ""
         # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
-        # not show yet (docs/decisions/0017).
-        self._header = ChunkHeader(tools.migration.id, self._table, columns, tools.start_epoch)
+        # not show yet (docs/decisions/0017). A table that is loaded again keeps the place where that began (0022).
+        self._header = ChunkHeader(tools.migration.id, self._table, tuple(schema.by_name), start_epoch, floor)
 
     def run(self) -> None:
         """Dump until the table is recorded as dumped. Raises KeyshiftError (LeaseLost among them) and Stopped."""
@@ -107,9 +113,9 @@ class TableDump:
     def _recorded(self) -> list[Chunk] | None:
         """The chunks that are recorded; None when the table is dumped."""
         store, stop = self._tools.lease.store, self._tools.stop
-        if steadily(lambda: dumped_chunks(store, self._table), stop) is not None:
+        if steadily(lambda: dumped_chunks(store, self._table, self._generation), stop) is not None:
             return None
-        return steadily(lambda: list(chunks(store, self._table)), stop)
+        return steadily(lambda: list(chunks(store, self._table, self._generation)), stop)
 
     def _read(self, last: Chunk | None, limit: int) -> tuple[table_reader.Chunk, str]:
         """The next rows, and a GTID set that contains all that they show."""
@@ -119,7 +125,7 @@ class TableDump:
             rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
             return rows, read_gtid_seen(connection)
 
-        return self._tools.source.ask(read, f"reading table {self._table}")
+        return self._source.ask(read, f"reading table {self._table}")
 
     def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk, seen: str) -> Chunk:
         number = last.number + 1 if last else FIRST_CHUNK
@@ -129,11 +135,12 @@ class TableDump:
             lower=last.upper if last else None,
             upper=read.upper,
             rows=encoded.rows,
-            object=self._tools.storage.chunk_name(self._table, number, encoded.sha256),
+            object=self._tools.storage.chunk_name(self._table, self._generation, number, encoded.sha256),
             sha256=encoded.sha256,
             bytes=len(encoded.data),
             uncut=self._uncut,
             gtid_set=seen,
+            generation=self._generation,
         )
         self._tools.storage.put(chunk.object, encoded.data)
         steadily(lambda: record_dumped(self._tools.lease, chunk, self._tools.migration.epoch), self._tools.stop)
@@ -144,12 +151,16 @@ class TableDump:
     def _finish(self, seen: str) -> None:
         """Record the table as dumped; `seen` is what a last look showed that found no more rows."""
         tools, epoch = self._tools, self._tools.migration.epoch
-        recorded = steadily(lambda: list(chunks(tools.lease.store, self._table)), tools.stop)
+        generation = self._generation
+        recorded = steadily(lambda: list(chunks(tools.lease.store, self._table, generation)), tools.stop)
         manifest = make_manifest(tools.migration.id, self._schema, recorded)
-        tools.storage.put(tools.storage.manifest_name(self._table), encode_manifest(manifest))
+        tools.storage.put(tools.storage.manifest_name(self._table, generation), encode_manifest(manifest))
         count, rows = len(recorded), manifest.rows
         steadily(
-            lambda: record_table_dumped(tools.lease, self._table, count, rows, gtid_set=seen, epoch=epoch), tools.stop
+            lambda: record_table_dumped(
+                tools.lease, self._table, count, rows, gtid_set=seen, epoch=epoch, generation=generation
+            ),
+            tools.stop,
         )
         _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
         tools.progress(self._table, manifest.rows, manifest.rows, UNIT)

@@ -46,12 +46,16 @@ class ChunkWrites:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRows:
-    """The rows of a chunk and what is known of them: `uncut` as it was recorded, the `version` that they carry."""
+    """The rows of a chunk and what is known of them: `uncut` as it was recorded, the `version` that they carry.
+
+    `alone`: nothing else writes to the target tables, so that items may be put.
+    """
 
     schema: TableSchema
     rows: Iterable[Row]
     uncut: int
     version: str
+    alone: bool = True
 
 
 class _Owned(NamedTuple):
@@ -77,7 +81,9 @@ def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites
         item = whole_item(keymap, migration, patches[0]) if single else group_item(keymap, migration, patches)
         if size := oversize(item):
             problems.append(_too_large(chunk.schema, table, slots, size))
-        elif any(patch.owner or patch.names is not None for patch in patches) or not (single or whole):
+        elif (
+            not chunk.alone or any(patch.owner or patch.names is not None for patch in patches) or not (single or whole)
+        ):
             guarded += per_update(patches)
         else:
             puts.append((table, item))

@@ -2,19 +2,22 @@
 
 A first start refuses a stream that holds anything that is not this migration's, records its position, and sends one
 marker to every lane; only when these are accepted, and the source has been heard, may rows be read (the dump waits for
-it). A later start goes on from the checkpoint (cdc/resume): positions of another server mean other things.
+it). A later start goes on from the checkpoint (cdc/resume): positions of another server mean other things. Where tables
+are to be loaded again from there on, it begins that first (cdc/anew).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
-from cdc.continuity import Change, SourceChanged
+from cdc.anew import begin_wish
+from cdc.continuity import LOAD_AGAIN, Lost, SourceChanged
 from cdc.look import require_writer
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
 from cdc.soundings import Ahead
+from cdc.starting import chosen_start
 from cdc.streamed import records
 from keymap.check import check
 from keymap.check_indexes import index_risks
@@ -28,21 +31,21 @@ from keyshift.aws.clients import KinesisClient, explaining
 from keyshift.control.answers import Answer, record_answers
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
 from keyshift.control.epoch import read_epoch
+from keyshift.control.halts import forget_lost
 from keyshift.control.lease import Lease
-from keyshift.control.migration import Migration
+from keyshift.control.migration import Migration, load, require_digest
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
 from keyshift.control.store import Store
-from keyshift.mysql.connection import Connection, MySQLError, is_lost, query
+from keyshift.control.wanted import pending_wish
+from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.preflight import preflight
 from keyshift.mysql.schema import read_schemas, read_shapes
-from keyshift.mysql.start import capture_start
 from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop
 
-AGAIN: Final = "start the migration again (keyshift destroy, then init)"
 _log = get_logger("cdc")
 
 
@@ -109,8 +112,11 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     Raises Problems with all that is wrong with the source or the stream, KeyshiftError where the checkpoint cannot be
     gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable, StillReader.
     """
+    require_digest(load(lease.store), keymap.digest)  # again: another may have been adopted while we stood by
     status = read_capture(lease.store)
-    history = read_histories(lease.store, keymap.tables) if status.start is not None else {}
+    wanted = pending_wish(lease.store)
+    anew = wanted is not None and wanted.anew
+    history = read_histories(lease.store, keymap.tables) if status.start is not None and not anew else {}
     connection = connect()
     try:
         if status.start is not None:
@@ -132,8 +138,11 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
         require_own_stream(client, migration, stop)
         resumed = _started(resumption, facts, shapes)
     else:
-        require_same_tables(status, facts, {table: shape.schema for table, shape in shapes.items()})
-        resumed = resumption.go_on(status, ended)
+        if not anew:
+            require_same_tables(status, facts, {table: shape.schema for table, shape in shapes.items()})
+        go_on = partial(resumption.go_on, status, ended)
+        resumed = begin_wish(resumption, facts, shapes, status, go_on) or go_on()
+    forget_lost(lease.store)
     return Beginning(
         resumed.progress,
         resumed.progress if resumed.saved else None,
@@ -151,12 +160,7 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
 
 def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Shape]) -> Resumed:
     """Choose the start, and record it, and what the tables look like there."""
-    start = capture_start(resumption.connect, facts, resumption.migration.tables)
-    require_no_prepared_xa(resumption.connect)
-    found = resumption.look(start.file)
-    if found.server != facts.identity or found.fingerprint is None:
-        raise SourceChanged(Change.SERVER)
-    start = replace(start, fingerprint=found.fingerprint)
+    start = chosen_start(resumption, facts)
     lease, epoch = resumption.lease, read_epoch(resumption.lease.store)
     for table, shape in shapes.items():
         begin_history(lease.store, table, Since(place(epoch, start), shape))
@@ -191,28 +195,8 @@ def stream_problems(client: KinesisClient, settings: Settings, migration: Migrat
     return resources.check_stream(facts, settings.stream.retention_hours)
 
 
-def require_no_prepared_xa(connect: Callable[[], Connection]) -> None:
-    """Raise KeyshiftError where an XA transaction is prepared, asked after the start was chosen.
-
-    Its rows may have been logged before the start, and its commit may come after the rows are dumped: lost to both. One
-    that is not prepared any more has ended, and the dump, which begins later, sees what it did.
-    """
-    connection = connect()
-    try:
-        prepared = query(connection, "XA RECOVER")
-    except MySQLError as error:
-        if is_lost(error):
-            raise
-        return  # not permitted to ask: preflight has warned of it
-    finally:
-        connection.close()
-    if prepared:
-        message = f"{len(prepared)} XA transactions are prepared: their rows are in the binlog before their outcome"
-        raise KeyshiftError(message, "End them (XA RECOVER lists them), and start the daemon again")
-
-
 def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapping[str, TableSchema]) -> None:
-    """Raise KeyshiftError where rows are read by information_schema (no FULL metadata), and that has changed.
+    """Raise Lost where rows are read by information_schema (no FULL metadata), and that has changed.
 
     What is in the binlog then was written with columns that nobody knows any more.
     """
@@ -220,7 +204,7 @@ def require_same_tables(status: CaptureStatus, facts: ServerFacts, schemas: Mapp
         message = (
             "a captured table was altered since capture began, and this source's binlog does not describe its rows"
         )
-        raise KeyshiftError(message, f"Finish the change, and {AGAIN}")
+        raise Lost(message, f"Finish the change, and load every captured table again: {LOAD_AGAIN}")
 
 
 def require_own_stream(client: KinesisClient, migration: Migration, stop: Stop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from cdc.continuity import LOAD_AGAIN, Lost
 from cdc.events import Event, Image, Passed, Place, Rows
 from cdc.fit import Altered, fitting
 from keymap.errors import KeyshiftError
@@ -20,6 +21,7 @@ from keyshift.binlog.tablemap import parse_table_map
 MAPS_MAX: Final = 2_000  # table maps remembered, of all tables: each ALTER makes another one
 REPORT: Final = "Report it with the output of mysqlbinlog around this position"
 AGAIN: Final = "and start the migration again (keyshift destroy, then init)"
+RELOAD: Final = f"and load every captured table again: {LOAD_AGAIN}"
 _ID: Final = packets.TABLE_ID_BYTES
 _NO_TABLE: Final = packets.NO_TABLE.to_bytes(_ID, "little")
 _NOT_ANNOUNCED: Final = object()
@@ -84,8 +86,8 @@ class CapturedTables:
             known = fitting(table, schema, described=self._described_only, ignores=self._ignoring(schema))
         except Altered as difference:
             message = f"table {schema.full_name} was altered: the change at {place} does not fit it: {difference}"
-            remedy = f"No statement in the binlog tells of it (sql_log_bin=0?): finish the change, {AGAIN}"
-            raise KeyshiftError(message, remedy) from None
+            remedy = f"No statement in the binlog tells of it (sql_log_bin=0?): finish the change, {RELOAD}"
+            raise Lost(message, remedy) from None
         both = zip(table.columns, known, strict=True)
         return rowevents.Table(table, [field_of(logged, column, name) for logged, (name, column) in both])
 
@@ -106,7 +108,7 @@ class CapturedTables:
             message = (
                 f"a change of table {table.name} at {place} lacks columns: its session did not log full row images"
             )
-            raise KeyshiftError(message, f"Let every session use binlog_row_image=FULL, {AGAIN}")
+            raise Lost(message, f"Let every session use binlog_row_image=FULL, {RELOAD}")
         return Rows(place, table.name, _images(header, kind, body, table), has_sets=table.has_sets)
 
 

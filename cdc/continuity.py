@@ -11,12 +11,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.position import Position
 
 CHECKPOINT: Final = "the checkpoint"
 STREAM: Final = "the stream"
 CHUNKS: Final = "the dumped rows"
+LOAD_AGAIN: Final = (
+    "`keyshift cdc resume --decision reload --reason ...`, then `keyshift cdc run` and `keyshift bulkload run`"
+    " (docs/reload.md)"
+)
 _SHOWN_MAX: Final = 600  # characters of a GTID set in a message
 
 
@@ -46,6 +51,10 @@ class SourceChanged(Exception):
         """Whether, from this position on, there is nothing of the old numbering any more."""
         met = self.position if self.change is Change.NUMBERING else None
         return met is not None and position.contains(met)
+
+
+class Lost(KeyshiftError):
+    """Changes are lost to capture, or nobody can know that none is: all tables must be loaded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +215,7 @@ def _purged(left: Left, found: Found, again: str) -> Refuse:
 
 
 def _again(tables: Iterable[str]) -> str:
-    return (
-        "Start the migration again (keyshift destroy, then init): every captured table must be loaded again"
-        f" ({', '.join(sorted(tables))})"
-    )
+    return f"Load every captured table again ({', '.join(sorted(tables))}): {LOAD_AGAIN}"
 
 
 def _lower(sentence: str) -> str:

@@ -28,8 +28,9 @@ from cdc.pump import Pump
 from cdc.reader import DENIALS_MAX, Reader
 from cdc.records import Stamp
 from cdc.sender import Sender
-from cdc.shapes import Answered, Shapes, Unfollowed
+from cdc.shapes import Answered, Shapes
 from cdc.soundings import Soundings
+from cdc.stops import recording_stops
 from cdc.torn import behind_torn
 from keymap.claims import claims_folder
 from keymap.position import Position
@@ -41,9 +42,10 @@ from keyshift.aws.leases import stand_by, this_process
 from keyshift.aws.retry import retried
 from keyshift.aws.stream import put_records
 from keyshift.control import migration as migrations
-from keyshift.control.halts import read_accepted, record_stop
+from keyshift.control.halts import read_accepted
 from keyshift.control.lease import CAPTURE, Lease, LeaseLost
 from keyshift.control.migration import Migration
+from keyshift.control.reloads import Reload, begin_reload
 from keyshift.control.shapes import Since, record_shape
 from keyshift.control.store import Store
 from keyshift.mysql.connection import (
@@ -80,6 +82,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     store = Store(clients.dynamodb, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
+    migrations.require_adopted(migration)
     board = Board(METRICS, migration=migration.name, owner=this_process())
     parts = Parts(settings, keymap, clients, migration, stop, board)
     again: Again | None = Again(None)
@@ -141,7 +144,8 @@ def _capture_once(parts: "Parts", store: Store, ended: SourceChanged | None) -> 
 
 def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
     wake = threading.Event()
-    with Keeper(lease, clock=boottime, wake=wake.set) as keeper:
+    stops = recording_stops(lease.store, parts.migration.tables, parts.steadily)
+    with stops, Keeper(lease, clock=boottime, wake=wake.set) as keeper:
         beginning = parts.begin(lease, ended)
         keeper.begin(Origin(beginning.server, beginning.epoch), beginning.saved)
         inbox, sender = parts.inbox(wake.set), parts.sender(wake.set)
@@ -156,9 +160,6 @@ def _capture(parts: "Parts", lease: Lease, ended: SourceChanged | None) -> None:
                     inbox, outbox, sender, keeper, meter, soundings=soundings, stop=parts.stop, wake=wake, show=show
                 )
                 pump.run(announce=not beginning.started)
-        except Unfollowed as statement:
-            parts.steadily(partial(record_stop, lease.store, statement.halt), "recording where capture stopped")
-            raise
         finally:
             sender.close()
 
@@ -246,13 +247,22 @@ class Parts:
 
     def shapes(self, beginning: Beginning, store: Store) -> Shapes:
         """The captured tables at the place that is being read."""
-        accepted = frozenset(one.halt.name for one in read_accepted(store))
-        answered = Answered(beginning.epoch, accepted, beginning.described, beginning.mariadb)
+        decisions = read_accepted(store)
+        answered = Answered(
+            beginning.epoch,
+            frozenset(one.halt.name for one in decisions),
+            beginning.described,
+            beginning.mariadb,
+            {one.halt.name: one.reason for one in decisions if one.reload},
+        )
 
         def remember(table: str, since: Since) -> None:
             self.steadily(partial(record_shape, store, table, since), f"recording what table {table} looks like")
 
-        return Shapes(self.keymap, beginning.history, beginning.shapes, answered, remember)
+        def again(reload: Reload) -> None:
+            self.steadily(partial(begin_reload, store, reload), f"recording that table {reload.table} is loaded again")
+
+        return Shapes(self.keymap, beginning.history, beginning.shapes, answered, remember, again)
 
     def steadily(self, work: Callable[[], None], doing: str) -> None:
         """Do what is safe to repeat until the control table has taken it."""

@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from cdc.captured import AGAIN, REPORT, CapturedTables, Ignores, all_matter
+from cdc.captured import AGAIN, RELOAD, REPORT, CapturedTables, Ignores, all_matter
+from cdc.continuity import Lost
 from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows, Waiting
 from cdc.statements import control
 from keymap.errors import KeyshiftError
@@ -216,4 +217,4 @@ def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
 
 def _incident(kind: int, _body: bytes, place: Place) -> Event:
     message = f"the source reports an incident: it lost changes before they were logged (event type {kind} at {place})"
-    raise KeyshiftError(message, f"See the server's error log, {AGAIN}")
+    raise Lost(message, f"See the server's error log, {RELOAD}")

@@ -13,7 +13,7 @@ from typing import Final
 
 from cdc.assemble import Assembler
 from cdc.connection import ConnectionEnded
-from cdc.continuity import SourceChanged
+from cdc.continuity import LOAD_AGAIN, Lost, SourceChanged
 from cdc.events import Event, Idle, Waiting
 from cdc.inbox import Failure, Inbox, Point
 from cdc.torn import is_torn
@@ -172,7 +172,7 @@ class Reader:
 _REFUSED, _SAME_ID = 1236, 4052
 _SAME: Final = "same server"
 _NO_PRIVILEGE: Final = frozenset({1044, 1045, 1142, 1227, 1698})
-_AGAIN: Final = "start the migration again (keyshift destroy, then init)"
+_AGAIN: Final = f"load every captured table again: {LOAD_AGAIN}"
 _PURGED: Final = (
     "could not find first log",
     "purged required",
@@ -195,9 +195,9 @@ def refusal_of(error: BaseException, position: Position) -> KeyshiftError | None
     where = f"{position.file}:{position.offset}"
     if any(words in text for words in _PURGED):
         message = f"the source has purged the binlog behind our position {where}, so changes are lost to capture"
-        return KeyshiftError(message, f"Keep binlogs for longer, and {_AGAIN}")
+        return Lost(message, f"Keep binlogs for longer, and {_AGAIN}")
     message = f"the source cannot serve its binlog from our position {where} (error {number}: {_reason(error)})"
-    return KeyshiftError(message, f"If the source was restored or its binlog was reset, {_AGAIN}")
+    return Lost(message, f"If the source was restored or its binlog was reset, {_AGAIN}")
 
 
 def _reason(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cdc.connection import ConnectionEnded
-from cdc.continuity import CHUNKS, STREAM, Change, Found, Left, Raise, Refuse, SourceChanged, Verdict, decide
+from cdc.continuity import CHUNKS, STREAM, Change, Found, Left, Lost, Raise, Refuse, SourceChanged, Verdict, decide
 from cdc.keeper import Origin
 from cdc.look import look
 from cdc.outbox import Progress
@@ -87,11 +87,11 @@ class Resumption:
 
         Raises KeyshiftError where nobody can know that nothing is missing, LeaseLost, Stopped, Unreachable.
         """
-        left, progress = _left(status)
+        left, progress = left_in(status)
         renumbered = ended is not None and ended.holds_at(left.position)
         found, verdict = self._settled(left, status, renumbered=renumbered)
         if isinstance(verdict, Refuse):
-            raise KeyshiftError(verdict.message, verdict.remedy)
+            raise Lost(verdict.message, verdict.remedy)
         if isinstance(verdict, Raise):
             return self._raised(left, progress, found, status, verdict)
         return self._as_it_was(left, progress, found, status)
@@ -142,7 +142,7 @@ class Resumption:
         again = why.change is Change.NUMBERING
         lately = decide(left, found, {CHUNKS: self._dumped()}, self.migration.tables, renumbered=again)
         if isinstance(lately, Refuse):
-            raise KeyshiftError(lately.message, lately.remedy)
+            raise Lost(lately.message, lately.remedy)
         ahead = self._ahead(status, found.executed)
         position = Position(file, FIRST_POSITION, left.position.gtid_set, first.fingerprint)
         progress = replace(progress, position=position, ahead_since_ms=ahead.since_ms)
@@ -194,7 +194,8 @@ class Resumption:
         return str(GtidSet(",".join(sorted(filter(None, found)))))
 
 
-def _left(status: CaptureStatus) -> tuple[Left, Progress]:
+def left_in(status: CaptureStatus) -> tuple[Left, Progress]:
+    """Where capture was left, on which server, and how far everything was accepted."""
     checkpoint = status.checkpoint
     if checkpoint is not None:
         progress = Progress(

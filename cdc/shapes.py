@@ -1,13 +1,14 @@
 """The captured tables as they look at the place of the binlog that is being read, statement after statement.
 
-Where a statement changes a captured table, three things may become of it: it is followed, since no row's item changes
-by it (cdc/ddl.py); it is passed, since an operator answers for it; or it ends the reading, and the next reader stops
-at it again. A connection that begins further back takes the tables as they were there.
+Where a statement changes a captured table, four things may become of it: it is followed, since no row's item changes
+by it (cdc/ddl.py); it is passed, since an operator answers for it, or has its tables loaded again from there on; or it
+ends the reading, and the next reader stops at it again. A connection that begins further back takes the tables as they
+were there.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cdc.ddl import Altered, altered
 from cdc.definitions import NotUnderstood
@@ -20,11 +21,13 @@ from keymap.rules import Keymap
 from keymap.schema import Shape, TableSchema
 from keymap.uses import use_of
 from keyshift.control.halts import Halt
+from keyshift.control.reloads import Reload, floor_at
 from keyshift.control.shapes import History, Since, current, place, with_shape
 from keyshift.process.log import get_logger
 
 _log = get_logger("cdc")
 Remember = Callable[[str, Since], None]
+Again = Callable[[Reload], None]
 
 
 class Unfollowed(KeyshiftError):
@@ -39,30 +42,40 @@ class Unfollowed(KeyshiftError):
 class Answered:
     """What the source is, and what was decided: the names of the statements (Halt.name) that may be passed.
 
-    `described`: the binlog describes its rows. `mariadb`: the server's family, for words that mean different things.
+    `reloads` are those of them behind which their tables are loaded again, each with the reason. `described`: the
+    binlog describes its rows. `mariadb`: the server's family, for words that mean different things.
     """
 
     epoch: int
     accepted: frozenset[str]
     described: bool
     mariadb: bool
+    reloads: Mapping[str, str] = field(default_factory=dict)
 
 
 class Shapes:
     """For one thread, and one connection after the other, each of which begins with `begin`.
 
     `history` is what was recorded, `now` the tables as they are at the source at this moment: what they look like
-    where nothing was recorded, or nothing else is known. `remember` records a shape before anything behind it is sent.
+    where nothing was recorded, or nothing else is known. `remember` records a shape, and `again` where a table is
+    loaded again, before anything behind it is sent.
     """
 
-    def __init__(
-        self, keymap: Keymap, history: History, now: Mapping[str, Shape], answered: Answered, remember: Remember
+    def __init__(  # noqa: PLR0913, PLR0917 - what is known, and who remembers it
+        self,
+        keymap: Keymap,
+        history: History,
+        now: Mapping[str, Shape],
+        answered: Answered,
+        remember: Remember,
+        again: Again,
     ) -> None:
         self._keymap = keymap
         self._history = {table: tuple(since) for table, since in history.items()}
         self._now = now
         self._answered = answered
         self._remember = remember
+        self._again = again
         self._shapes: dict[str, Shape] = dict(now)
         self.schemas: dict[str, TableSchema] = {}
 
@@ -83,6 +96,8 @@ class Shapes:
         objection = found if isinstance(found, str) else self._objection(tables[0], found)
         what = f"{headline(event.text)}: {objection}"
         halt = Halt(self._answered.epoch, at.file, at.offset, tables, what)
+        if halt.name in self._answered.reloads:
+            self._begin_again(halt, at)
         if not objection:
             assert isinstance(found, Altered)
             self._turn(at, tables[0], found.shape)
@@ -92,6 +107,13 @@ class Shapes:
             _log.warning("statement_passed", tables=tables, position=str(at), what=what)
         else:
             raise Unfollowed(f"{told(event.text, tables, str(at))}: {objection}", halt)
+
+    def _begin_again(self, halt: Halt, at: Place) -> None:
+        """All that these tables were is void from the statement's end on."""
+        floor = floor_at(halt.epoch, Position(at.file, at.end))
+        for table in halt.tables:
+            self._again(Reload(table, floor, f"{halt.what} (at {halt.place})", self._answered.reloads[halt.name]))
+        _log.warning("reload_begun", tables=halt.tables, position=str(at))
 
     def _altered(self, event: Query, tables: tuple[str, ...]) -> Altered | str:
         """What the statement makes of the one table that it is about; or why that cannot be told."""
@@ -173,8 +195,8 @@ _COPIED = (
     " the ALTER did: accept it if that could have been followed as a plain ALTER TABLE, and adds no unique key"
 )
 REMEDY = (
-    "Its rows and items may differ from here on. If you can answer for it, run `keyshift cdc resume --decision accept"
-    " --reason ...`, and start the daemon again: it goes on behind the statement. If not, start the migration again"
-    " (keyshift destroy, then init). See docs/ddl.md"
+    "Its rows and items may differ from here on. Run `keyshift cdc resume --decision reload --reason ...` to load the"
+    " table again (docs/reload.md), or, if you can answer for it, `keyshift cdc resume --decision accept --reason ...`;"
+    " then start the daemon again: it goes on behind the statement. See docs/ddl.md"
 )
 _MAKES_TABLES = frozenset({"ALTER TABLE", "RENAME TABLE", "CREATE TABLE", "DROP TABLE", "DROP DATABASE", "DROP INDEX"})

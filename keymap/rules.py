@@ -219,6 +219,7 @@ class Keymap:
         self.targets = {name: target_of(name, target) for name, target in document.targets.items()}
         self.tables = tuple(document.tables)
         self._hooks = load_hooks(document, lines, folder)
+        self.hook_sources: Mapping[str, str] = self._hooks.sources  # the text of each module, by its name
         self.hook_modules = tuple(sorted(self._hooks.sources))
         self.digest = _digest(document, self._hooks.sources)
         problems = form_problems(document, lines, self.targets, self.bookkeeping)

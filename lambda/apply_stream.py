@@ -30,6 +30,7 @@ from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import Kind, make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
+from keyshift.control.phase import KeymapChanged
 from keyshift.control.store import NotInitialised, Store
 from keyshift.process import log
 from keyshift.process.stop import NEVER
@@ -43,8 +44,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     records = [_record(one) for one in event["Records"]]
     try:
         result = applier().handle(records)
-    except NotInitialised:
-        applier.cache_clear()  # the migration was destroyed, and perhaps made anew: the next invocation looks again
+    except (NotInitialised, KeymapChanged):
+        applier.cache_clear()  # destroyed and perhaps made anew, or with another keymap: the next one looks again
         raise
     _log.info("applied", **_line(result, len(records)))
     if isinstance(result.error, OtherStream):
@@ -71,7 +72,7 @@ def applier() -> StreamApplier:
     migrations.require_digest(migration, keymap.digest)
     writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))
     return StreamApplier(
-        writer, keymap, migration, ControlGate(store), ClaimStore(clients, migration.bucket, NEVER).get
+        writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
     )
 
 

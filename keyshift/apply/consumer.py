@@ -83,7 +83,7 @@ def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
     with ThreadPoolExecutor(settings.write_concurrency, "write") as pool:
         writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop)
         fetch = ClaimStore(clients, migration.bucket, stop).get
-        applier = StreamApplier(writer, keymap, migration, ControlGate(store), fetch)
+        applier = StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), fetch)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)
         consumer = Consumer(
             applier, clients.kinesis, migration.stream, lease=lease, settings=settings, stop=stop, board=board

@@ -11,6 +11,7 @@ from keymap.patch import Key, Patch
 from keymap.template import PatchError
 from keymap.version import parse
 from keymap.wire import Header
+from keyshift.control.migration import Migration
 
 DIGEST_LENGTH = 12  # hexadecimal digits: 48 bits tell apart the few keys that one person looks at
 
@@ -84,20 +85,27 @@ def position(version: str) -> str:
     return f"binlog file number {parts.file}, offset {parts.offset}, row {parts.row}"
 
 
-def require_ours(header: Header, migration: str, digest: str, lanes: int) -> None:
-    """Raise OtherStream unless this process, with this keymap, may apply the record."""
-    if header.migration != migration:
+def require_ours(header: Header, migration: Migration) -> frozenset[str]:
+    """The tables whose changes in the record are void: made with a former keymap, of which they had other rules.
+
+    Such tables are loaded again, from behind all that was made with that one (docs/decisions/0022); of all others both
+    keymaps make the same. Raises OtherStream unless a process with the migration's keymap may apply the record.
+    """
+    if header.migration != migration.id:
         raise OtherStream(
-            f"the stream holds a record of migration {header.migration}, and this is {migration}",
+            f"the stream holds a record of migration {header.migration}, and this is {migration.id}",
             "Give each migration a stream of its own; after `keyshift destroy` and a new `init`, a new stream",
         )
-    if header.digest != digest:
+    void = migration.changed_since(header.digest)
+    if void is None:
         raise OtherStream(
-            f"the stream holds a record made with keymap {header.digest}, and this process has keymap {digest}",
-            "Deploy the keymap that the daemon runs with; a changed keymap needs a new epoch and a reload",
+            f"the stream holds a record made with keymap {header.digest}, and this process has keymap "
+            f"{migration.digest}",
+            "Deploy the keymap that the daemon runs with, and start again",
         )
-    if not 0 <= header.lane < lanes:
+    if not 0 <= header.lane < migration.lanes:
         raise OtherStream(
-            f"the stream holds a record of lane {header.lane}, and the migration has {lanes} lanes",
+            f"the stream holds a record of lane {header.lane}, and the migration has {migration.lanes} lanes",
             "Something else writes to this stream: give the migration a stream of its own",
         )
+    return void

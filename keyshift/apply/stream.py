@@ -48,14 +48,15 @@ class Gate(Protocol):
 
 
 class ControlGate:
-    """The gate as the control table keeps it."""
+    """The gate as the control table keeps it; `digest` is that of the keymap that is applied with."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, digest: str = "") -> None:
         self._store = store
+        self._digest = digest
 
     def phase(self) -> Phase:
-        """The migration's phase, read consistently."""
-        return read_phase(self._store)
+        """The migration's phase, read consistently. Raises KeymapChanged where it has another keymap by now."""
+        return read_phase(self._store, self._digest)
 
     def seen(self, number: int, lane: int) -> None:
         """Record a marker."""
@@ -194,9 +195,10 @@ class StreamApplier:
 
     def _pack(self, record: StreamRecord, fetching: _Fetching) -> _Pack:
         # The header alone comes first: the changes of another keymap may not be readable.
-        require_ours(decode_header(record.data), self._migration.id, self._keymap.digest, self._migration.lanes)
+        void = require_ours(decode_header(record.data), self._migration)
         before = fetching.bytes
         header, changes = decode_pack(record.data, fetching)
+        changes = [change for change in changes if change.table not in void]
         patches = [patch for change in changes for patch in self._patches(change, header.lane)]
         if fetching.bytes > before:  # what no item holds of a large row need not be kept
             changes = [replace(change, before=None, after=None) for change in changes]

@@ -13,9 +13,12 @@ from keymap.errors import Problems
 from keyshift.cli import show
 from keyshift.cli.progress import teller
 from keyshift.cli.status import load_document
+from keyshift.cli.verify import parts
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.phase import read_phase
-from keyshift.control.progress import progress
+from keyshift.control.progress import TableProgress, progress
+from keyshift.cutover.remains import ready
+from keyshift.cutover.setup import remover
 from keyshift.process.stop import Stopped
 
 
@@ -56,7 +59,10 @@ def dump(wiring: Wiring) -> None:
 @bulkload.command()
 @pass_wiring
 def load(wiring: Wiring) -> None:
-    """Load every chunk of the dump into DynamoDB, and open replay when all are. Goes on where it was interrupted."""
+    """Load every chunk of the dump into DynamoDB, and open replay when all are. Goes on where it was interrupted.
+
+    Of tables that are loaded again, what is left of before is then removed: the daemon and a consumer must run.
+    """
     wiring.log()
     _load(wiring)
 
@@ -79,12 +85,16 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     if as_json:
         show.as_json({"phase": phase.value, **load_document(found)})
         return
-    rows = [
-        (one.table, "-" if one.chunks is None else one.chunks, one.dumped, one.loaded, one.rows_dumped, one.rows_loaded)
-        for one in found.tables
-    ]
-    show.columns(("table", "chunks", "dumped", "loaded", "rows dumped", "rows loaded"), rows)
+    show.columns(
+        ("table", "chunks", "dumped", "loaded", "rows dumped", "rows loaded", "again"), list(map(_status, found.tables))
+    )
     click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
+
+
+def _status(one: TableProgress) -> tuple[str, str | int, int, int, int, int, str]:
+    chunks = "-" if one.chunks is None else one.chunks
+    again = "" if one.reload is None else "done" if one.reload.done else f"from {one.reload.generation} on"
+    return one.table, chunks, one.dumped, one.loaded, one.rows_dumped, one.rows_loaded, again
 
 
 def _dump(wiring: Wiring) -> DumpReport:
@@ -103,4 +113,18 @@ def _load(wiring: Wiring) -> LoadReport:
     if not report.complete:
         raise Stopped("asked to stop")
     click.echo("everything is loaded, and replay is open")
+    _finish_reloads(wiring)
     return report
+
+
+def _finish_reloads(wiring: Wiring) -> None:
+    """Remove what tables that were loaded again have left of before."""
+    reloads = ready(wiring.store, wiring.own_migration.tables)
+    if not reloads:
+        return
+    made = parts(wiring)
+    click.echo(f"waiting until all that was captured before is applied, for {', '.join(one.table for one in reloads)}")
+    made.barrier.drain()
+    with teller() as progress, remover(made, progress.more) as removing:
+        cleared = removing.run(wiring.store, reloads)
+    click.echo(f"{cleared.items:,} items looked at: {cleared.removed:,} that no row stands for any more were removed")

@@ -10,7 +10,8 @@ from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.status import capture_document, capture_line, decisions_document, tell_decisions
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.checkpoint import read_capture
-from keyshift.control.halts import accept
+from keyshift.control.halts import Halt, accept, read_stop
+from keyshift.control.wanted import Wanted, want
 from keyshift.cutover.liveness import captured_position, watch
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime, now_ms
@@ -70,20 +71,51 @@ def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
 
 
 @cdc.command()
-@click.option("--decision", type=click.Choice(["accept"]), required=True, help="accept: go on behind the statement.")
-@click.option("--reason", required=True, help="Why items are right, or who mends them; the checklist shows it.")
+@click.option(
+    "--decision",
+    "decisions",
+    multiple=True,
+    required=True,
+    metavar="accept|reload[:TABLE]",
+    help="accept: answer for the statement. reload: load its tables again; reload:TABLE names them, one by one.",
+)
+@click.option("--reason", required=True, help="Why; whoever cuts over will read it.")
 @pass_wiring
-def resume(wiring: Wiring, *, decision: str, reason: str) -> None:  # noqa: ARG001 - there is one so far
-    """Answer for the statement that capture stopped at: the next run passes it, and what follows is captured."""
+def resume(wiring: Wiring, *, decisions: tuple[str, ...], reason: str) -> None:
+    """Decide about the statement that capture stopped at: the next run passes it, and what follows is captured.
+
+    Either you answer for it (accept), or its tables are loaded again from there on, while replay goes on (reload).
+    Where changes are lost to capture (a purged binlog, another server), all tables are loaded again.
+    """
     wiring.log()
     wiring.migration  # noqa: B018 - whether there is one at all is told first
     if not reason.strip():
         raise KeyshiftError("the reason is empty", "Say why: whoever cuts over will read it")
-    accepted = accept(wiring.store, reason)
+    accepted = accept(wiring.store, reason, reload=_is_reload(decisions, read_stop(wiring.store)))
     halt = accepted.halt
-    click.echo(f"accepted: {', '.join(halt.tables)} at {halt.place}: {halt.what}")
+    if halt.lost:
+        wanted = Wanted(halt.tables, halt.what, accepted.reason, anew=True, stop=halt.name)
+        want(wiring.store, wanted)
+    verb = "to be loaded again" if accepted.reload else "accepted"
+    click.echo(f"{verb}: {', '.join(halt.tables)} at {halt.place}: {halt.what}")
     click.echo(f"reason: {accepted.reason}")
-    click.echo("start `keyshift cdc run`: it goes on behind the statement")
+    where = "begins anew from what the source is then" if halt.lost else "goes on behind the statement"
+    click.echo(f"start `keyshift cdc run`: it {where}")
+    if accepted.reload:
+        click.echo("then run `keyshift bulkload run`, while the daemon and a consumer run")
+
+
+def _is_reload(decisions: tuple[str, ...], halt: Halt | None) -> bool:
+    """Whether tables are to be loaded again. Raises UsageError for what is no decision, or not one about all of it."""
+    if decisions == ("accept",):
+        return False
+    named = {one.removeprefix("reload:") for one in decisions if one.startswith("reload:")}
+    if decisions != ("reload",) and (not named or len(named) < len(decisions)):
+        raise click.UsageError("--decision is accept, or reload, or reload:TABLE for each table that the stop names")
+    if named and halt and named != set(halt.tables):
+        remedy = "Name each of them with --decision reload:TABLE, and no other; or write --decision reload"
+        raise KeyshiftError(f"capture stopped at what changes {', '.join(halt.tables)}", remedy)
+    return True
 
 
 def _server(wiring: Wiring) -> tuple[str | None, bool | None]:

@@ -18,6 +18,7 @@ from keyshift.cli.checks import Checks
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
 from keyshift.control.answers import record_answers
+from keyshift.control.keymaps import record_keymap
 from keyshift.control.migration import Migration, Resource
 from keyshift.control.store import HEAD, Store
 from keyshift.process.clock import now_ms
@@ -73,6 +74,7 @@ def record(wiring: Wiring) -> Migration:
         raise KeyshiftError(message, "Finish `keyshift destroy`, then run `keyshift init` again")
     if ours:
         migrations.record_created(wiring.store, Resource("control_table", settings.control_table))
+    record_keymap(wiring.store, keymap)
     return migration
 
 

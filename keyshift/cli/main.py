@@ -12,6 +12,7 @@ import click
 
 from keymap.errors import KeyshiftError
 from keyshift import native
+from keyshift.cli.adopt import tables
 from keyshift.cli.apply import apply
 from keyshift.cli.bulkload import bulkload
 from keyshift.cli.cdc import cdc
@@ -59,7 +60,7 @@ def cli(context: click.Context, config: Path) -> None:
     context.call_on_close(wiring.close)
 
 
-for command in (init, doctor, status, keymap, cdc, bulkload, apply, verify, cutover, destroy, demo):
+for command in (init, doctor, status, keymap, cdc, bulkload, apply, verify, cutover, tables, destroy, demo):
     cli.add_command(command)
 
 

@@ -65,8 +65,8 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
 
 
 _RESUME = (
-    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` if you can answer for it, else start "
-    "the migration again (`keyshift destroy`, `keyshift init`)"
+    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
+    "`keyshift cdc run` again"
 )
 
 
@@ -76,7 +76,8 @@ def decisions_document(store: Store) -> dict[str, Any]:
     halt = undecided(read_stop(store), accepted)
     return {
         "stopped_at": _halt(halt) if halt else None,
-        "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted],
+        "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted if not one.reload],
+        "reloaded": [{**_halt(one.halt), "reason": one.reason} for one in accepted if one.reload],
     }
 
 
@@ -91,6 +92,8 @@ def tell_decisions(answer: dict[str, Any]) -> None:
         click.echo(f"stopped    at {halt['position']}, {', '.join(halt['tables'])}: {halt['what']}")
     for one in answer["accepted"]:
         click.echo(f"accepted   {one['position']}, {', '.join(one['tables'])}: {one['what']} ({one['reason']})")
+    for one in answer["reloaded"]:
+        click.echo(f"reload     {one['position']}, {', '.join(one['tables'])}: {one['what']} ({one['reason']})")
 
 
 def load_document(load: Progress) -> dict[str, Any]:
@@ -113,6 +116,8 @@ def _apply(store: Store, stream: str) -> dict[str, Any]:
 
 def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
     """What an operator does next."""
+    if capture.started and load.unfinished:
+        return _next_of_reloads(capture, load)
     if not capture.started:
         return "start `keyshift cdc run` and leave it running"
     if capture.released:
@@ -125,6 +130,15 @@ def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
             "`keyshift cutover run`"
         )
     return "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+
+
+def _next_of_reloads(capture: CaptureStatus, load: Progress) -> str:
+    if load.wanted:
+        names = ", ".join(load.wanted)
+        return f"start `keyshift cdc run` again, with the keymap of now: it begins to load {names} again"
+    if capture.released:
+        return "`keyshift cdc run` has stopped: start it again"
+    return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
 
 
 def _tell(answer: dict[str, Any]) -> None:

@@ -110,6 +110,7 @@ def document(report: Report) -> dict[str, Any]:
         "by_kind": {kind.value: report.differences[kind] for kind in Kind},
         "changing": report.changing,
         "in_motion": report.in_motion,
+        "pending": list(report.pending),
         "live": report.live,
         "seconds": round(report.seconds, 3),
         "examples": [
@@ -148,6 +149,10 @@ def tell(report: Report) -> None:
         )
     if report.changing:
         click.echo(f"{report.changing:,} rows were still changing after all rounds: verify again, or stop the writes")
+    if report.pending:
+        click.echo(
+            f"not compared: {', '.join(report.pending)}, to be loaded again: `keyshift bulkload run` finishes it"
+        )
     if report.in_motion:
         click.echo(f"{report.in_motion:,} slots were written while they were looked at")
     click.echo(f"{verdict}, after {report.seconds:.1f} seconds")

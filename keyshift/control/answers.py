@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from keyshift.control.chunks import escape
 from keyshift.control.store import Conflict, Store
+from keyshift.control.tables import escape
 
 ANSWER_PREFIX: Final = "answer#"
 REPAIR: Final = "repair"

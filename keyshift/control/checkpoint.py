@@ -142,6 +142,12 @@ def mark_started(lease: Lease) -> None:
         lease.renew(started=True)
 
 
+def record_schemas(lease: Lease, schemas: str) -> None:
+    """Record what the captured tables look like where capture begins anew (digest). Raises LeaseLost."""
+    _require_capture(lease)
+    lease.renew(schemas=schemas)
+
+
 def save_checkpoint(lease: Lease, checkpoint: Checkpoint) -> None:
     """Remember what was acknowledged, and renew the lease by it.
 

@@ -3,6 +3,9 @@
 A chunk is recorded after its object is in S3, and again after its rows are in DynamoDB; each record is written only
 while the writer's lease stands, in one transaction with a check of it. Chunks of a table are numbered from 1 without
 gaps; a table is dumped when its last chunk is recorded and the count is written down.
+
+A table that is loaded again (keyshift.control.reloads) has chunks of another generation. Those of the first are dumped
+while replay is closed, those of a later one until it is closed for good; each only while the generation is the newest.
 """
 
 from collections.abc import Iterator
@@ -14,14 +17,16 @@ from keymap.errors import KeyshiftError
 from keymap.values import Canonical
 from keymap.wire import decode_value, dumps, encode_value, loads
 from keyshift.control.lease import DUMP, LOAD, Lease
-from keyshift.control.record import Changes, Check, Presence, Record
+from keyshift.control.record import Changes, Check, Expected, Presence, Record
+from keyshift.control.reloads import FIRST, generation_check, generation_of, read_reloads, superseded
 from keyshift.control.store import PHASE, Conflict, Store
+from keyshift.control.tables import scope, unscoped
 
 FIRST_CHUNK: Final = 1
 NUMBER_DIGITS: Final = 8
 _ATTEMPTS_MAX: Final = 10
 _DUMPED_TABLE: Final = "dumped"
-_LOAD_PHASE: Final = "load"  # Phase.LOAD; that module imports this one
+_LOAD_PHASE, _CLOSED_PHASE = "load", "closed"  # of Phase; that module imports this one
 _CHUNK, _TABLE = "chunk#", "table#"
 
 Bound = tuple[Canonical, ...] | None
@@ -40,7 +45,7 @@ class Chunk:
 
     `rows` counts them; `object` is the S3 key, `sha256` of the object's bytes (hexadecimal), `bytes` its size; `uncut`
     the number of leading primary-key columns whose groups the bounds do not cut (0: no promise); `gtid_set` contains
-    all that the rows showed (MySQL with GTIDs; else "").
+    all that the rows showed (MySQL with GTIDs; else ""); `generation` is the table's when they were read.
     """
 
     table: str
@@ -54,11 +59,12 @@ class Chunk:
     uncut: int
     state: ChunkState = ChunkState.DUMPED
     gtid_set: str = ""
+    generation: str = FIRST
 
 
-def chunk_records(store: Store, table: str, *names: str) -> Iterator[Record]:
+def chunk_records(store: Store, table: str, *names: str, generation: str = FIRST) -> Iterator[Record]:
     """The items of a table's chunks, by number; `names` limits the attributes."""
-    return store.query(_chunk_prefix(table), names=names)
+    return store.query(_chunk_prefix(table, generation), names=names)
 
 
 def chunk_number(record: Record) -> int:
@@ -67,32 +73,40 @@ def chunk_number(record: Record) -> int:
 
 
 def read_gtid_sets(store: Store) -> Iterator[str]:
-    """The GTID sets of all that was dumped and recorded: of chunks, and of the looks that found a table's end."""
+    """The GTID sets of all that was dumped and recorded: of chunks, and of the looks that found a table's end.
+
+    Of a table that is loaded again those of the newest generation: whatever earlier rows showed is void.
+    """
+    newest = {scope(one.table, FIRST): scope(one.table, one.generation) for one in read_reloads(store).values()}
     for prefix in (_CHUNK, _TABLE):
-        yield from (record.text("gtid_set") for record in store.query(prefix, names=("gtid_set",)))
+        for record in store.query(prefix, names=("gtid_set",)):
+            found = record.item.split("#")[1]
+            if found == newest.get(unscoped(found), found):
+                yield record.text("gtid_set")
 
 
 def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
     """Record that the chunk's object is complete in S3. `lease` is the one on "dump".
 
-    Recording the same content again changes nothing. Other content under the same number replaces it only while the
-    phase is load and the chunk is not loaded. Raises LeaseLost, and KeyshiftError where that is not so, or where the
-    table is recorded as dumped and has no such chunk, or where the epoch is no longer `epoch`, the one before the rows
-    were read: capture has gone over to another server, and has compared with that one what was recorded until then.
+    Recording the same content again changes nothing. Other content under the same number replaces it only while rows
+    of its generation are dumped and the chunk is not loaded. Raises LeaseLost, and KeyshiftError where that is not so,
+    or where the table is recorded as dumped and has no such chunk, or where the epoch is no longer `epoch`, the one
+    before the rows were read: capture has gone over to another server, and has compared with that one what was
+    recorded until then.
     """
     _require_item(lease, DUMP)
     if chunk.number < FIRST_CHUNK:
         raise ValueError(f"chunks are numbered from {FIRST_CHUNK}")
-    store, item = lease.store, _chunk_item(chunk.table, chunk.number)
+    store, item = lease.store, _chunk_item(chunk)
     for _ in range(_ATTEMPTS_MAX):
         before = store.get(item)
         if before and before.text("sha256") == chunk.sha256:
             return
         if before and before.text("state") == ChunkState.LOADED:
             raise _refused(chunk, "is loaded already, with other content")
-        checks = [lease.held_check(), _loading(epoch)]
+        checks = [lease.held_check(), *_dumping(store, chunk.table, chunk.generation, epoch)]
         if before is None:
-            checks.append(Check(_table_item(chunk.table), {"state": Presence.ABSENT}))
+            checks.append(Check(_table_item(chunk.table, chunk.generation), {"state": Presence.ABSENT}))
         if _swap(store, item, before, _attributes(chunk), checks):
             return
         _explain_refusal(lease, chunk, epoch, known=before is not None)
@@ -100,7 +114,14 @@ def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
 
 
 def record_table_dumped(  # noqa: PLR0913 - what is recorded, and the condition
-    lease: Lease, table: str, chunks: int, rows: int, *, gtid_set: str = "", epoch: int | None = None
+    lease: Lease,
+    table: str,
+    chunks: int,
+    rows: int,
+    *,
+    gtid_set: str = "",
+    epoch: int | None = None,
+    generation: str = FIRST,
 ) -> None:
     """Record that chunks 1 to `chunks` are the whole table, with `rows` rows; 0 chunks for an empty one.
 
@@ -108,18 +129,20 @@ def record_table_dumped(  # noqa: PLR0913 - what is recorded, and the condition
     Raises LeaseLost, and KeyshiftError when the chunks recorded are not those, or when it was recorded otherwise.
     """
     _require_item(lease, DUMP)
-    store, item = lease.store, _table_item(table)
+    store, item = lease.store, _table_item(table, generation)
     for _ in range(_ATTEMPTS_MAX):
         before = store.get(item)
         if before and before.text("state") == _DUMPED_TABLE:
             _require_equal(table, (before.number("chunks"), before.number("rows")), (chunks, rows))
             return
-        recorded = list(chunk_records(store, table))
+        recorded = list(chunk_records(store, table, generation=generation))
         _require_equal(table, (len(recorded), sum(one.number("rows") for one in recorded)), (chunks, rows))
         changes: Changes = {"state": _DUMPED_TABLE, "chunks": chunks, "rows": rows, "gtid_set": gtid_set or None}
-        if _swap(store, item, before, changes, [lease.held_check(), _loading(epoch)]):
+        checks = [lease.held_check(), *_dumping(store, table, generation, epoch)]
+        if _swap(store, item, before, changes, checks):
             return
         lease.renew()  # raises LeaseLost if that is why
+        _require_newest(store, table, generation)
         _require_epoch(store.get(PHASE), epoch, f"table {table}")
     raise Conflict(item)
 
@@ -131,7 +154,7 @@ def record_loaded(lease: Lease, chunk: Chunk) -> None:
     dumped with that content (it was dumped anew meanwhile: load it again).
     """
     _require_item(lease, LOAD)
-    store, item = lease.store, _chunk_item(chunk.table, chunk.number)
+    store, item = lease.store, _chunk_item(chunk)
     for _ in range(_ATTEMPTS_MAX):
         before = store.get(item)
         if before is None or before.text("sha256") != chunk.sha256:
@@ -144,14 +167,14 @@ def record_loaded(lease: Lease, chunk: Chunk) -> None:
     raise Conflict(item)
 
 
-def chunks(store: Store, table: str) -> Iterator[Chunk]:
+def chunks(store: Store, table: str, generation: str = FIRST) -> Iterator[Chunk]:
     """All recorded chunks of a table, by number; read consistently, page by page."""
-    return map(_chunk, chunk_records(store, table))
+    return (_chunk(record, generation) for record in chunk_records(store, table, generation=generation))
 
 
-def dumped_chunks(store: Store, table: str) -> int | None:
+def dumped_chunks(store: Store, table: str, generation: str = FIRST) -> int | None:
     """How many chunks the table has; None until it is completely dumped."""
-    record = store.get(_table_item(table))
+    record = store.get(_table_item(table, generation))
     return record.number("chunks") if record and record.text("state") == _DUMPED_TABLE else None
 
 
@@ -166,12 +189,21 @@ def _swap(store: Store, item: str, before: Record | None, changes: Changes, chec
 def _explain_refusal(lease: Lease, chunk: Chunk, epoch: int | None, *, known: bool) -> None:
     """After a refused write: raise if the reason will not go away; return if reading again may help."""
     lease.renew()
+    _require_newest(lease.store, chunk.table, chunk.generation)
     phase = lease.store.get(PHASE)
-    if phase is None or phase.text("phase") != _LOAD_PHASE:
+    opened = phase is None or phase.text("phase") != _LOAD_PHASE
+    if opened and not chunk.generation:
         raise _refused(chunk, "can no longer be dumped: replay has been opened")
+    if phase is None or phase.text("phase") == _CLOSED_PHASE:
+        raise _refused(chunk, "can no longer be dumped: replay is closed, and the application may have switched")
     _require_epoch(phase, epoch, f"chunk {chunk.number} of {chunk.table}")
-    if not known and dumped_chunks(lease.store, chunk.table) is not None:
+    if not known and dumped_chunks(lease.store, chunk.table, chunk.generation) is not None:
         raise _refused(chunk, "comes after the end that is recorded for its table")
+
+
+def _require_newest(store: Store, table: str, generation: str) -> None:
+    if generation and generation_of(store, table) != generation:
+        raise superseded(table)
 
 
 def _require_epoch(phase: Record | None, epoch: int | None, what: str) -> None:
@@ -199,21 +231,16 @@ def _require_item(lease: Lease, item: str) -> None:
         raise ValueError(f"the lease `{item}` is needed here, not `{lease.item}`")
 
 
-def _table_item(table: str) -> str:
-    return f"{_TABLE}{escape(table)}"
+def _table_item(table: str, generation: str) -> str:
+    return f"{_TABLE}{scope(table, generation)}"
 
 
-def _chunk_prefix(table: str) -> str:
-    return f"{_CHUNK}{escape(table)}#"
+def _chunk_prefix(table: str, generation: str) -> str:
+    return f"{_CHUNK}{scope(table, generation)}#"
 
 
-def _chunk_item(table: str, number: int) -> str:
-    return f"{_chunk_prefix(table)}{number:0{NUMBER_DIGITS}d}"
-
-
-def escape(table: str) -> str:
-    """A table's name without '#', which may be part of one in MySQL, and separates here."""
-    return table.replace("%", "%25").replace("#", "%23")
+def _chunk_item(chunk: Chunk) -> str:
+    return f"{_chunk_prefix(chunk.table, chunk.generation)}{chunk.number:0{NUMBER_DIGITS}d}"
 
 
 def _attributes(chunk: Chunk) -> Changes:
@@ -231,7 +258,7 @@ def _attributes(chunk: Chunk) -> Changes:
     }
 
 
-def _chunk(record: Record) -> Chunk:
+def _chunk(record: Record, generation: str) -> Chunk:
     return Chunk(
         table=record.text("table"),
         number=chunk_number(record),
@@ -244,6 +271,7 @@ def _chunk(record: Record) -> Chunk:
         uncut=record.number("uncut"),
         state=ChunkState(record.text("state")),
         gtid_set=record.text("gtid_set"),
+        generation=generation,
     )
 
 
@@ -256,6 +284,10 @@ def _decode(text: str) -> Bound:
     return None if values is None else tuple(decode_value(value) for value in values)
 
 
-def _loading(epoch: int | None) -> Check:
-    """The condition that rows are still dumped, and in this epoch if it is given."""
-    return Check(PHASE, {"phase": _LOAD_PHASE} | ({} if epoch is None else {"epoch": epoch}))
+def _dumping(store: Store, table: str, generation: str, epoch: int | None) -> list[Check]:
+    """The conditions that rows of this generation are still dumped, and in this epoch if it is given."""
+    of_epoch: Expected = {} if epoch is None else {"epoch": epoch}
+    phase = store.get(PHASE) if generation else None
+    if phase is None or phase.text("phase") == _CLOSED_PHASE:
+        return [Check(PHASE, {"phase": _LOAD_PHASE, **of_epoch})]
+    return [Check(PHASE, {"phase": phase.text("phase"), **of_epoch}), generation_check(table, generation)]

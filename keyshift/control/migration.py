@@ -1,7 +1,8 @@
 """A migration: a name, and one run of it; what `keyshift init` fixed, and what it created.
 
 Tables, lanes, stream and the keymap's digest are fixed for the run, because packs, items and the bulk load's files all
-depend on them. A second run of one name has another id and is another migration (docs/decisions/0002).
+depend on them. A second run of one name has another id and is another migration (docs/decisions/0002). A changed keymap
+is adopted as a step of its own, of which the run remembers from which one, and which tables it changed (0022).
 """
 
 import contextlib
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from keymap.errors import KeyshiftError
+from keymap.wire import dumps, loads
 from keyshift.control.phase import initial_phase
 from keyshift.control.record import Changes, Record
 from keyshift.control.store import HEAD, PHASE, Conflict, NotInitialised, Store
@@ -39,8 +41,19 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerDigest:
+    """A keymap that the migration had, and the tables whose rules the one after it changed or added."""
+
+    digest: str
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
-    """One run of a migration. `tables` are the captured ones, "db.table"; `created_at_ms` is for people."""
+    """One run of a migration. `tables` are the captured ones, "db.table"; `created_at_ms` is for people.
+
+    `former` are the keymaps that it had before, oldest first. `adopting`: the adoption of this one is not finished.
+    """
 
     name: str
     id: str
@@ -53,6 +66,15 @@ class Migration:
     created_at_ms: int = 0
     epoch: int = FIRST_EPOCH
     created: tuple[Resource, ...] = ()
+    former: tuple[FormerDigest, ...] = ()
+    adopting: bool = False
+
+    def changed_since(self, digest: str) -> frozenset[str] | None:
+        """The tables whose rules are others than in a former keymap; None for one that it never had."""
+        at = [index for index, one in enumerate(self.former) if one.digest == digest]
+        if digest == self.digest:
+            return frozenset()
+        return frozenset(table for one in self.former[at[-1] :] for table in one.changed) if at else None
 
 
 def draw_id(name: str, token_hex: Callable[[int], str] = secrets.token_hex) -> str:
@@ -91,8 +113,65 @@ def require_digest(migration: Migration, digest: str) -> None:
         raise KeyshiftError(
             f"migration {migration.name} was initialised with keymap {migration.digest[:12]}, "
             f"and this process has keymap {digest[:12]}",
-            "Give this process the keymap of `keyshift init`; for a changed keymap, `keyshift destroy` and begin anew",
+            "Give this process the keymap of the migration; a changed one is adopted with `keyshift keymap adopt`",
         )
+
+
+def require_adopted(migration: Migration) -> None:
+    """Raise KeyshiftError where the adoption of the keymap is not finished: what it changes is not wanted yet."""
+    if migration.adopting:
+        message = f"the adoption of keymap {migration.digest[:12]} is not finished"
+        raise KeyshiftError(message, "Run `keyshift keymap adopt` again")
+
+
+def adopt(store: Store, migration: Migration, digest: str, tables: tuple[str, ...], changed: tuple[str, ...]) -> None:
+    """Let the migration have another keymap, with these tables, of which these are changed or new.
+
+    `adopted` ends it, when it is recorded what follows. Safe to repeat. Raises NotInitialised, and KeyshiftError where
+    it has another keymap meanwhile.
+    """
+    entry = dumps({"digest": migration.digest, "changed": changed}).decode()
+    for _ in range(_ATTEMPTS_MAX):
+        head = store.require_head()
+        if head.text("digest") == digest and entry in head.texts("former"):
+            return
+        if head.text("digest") != migration.digest:
+            raise KeyshiftError("the migration has got another keymap meanwhile", "Run the command again")
+        former = (*head.texts("former"), entry)
+        try:
+            store.swap(HEAD, head, {"digest": digest, "tables": tables, "former": former, "adopting": True})
+        except Conflict:
+            continue
+        return
+    raise Conflict(HEAD)
+
+
+def show_digest(store: Store, digest: str) -> None:
+    """Let every batch that begins from now on see which keymap the migration has. Safe to repeat."""
+    for _ in range(_ATTEMPTS_MAX):
+        phase = store.get(PHASE)
+        if phase is None or phase.text("digest") == digest:
+            return
+        try:
+            store.swap(PHASE, phase, {"digest": digest})
+        except Conflict:
+            continue
+        return
+    raise Conflict(PHASE)
+
+
+def adopted(store: Store) -> None:
+    """The adoption is finished. Safe to repeat."""
+    for _ in range(_ATTEMPTS_MAX):
+        head = store.require_head()
+        if not head.flag("adopting"):
+            return
+        try:
+            store.swap(HEAD, head, {"adopting": None})
+        except Conflict:
+            continue
+        return
+    raise Conflict(HEAD)
 
 
 def record_created(store: Store, resource: Resource) -> None:
@@ -158,7 +237,14 @@ def _migration(name: str, head: Record, epoch: int) -> Migration:
         created_at_ms=head.number("created_at_ms"),
         epoch=epoch,
         created=tuple(Resource(kind, resource) for kind, _, resource in pairs),
+        former=tuple(map(_former, head.texts("former"))),
+        adopting=head.flag("adopting"),
     )
+
+
+def _former(entry: str) -> FormerDigest:
+    fields = loads(entry)
+    return FormerDigest(fields["digest"], tuple(fields["changed"]))
 
 
 def _require_same(existing: Migration, wanted: Migration) -> None:
@@ -172,7 +258,8 @@ def _require_same(existing: Migration, wanted: Migration) -> None:
     if differences:
         raise KeyshiftError(
             f"migration {existing.name} is already initialised with {'; '.join(differences)}",
-            "Go back to those settings, choose another `migration` name, or `keyshift destroy` this one first",
+            "Go back to those settings, choose another `migration` name, or `keyshift destroy` this one; a changed "
+            "keymap is adopted with `keyshift keymap adopt`",
         )
 
 

@@ -4,8 +4,8 @@
 out: in the phase `load` rows are put without a condition, and such a put after a replayed change would bring back old
 values. `replay` -> `closed` ends writing forward; `closed` -> `replay` is the way back of an aborted cutover.
 
-The item also carries the epoch, and later the horizon and the gate's number: one read tells a consumer all that it
-must obey.
+The item also carries the epoch, the digest of a keymap that was adopted, and later the horizon and the gate's number:
+one read tells a consumer all that it must obey.
 """
 
 from enum import StrEnum
@@ -59,9 +59,25 @@ def initial_phase(epoch: int) -> Changes:
     return {"phase": Phase.LOAD.value, "epoch": epoch}
 
 
-def read_phase(store: Store) -> Phase:
-    """The phase at this moment. Raises NotInitialised, and KeyshiftError for one that this version does not know."""
-    return _phase(_read(store))
+class KeymapChanged(KeyshiftError):
+    """The migration has got another keymap since this process began."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"the migration has adopted keymap {digest[:12]} since this process began, which has another",
+            "Start it again with that keymap (deploy the Lambda function)",
+        )
+
+
+def read_phase(store: Store, digest: str = "") -> Phase:
+    """The phase at this moment. Raises NotInitialised, and KeyshiftError for one that this version does not know.
+
+    Where a `digest` is given, that of the reader's keymap, raises KeymapChanged where another one was adopted.
+    """
+    record = _read(store)
+    if digest and record.text("digest") not in {"", digest}:
+        raise KeymapChanged(record.text("digest"))
+    return _phase(record)
 
 
 def open_replay(lease: Lease, signature_validity_seconds: float) -> None:

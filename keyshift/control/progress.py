@@ -1,15 +1,21 @@
 """How far the bulk load is, and what keeps replay from opening."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from keyshift.control.chunks import FIRST_CHUNK, ChunkState, chunk_number, chunk_records, dumped_chunks
+from keyshift.control.reloads import FIRST, Reload, read_reloads
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
 
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded."""
+    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded.
+
+    All of them in its newest generation: `reload` is where that began, None for the first. `wanted`: the daemon's next
+    run begins to load it again.
+    """
 
     table: str
     chunks: int | None
@@ -17,11 +23,18 @@ class TableProgress:
     loaded: int
     rows_dumped: int
     rows_loaded: int
+    reload: Reload | None = None
+    wanted: bool = False
+
+    @property
+    def loaded_whole(self) -> bool:
+        """Whether all of the table is loaded; what it was before a reload may be left of it."""
+        return self.chunks is not None and self.loaded == self.dumped == self.chunks
 
     @property
     def complete(self) -> bool:
-        """Whether all of the table is loaded."""
-        return self.chunks is not None and self.loaded == self.dumped == self.chunks
+        """Whether nothing is left to do for the table."""
+        return self.loaded_whole and not self.wanted and (self.reload is None or self.reload.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +78,35 @@ class Progress:
         """Whether everything is loaded."""
         return all(table.complete for table in self.tables)
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The tables that the daemon's next run begins to load again."""
+        return tuple(table.table for table in self.tables if table.wanted)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The tables that are loaded again, or will be."""
+        again = (table for table in self.tables if table.reload is not None or table.wanted)
+        return tuple(table.table for table in again if not table.complete)
+
 
 def progress(store: Store, tables: Iterable[str]) -> Progress:
     """How far the bulk load of these tables is. It reads every chunk's record: for a status, not for a tight loop."""
-    return Progress(tuple(_table_progress(store, table) for table in tables))
+    wish, reloads = pending_wish(store), read_reloads(store)
+    wanted = wish.tables if wish else ()
+    return Progress(tuple(_table_progress(store, table, reloads.get(table), wanted) for table in tables))
 
 
 def missing(store: Store, tables: Iterable[str]) -> list[str]:
-    """What keeps replay from opening, one phrase for each table or chunk; empty when everything is loaded."""
+    """What keeps replay from opening, one phrase for each table or chunk; empty when everything is loaded.
+
+    A table that is loaded again keeps nothing: its rows are written beside replay, with guards.
+    """
     found: list[str] = []
+    reloads = read_reloads(store)
     for table in tables:
+        if table in reloads:
+            continue
         count = dumped_chunks(store, table)
         if count is None:
             found.append(f"table {table} is not dumped")
@@ -89,9 +121,10 @@ def missing(store: Store, tables: Iterable[str]) -> list[str]:
     return found
 
 
-def _table_progress(store: Store, table: str) -> TableProgress:
-    count = dumped_chunks(store, table)  # before the chunks: never more chunks than are counted
-    records = list(chunk_records(store, table, "state", "rows"))
+def _table_progress(store: Store, table: str, reload: Reload | None, wanted: Collection[str]) -> TableProgress:
+    generation = reload.generation if reload else FIRST
+    count = dumped_chunks(store, table, generation)  # before the chunks: never more chunks than are counted
+    records = list(chunk_records(store, table, "state", "rows", generation=generation))
     loaded = [record for record in records if record.text("state") == ChunkState.LOADED]
     return TableProgress(
         table=table,
@@ -100,4 +133,6 @@ def _table_progress(store: Store, table: str) -> TableProgress:
         loaded=len(loaded),
         rows_dumped=sum(record.number("rows") for record in records),
         rows_loaded=sum(record.number("rows") for record in loaded),
+        reload=reload,
+        wanted=table in wanted,
     )

@@ -17,9 +17,9 @@ from keymap.position import Position, file_number
 from keymap.schema import Column, Shape, TableSchema
 from keymap.version import floor, parse, version
 from keymap.wire import dumps, loads
-from keyshift.control.chunks import escape
 from keyshift.control.lease import Lease
 from keyshift.control.store import Conflict, Store
+from keyshift.control.tables import escape
 
 SHAPES_MAX: Final = 20  # of one table are kept: more than are followed between two checkpoints
 _ATTEMPTS_MAX: Final = 20  # two daemons at most write here, and only while one loses its lease
@@ -73,9 +73,12 @@ def read_histories(store: Store, tables: Iterable[str]) -> dict[str, tuple[Since
     return found
 
 
-def begin_history(store: Store, table: str, since: Since) -> None:
-    """Record what a table looks like where capture begins; what an earlier try recorded goes."""
-    _swap(store, table, lambda _: (since,))
+def begin_history(store: Store, table: str, since: Since, lease: Lease | None = None) -> None:
+    """Record what a table looks like where its capture begins; what was recorded before goes.
+
+    Where a lease is given, only while it is held. Raises LeaseLost.
+    """
+    _swap(store, table, lambda _: (since,), lease)
 
 
 def record_shape(store: Store, table: str, since: Since) -> None:

@@ -134,6 +134,8 @@ def _loaded(facts: Facts) -> Check:
     found = facts.progress
     tables = len(found.tables)
     evidence = f"{found.tables_dumped} of {tables} tables dumped, {found.loaded} of {found.total} chunks loaded"
+    if found.unfinished:
+        evidence += f"; loaded again, and not done: {', '.join(found.unfinished)}"
     return _check("bulk load complete", found.complete, evidence, "Run `keyshift bulkload run`")
 
 
@@ -196,7 +198,8 @@ def _answered_for(facts: Facts) -> Check:
     if not facts.accepted:
         return _check(name, True, "capture followed every statement", "")
     told = "; ".join(
-        f"{', '.join(one.halt.tables)} at {one.halt.place}, {one.halt.what} (accepted: {one.reason})"
+        f"{', '.join(one.halt.tables)} at {one.halt.place}, {one.halt.what}"
+        f" ({'loaded again' if one.reload else 'accepted'}: {one.reason})"
         for one in facts.accepted
     )
     good = facts.report is not None and not facts.unequal

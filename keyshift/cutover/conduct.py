@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from keymap.errors import KeyshiftError, Problem
+from keymap.version import floor
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
@@ -24,6 +25,7 @@ from keyshift.control.halts import read_accepted
 from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
 from keyshift.control.record import Changes
+from keyshift.control.reloads import read_reloads
 from keyshift.control.store import Store
 from keyshift.cutover.barriers import NotDrained
 from keyshift.cutover.checklist import CatchUp, Facts, may_drain
@@ -102,10 +104,11 @@ class Conductor:
             facts, before = replace(facts, repaired=facts.repaired + report.repairable), report
 
     def _pass(self, facts: Facts) -> tuple[Report, BarrierState]:
-        epoch = read_epoch(self._store)  # before the barrier: what comes behind it is of this epoch, or of a later one
+        # Before the barrier: what comes behind it is newer than these, or loaded again once more.
+        floors = [floor(read_epoch(self._store)), *(one.floor for one in read_reloads(self._store).values())]
         drained = self._barrier.drain()
         start = self._barrier.visible(drained)
-        at = repair_version(start, epoch, next_repair(self._store)) if facts.repairs else ""
+        at = repair_version(start, floors, next_repair(self._store)) if facts.repairs else ""
         return self._verify(start, at), drained
 
     def _catch_up(self) -> CatchUp:

@@ -10,15 +10,16 @@ came or changed while we looked, the slot is *in motion*, and nothing is said of
 too: one that was seen before a barrier was asked for, and is newer than that barrier, was left by no captured change.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
 from keymap.patch import WHOLE, Item
-from keymap.rules import Keymap
+from keymap.rules import Keymap, Rule
 from keymap.slots import content, data_of, live_slots
 from keymap.targets import Target
 from keymap.version import version_of
+from keymap.whose import may_give
 from keyshift.cutover.compare import Difference, Kind
 from keyshift.cutover.digests import DigestPair, digest
 from keyshift.cutover.repair import NOTHING, Extra, Repairable, Repairer
@@ -37,7 +38,7 @@ REPAIRED_TOGETHER: Final = 1_000  # extras: enough to keep all writes in flight 
 
 
 class ExtraFinder:
-    """Scans the target tables, and counts what it finds."""
+    """Scans the target tables, and counts what it finds; what rows of the `pending` rules may have is passed over."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - its collaborators
         self,
@@ -48,7 +49,9 @@ class ExtraFinder:
         progress: Progress,
         repairable: Repairable = NOTHING,
         repairer: Repairer | None = None,
+        pending: Sequence[Rule] = (),
     ) -> None:
+        self._pending = pending
         self._keymap, self._migration, self._items, self._tally = keymap, migration, items, tally
         self._progress, self._repairable, self._repairer = progress, repairable, repairer
 
@@ -112,6 +115,8 @@ class ExtraFinder:
             self._tally.tombstones += not slots
             key = target.key_of(item)
             for slot, mark in slots:
+                if may_give(self._pending, target.name, key, slot):
+                    continue
                 yield digest(target.name, key, slot), version_of(mark)
 
     def _candidates(self, pair: DigestPair) -> frozenset[bytes]:

@@ -19,7 +19,7 @@ from keymap.owners import live_owners, registers_of
 from keymap.patch import WHOLE, Item, Patch
 from keymap.rules import Keymap
 from keymap.slots import content
-from keymap.version import behind, floor
+from keymap.version import behind
 from keyshift.apply.refusals import Foreign
 from keyshift.apply.writer import GuardedWriter
 from keyshift.control.phase import Phase, read_phase
@@ -65,12 +65,12 @@ class Repairable:
 NOTHING: Final = Repairable(frozenset(), frozenset())
 
 
-def repair_version(captured: str, epoch: int, number: int) -> str:
-    """The version of pass `number` of repair. `captured` is a barrier's, `epoch` was read before it was asked for.
+def repair_version(captured: str, floors: Iterable[str], number: int) -> str:
+    """The version of pass `number` of repair. `captured` is a barrier's, `floors` were read before it was asked for.
 
-    A table that was loaded in a raised epoch carries its floor, which is newer than all changes of the one before.
+    Rows that were loaded, or loaded again, behind the newest change carry a floor that is newer than it.
     """
-    return behind(max(captured, floor(epoch)), number)
+    return behind(max(captured, *floors), number)
 
 
 class Repairer:

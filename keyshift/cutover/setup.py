@@ -1,6 +1,6 @@
 """How the parts of the cutover are put together, once, for the commands that need them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,14 +9,20 @@ from typing import Final
 
 from keymap.check import check
 from keymap.errors import Problems
-from keymap.rules import Keymap
+from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
+from keymap.whose import rules_of
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.clients import DynamoDBClient
 from keyshift.control.answers import read_answers
+from keyshift.control.keymaps import read_keymap
 from keyshift.control.migration import Migration
+from keyshift.control.progress import progress as progress_of
+from keyshift.control.reloads import read_reloads
 from keyshift.control.store import Store
+from keyshift.control.wanted import pending_wish
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX, StreamBarrier
+from keyshift.cutover.remains import Remover
 from keyshift.cutover.repair import Repairable, Repairer, require_open
 from keyshift.cutover.rows import RowJudge
 from keyshift.cutover.sides import DynamoItems, MySQLSource
@@ -49,6 +55,20 @@ class Parts:
         connect, seconds = self.connect, self.drain_seconds_max
         return StreamBarrier(self.store, self.migration, self.keymap, connect, self.stop, seconds_max=seconds)
 
+    @cached_property
+    def former(self) -> Mapping[str, Keymap]:
+        """The keymaps that it had before, by digest, as far as something of them may be left."""
+        reloads, wish = read_reloads(self.store).values(), pending_wish(self.store)
+        digests = {digest for one in reloads if not one.done for digest in one.keymaps} | set(
+            wish.keymaps if wish else ()
+        )
+        found = {digest: read_keymap(self.store, digest) for digest in sorted(digests)}
+        return {digest: one.rules_only for digest, one in found.items() if one is not None}
+
+    def rules_of(self, table: str) -> list[Rule]:
+        """All rules that a table has and had."""
+        return [rule for keymap in (self.keymap, *self.former.values()) for rule in rules_of(keymap, {table})]
+
 
 @contextmanager
 def verifier(  # noqa: PLR0913 - the choices of its callers
@@ -63,8 +83,11 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
 ) -> Iterator[Verifier]:
     """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed.
 
-    `repair` is the version at which it repairs what may be repaired, "" where it changes nothing.
+    `repair` is the version at which it repairs what may be repaired, "" where it changes nothing. Tables that are being
+    loaded again are left out.
     """
+    unfinished = progress_of(parts.store, parts.migration.tables).unfinished
+    pending = {table: parts.rules_of(table) for table in unfinished}
     Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
     with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
@@ -85,6 +108,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
                 progress=progress,
                 repairable=Repairable.of(parts.keymap, [one.table for one in read_answers(parts.store)]),
                 repairer=Repairer(parts.keymap, source, writer, repair, require) if repair else None,
+                pending=pending,
             )
         finally:
             source.close()
@@ -98,6 +122,24 @@ def sweeper(parts: Parts, progress: Progress = silent) -> Iterator[Sweeper]:
         yield Sweeper(
             parts.dynamodb,
             parts.keymap,
+            parts.migration.id,
+            items=items,
+            executor=executor,
+            stop=parts.stop,
+            progress=progress,
+        )
+
+
+@contextmanager
+def remover(parts: Parts, progress: Progress = silent) -> Iterator[Remover]:
+    """What takes away what tables that were loaded again have left of before, ready to run."""
+    targets = {**{name: one for keymap in parts.former.values() for name, one in keymap.targets.items()}}
+    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
+        items = DynamoItems(parts.dynamodb, targets | dict(parts.keymap.targets), executor, parts.stop)
+        yield Remover(
+            parts.dynamodb,
+            parts.keymap,
+            parts.former,
             parts.migration.id,
             items=items,
             executor=executor,

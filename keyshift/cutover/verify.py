@@ -7,10 +7,10 @@ to, nothing is called a difference before it has outlived a barrier (settle.py).
 repaired on the spot, where the tables' team has answered for it (repair.py).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from keymap.rules import Keymap
+from keymap.rules import Keymap, Rule
 from keyshift.cutover.digests import DigestPair, digest
 from keyshift.cutover.extras import ExtraFinder
 from keyshift.cutover.repair import NOTHING, Repairable, Repairer
@@ -23,7 +23,10 @@ SUSPECTS_MAX: Final = 1_000  # rows looked at again together: a few barriers' ti
 
 
 class Verifier:
-    """One verification. `barrier` is None where nothing moves, or nobody would answer."""
+    """One verification. `barrier` is None where nothing moves, or nobody would answer.
+
+    `pending` are tables that are being loaded again, with the rules that they had and have: nothing is said of them.
+    """
 
     def __init__(  # noqa: PLR0913 - its collaborators
         self,
@@ -40,12 +43,15 @@ class Verifier:
         progress: Progress = silent,
         repairable: Repairable = NOTHING,
         repairer: Repairer | None = None,
+        pending: Mapping[str, Sequence[Rule]] | None = None,
     ) -> None:
         self._keymap, self._source, self._judge, self._barrier = keymap, source, judge, barrier
         self._clock, self._progress, self._tally = clock, progress, Tally(examples_max)
         self._repairable, self._repairer = repairable, repairer
         self._settler = Settler(judge, source, barrier, rounds) if barrier and rounds else None
-        self._finder = ExtraFinder(keymap, migration, items, self._tally, progress, repairable, repairer)
+        self._pending = pending or {}
+        rules = [rule for some in self._pending.values() for rule in some]
+        self._finder = ExtraFinder(keymap, migration, items, self._tally, progress, repairable, repairer, rules)
 
     def run(self, start: str = "") -> Report:
         """Compare both sides. `start` is the version of a barrier that has just passed, if one has.
@@ -57,12 +63,14 @@ class Verifier:
             start = start or self._barrier.passed()
         with DigestPair() as pair:
             for table in self._keymap.tables:
-                self._compare(table, pair)
+                if table not in self._pending:
+                    self._compare(table, pair)
             if self._barrier:
                 self._finder.find_moving(pair, self._barrier, start)
             else:
                 self._finder.find(pair)
-        return self._tally.report(live=self._barrier is not None, seconds=self._clock() - began)
+        pending = tuple(sorted(self._pending))
+        return self._tally.report(live=self._barrier is not None, seconds=self._clock() - began, pending=pending)
 
     def _compare(self, table: str, pair: DigestPair) -> None:
         suspects: list[RowName] = []

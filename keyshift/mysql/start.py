@@ -17,6 +17,7 @@ from keyshift.mysql.select import quote_table
 
 LOCK_WAIT_SECONDS_MAX = 5  # while we wait for the lock, the application's writes wait behind us
 WAIT_SLICE_SECONDS = 1  # one call to the server; well below any read timeout
+_LOOK_SECONDS = 0.05
 _LOCK_TIMEOUT = 1205
 
 
@@ -91,6 +92,29 @@ def wait_for_start(  # noqa: PLR0913 - the clock is handed in
     elif facts.identity != server:
         message = f"rows would be read from {facts.identity}, but capture started on {server}"
         raise KeyshiftError(message, "Without GTIDs, read from the very server that is captured")
+
+
+def wait_for_place(  # noqa: PLR0913 - the clock is handed in
+    connect: Callable[[], Connection],
+    facts: ServerFacts,
+    place: Position,
+    tables: Iterable[str],
+    *,
+    timeout_seconds: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return once every SELECT that begins on this server sees all before `place`, one of its own binlog.
+
+    What is in the binlog, and was captured, may not be visible yet (docs/design, "Version"): so a start is chosen anew
+    until it lies at the place or behind it. Raises KeyshiftError when that takes longer than `timeout_seconds`.
+    """
+    names, deadline = list(tables), clock() + timeout_seconds
+    while not capture_start(connect, facts, names).contains(place):
+        if clock() >= deadline:
+            message = f"the source has logged changes that SELECT did not see for {timeout_seconds:.0f} s"
+            raise KeyshiftError(message, "See whether its commits hang (semi-sync replication, SHOW PROCESSLIST)")
+        sleep(_LOOK_SECONDS)
 
 
 def _wait_for_set(

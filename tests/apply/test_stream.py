@@ -14,6 +14,7 @@ from keymap.wire import PACK_BYTES_MAX, WireError, encode_change, encode_pack
 from keyshift.apply.refusals import Foreign, GateClosed, OtherStream, Poison, ReplayClosed
 from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.aws.stream import StreamRecord
+from keyshift.control.migration import FormerDigest
 from keyshift.control.phase import Phase
 from tests.apply.conftest import Shop, fake_shop
 from tests.apply.history import LANES, header_for, marker, migration_for, pack, packed, records
@@ -234,3 +235,19 @@ def test_a_full_pack_of_one_item_is_one_write() -> None:
     assert result.applied == 2000
     assert len(calls) == 1
     assert shop.visible("purchases")[0]["productid1"] == {"N": "2000"}
+
+
+def test_of_a_former_keymap_what_it_made_of_tables_that_changed_is_dropped_and_the_rest_applied() -> None:
+    shop = fake_shop()
+    changes = [FIRST[0], change("purchase", None, purchase(1, 1, 1), 50)]
+    lanes = {shop.keymap.lanes(one.table, one.before, one.after, LANES)[0]: one for one in changes}
+    packs = [pack(shop.keymap, lane, [one], digest="before") for lane, one in lanes.items()]
+    migration = replace(migration_for(shop.keymap), former=(FormerDigest("before", ("shop.orders",)),))
+    gate = Gate()
+    found = StreamApplier(shop.writer(), shop.keymap, migration, gate)
+    result = found.handle(records([*packs, marker(shop.keymap, 0, 7)]))
+    assert (result.records, result.error, result.operations) == (3, None, {"c": 1})
+    assert (shop.visible("app"), len(shop.visible("purchases"))) == ([], 1)
+    assert gate.seen_lanes == {(7, 0)}
+    unknown = found.handle(records([pack(shop.keymap, 0, FIRST[:1], digest="unknown")]))
+    assert isinstance(unknown.error, OtherStream)

@@ -83,7 +83,7 @@ def test_without_gtids_every_change_stops_and_says_which_tables_to_load(
 ) -> None:
     refused = refusal(BY_FILE, replace(MARIADB, flavour=flavour, **found))
     assert message in refused.message
-    assert "every captured table must be loaded again (shop.orders, shop.purchase)" in refused.remedy
+    assert "oad every captured table again (shop.orders, shop.purchase)" in refused.remedy
     assert not refused.lacking
     later = refusal(BY_FILE, replace(SAME, **found))
     assert later.message, "GTIDs that were switched on later say nothing of before"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cdc.begin import require_no_prepared_xa
+from cdc.starting import require_no_prepared_xa
 from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
@@ -175,7 +175,7 @@ def test_a_purged_position_stops_with_what_to_do(own: World) -> None:
     (error,) = own.errors
     assert isinstance(error, KeyshiftError)
     assert "has purged the binlog behind our position binlog." in error.message
-    assert "keyshift destroy, then init" in error.remedy
+    assert "keyshift cdc resume --decision reload" in error.remedy
 
 
 def test_a_source_with_wrong_settings_is_refused_before_anything_is_written(own: World) -> None:

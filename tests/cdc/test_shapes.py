@@ -12,6 +12,7 @@ from keymap.position import Position
 from keymap.rules import parse_keymap
 from keymap.schema import Column, Shape, TableSchema
 from keymap.version import version
+from keyshift.control.reloads import Reload
 from keyshift.control.shapes import SHAPES_MAX, Since, carried, current, with_shape
 
 TABLE = "shop.orders"
@@ -34,16 +35,23 @@ def shape(*names: str, kind: str = "int") -> Shape:
 
 
 def shapes(
-    now: Shape, history: Sequence[Since] = (), accepted: Sequence[str] = (), *, described: bool = True
+    now: Shape,
+    history: Sequence[Since] = (),
+    accepted: Sequence[str] = (),
+    *,
+    described: bool = True,
+    again: list[Reload] | None = None,
 ) -> tuple[Shapes, list[Since]]:
     recorded: list[Since] = []
-    answered = Answered(1, frozenset(accepted), described, mariadb=False)
+    reasons = dict.fromkeys(accepted, "why") if again is not None else {}
+    answered = Answered(1, frozenset(accepted), described, mariadb=False, reloads=reasons)
     made = Shapes(
         KEYMAP,
         {TABLE: history},
         {TABLE: now, "shop.hooked": shape()},
         answered,
         lambda _table, since: recorded.append(since),
+        again.append if again is not None else pytest.fail,
     )
     made.begin(Position("b.000001", 4))
     return made, recorded
@@ -88,6 +96,23 @@ def test_a_daemon_that_comes_back_to_a_table_that_looks_otherwise_judges_by_what
     made, _ = shapes(shape(kind="smallint"), [Since(version(1, 1, 4, 0), shape(kind="bigint"))])
     with pytest.raises(Unfollowed, match="bigint to smallint may change its values"):
         made.meet(statement("ALTER TABLE orders MODIFY id SMALLINT NOT NULL"), (TABLE,))
+
+
+def test_a_statement_whose_tables_are_loaded_again_is_passed_and_the_place_is_told_first() -> None:
+    halt = "1.1.100"
+    again: list[Reload] = []
+    made, _ = shapes(shape("a"), accepted=[halt], again=again)
+    made.meet(statement("TRUNCATE orders"), (TABLE, "shop.hooked"))
+    assert [(one.table, one.floor, one.reason) for one in again] == [
+        (table, version(1, 1, 150, 1), "why") for table in (TABLE, "shop.hooked")
+    ]
+    assert "TRUNCATE ORDERS" in again[0].what
+    made.begin(Position("b.000001", 4))
+    made.meet(statement("ALTER TABLE orders ADD b INT"), (TABLE,))
+    assert len(again) == 3, "it is loaded again though it could be followed by now"
+    assert names(made) == ["id", "a", "b"]
+    with pytest.raises(Unfollowed, match="cdc resume --decision reload"):
+        made.meet(statement("TRUNCATE orders", offset=200), (TABLE,))
 
 
 @pytest.mark.parametrize(

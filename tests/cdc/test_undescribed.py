@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cdc.continuity import Lost
 from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
@@ -51,7 +52,8 @@ def test_a_table_that_was_altered_while_the_daemon_was_away_is_refused(world: Wo
     (error,) = world.errors
     assert isinstance(error, KeyshiftError)
     assert "was altered since capture began" in error.message
-    assert "keyshift destroy, then init" in error.remedy
+    assert isinstance(error, Lost)
+    assert "keyshift cdc resume --decision reload" in error.remedy
 
 
 def test_any_ddl_on_a_captured_table_stops_the_daemon(world: World) -> None:

@@ -9,17 +9,22 @@ from keymap.position import Position
 from keymap.schema import Shape, TableSchema
 from keymap.version import version
 from keyshift.control import barrier, shards
+from keyshift.control import migration as migrations
 from keyshift.control.answers import Answer, next_repair, record_answers
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
-from keyshift.control.halts import Halt, accept, record_stop
+from keyshift.control.halts import Halt, accept, forget_lost, record_stop
+from keyshift.control.keymaps import record_keymap
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
-from keyshift.control.migration import Resource, record_created
+from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.phase import open_replay
+from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
+from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
 from keyshift.cutover.conduct import CUTOVER, _agreed
+from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
 
@@ -55,14 +60,28 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     mark_started(capture)
     begin_history(store, TABLES[0], Since(version(1, 1, 4, 0), Shape(TableSchema("shop", "orders", (), ()))))
     record_stop(store, Halt(1, "binlog.000001", 4, (TABLES[0],), "TRUNCATE"))
-    accept(store, "it was empty")
+    accept(store, "it was empty", reload=True)
     record_answers(store, [Answer("fk_cascade", TABLES[0], "no parent is ever deleted")])
     assert next_repair(store) == 1
+    record_stop(store, Halt(1, "binlog.000001", 8, (TABLES[0],), "purged", lost=True))
+    lost = accept(store, "a restore", reload=True).halt
+    forget_lost(store)
+    want(store, Wanted(lost.tables, lost.what, "a restore", anew=True, keymaps=("d" * 16,), stop=lost.name))
+    adopt(store, migrations.load(store), "e" * 16, TABLES, TABLES[:1])
+    show_digest(store, "e" * 16)
+    record_keymap(store, shop())
+    want(store, Wanted(TABLES[:1], "another keymap", "a key", keymap="e" * 16))
+    wanted = pending_wish(store)
+    assert wanted
+    mark_begun(capture, wanted, 2)
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
         record_table_dumped(dump, table, 1, 10, gtid_set=gtid_set)
         record_loaded(load, chunk(1, table))
+    reload = Reload(TABLES[0], version(1, 1, 90, 1), "TRUNCATE", "a mistake", ("d" * 16,))
+    begin_reload(store, reload)
+    finish_reload(store, reload)
     load.renew()
     open_replay(load, 0.0)
     number = barrier.request(store, position)
@@ -89,6 +108,8 @@ def kind_of(item: str) -> str:
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
         "answer": ["KIND", "TABLE"],
+        "reload": ["TABLE"],
+        "keymap": ["DIGEST"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

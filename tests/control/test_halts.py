@@ -40,6 +40,16 @@ def test_the_first_reason_stays(store: Store) -> None:
     assert accept(store, "second").reason == "first"
 
 
+def test_a_stop_is_decided_one_way(store: Store) -> None:
+    record_stop(store, HALT)
+    decided = accept(store, "load them again", reload=True)
+    assert (decided.reload, read_accepted(store)) == (True, (decided,))
+    assert accept(store, "again", reload=True) == decided
+    with pytest.raises(KeyshiftError, match=r"decided to load its tables again .* load them again"):
+        accept(store, "it was nothing")
+    assert read_accepted(store) == (decided,)
+
+
 def since(offset: int, *names: str) -> Since:
     columns = tuple(Column(name, "enum", "enum('ä','b''c')", nullable=True, charset="utf8mb4") for name in names)
     return Since(version(1, 1, offset, 0), Shape(TableSchema("shop", "a#b%", columns, names[:1]), "latin1", "id"))

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.patch import WHOLE, Patch
+from keymap.position import Position
 from keymap.version import behind, floor, version
 from keyshift.apply.writer import Outcome
+from keyshift.control.reloads import floor_at, floor_of_epoch
 from keyshift.cutover.compare import Kind
 from keyshift.cutover.repair import NOTHING, Repairable, Repairer, repair_version, worth_another
 from keyshift.cutover.rows import RowJudge
@@ -58,7 +60,7 @@ class HidingWorld(World):
     def one_pass(self, tables: Iterable[str] = TABLES) -> Report:
         start, self.number = self.passed(), self.number + 1
         writer = type("Writer", (), {"apply": staticmethod(self.apply_patches)})()
-        at = repair_version(start, 1, self.number)
+        at = repair_version(start, [floor(1)], self.number)
         verifier = Verifier(
             self.keymap,
             MIGRATION,
@@ -127,10 +129,13 @@ def test_a_repair_that_ran_among_writes_takes_none_of_them_back() -> None:
 
 def test_a_version_of_repair_lies_between_what_is_captured_and_what_is_to_come() -> None:
     newest = version(3, 7, 5000, 12)
-    first, second = repair_version(newest, 3, 1), repair_version(newest, 3, 2)
+    first, second = repair_version(newest, [floor(3)], 1), repair_version(newest, [floor(3)], 2)
     assert newest < first < second < version(3, 7, 5001, 0)
-    assert repair_version(newest, 4, 1) == behind(floor(4), 1) < version(4, 1, 4, 0)
-    assert repair_version(floor(1), 1, 5) < version(1, 1, 4, 0)
+    assert repair_version(newest, [floor(4)], 1) == behind(floor(4), 1) < version(4, 1, 4, 0)
+    assert repair_version(floor(1), [floor(1)], 5) < version(1, 1, 4, 0)
+    loaded_again = floor_at(3, Position("binlog.000007", 6000))
+    assert loaded_again < repair_version(newest, [floor(3), loaded_again], 1) < version(3, 7, 6001, 0)
+    assert floor_of_epoch(4) < repair_version(newest, [floor(4), floor_of_epoch(4)], 1)
 
 
 def test_only_what_somebody_answers_for_is_repaired() -> None:
