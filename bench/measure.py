@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Result:
     """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine.
 
-    Where `unit` is not "per second", `per_second` is a figure of that unit, and `ratio` its share of the other's.
+    Where `unit` is not "per second", `per_second` is a figure of that unit, and `ratio` what is said beside it.
     """
 
     group: str
