@@ -3,7 +3,9 @@
 Processor time is the daemon's own, all threads of it, and so says more on a busy machine than rows per second do.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from bench import mysqlbinlog, readers, shape
@@ -22,6 +24,14 @@ TIMES_MANY, TIMES_ONE, TIMES_SHORT, TIMES_TABLES, TIMES_HUGE = 15, 2.5, 3, 10, 5
 BARE_SHARE, NAIVE_SHARE = 5, 60  # of the daemon's rows the slow ways read so much less
 _COLUMNS = ", ".join(shape.COLUMNS[1:])
 _HUGE = f"INSERT INTO event_2 (id, {_COLUMNS}) SELECT id + %s, {_COLUMNS} FROM event ORDER BY id LIMIT %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast another way is, and what it takes."""
+
+    per_second: float
+    cpu_us_per_row: float
 
 
 class World:
@@ -73,30 +83,40 @@ def _compared(world: World, rows: int, size: int) -> tuple[list[Result], Run]:
     stretch = world.written(rows, size)
     bare_rows, naive_rows = rows // BARE_SHARE, rows // NAIVE_SHARE * (5 if size == 1 else 1)
     against = {
-        "one put_record per row": per_second(
+        "one put_record per row": _timed(
             naive_rows, lambda: readers.naive(world.database, stretch, naive_rows, world.url)
         ),
-        "bare loop over the library": _best(bare_rows, lambda: readers.bare(world.database, stretch, bare_rows)),
+        "bare loop over the library": _timed(bare_rows, lambda: readers.bare(world.database, stretch, bare_rows)),
     }
     try:
         words = mysqlbinlog.command(find_program())
-        against["mysqlbinlog -v"] = _best(
+        against["mysqlbinlog -v"] = _timed(
             rows, lambda: mysqlbinlog.print_rows(words, world.database, stretch.file, stretch.begin, stretch.end)
         )
     except ServerError:
         pass  # there is none for this server
     ours = world.captured(rows)
-    name = f"keyshift cdc run, {stretch.what}"
-    found = [Result("capture", f"{other}, {stretch.what}", speed, other, 1.0) for other, speed in against.items()]
-    found += [
-        Result("capture", name, ours.per_second, other, ours.per_second / speed) for other, speed in against.items()
-    ]
-    return found, ours
+    return [result for other, speed in against.items() for result in _beside(stretch.what, ours, other, speed)], ours
 
 
-def _best(rows: int, work: Callable[[], None]) -> float:
+def _beside(what: str, ours: Run, other: str, speed: Speed) -> Iterator[Result]:
+    """The daemon against another way: in rows, and in the processor time that both take for one, where more is less."""
+    name = f"keyshift cdc run, {what}"
+    yield Result("capture", f"{other}, {what}", speed.per_second, other, 1.0)
+    yield Result("capture", name, ours.per_second, other, ours.per_second / speed.per_second)
+    ratio = speed.cpu_us_per_row / ours.cpu_us_per_row
+    against = f"{other}: {speed.cpu_us_per_row:.1f} us"
+    yield Result("capture", f"{name}: processor time per row", ours.cpu_us_per_row, against, ratio, "us")
+
+
+def _timed(rows: int, work: Callable[[], None]) -> Speed:
     """The better of two, so that a moment of other work does not flatter us."""
-    return max(per_second(rows, work) for _ in range(2))
+    found = []
+    for _ in range(2):
+        begun = sum(os.times()[:4])  # of this process and of those that it has waited for
+        speed = per_second(rows, work)
+        found.append(Speed(speed, (sum(os.times()[:4]) - begun) / rows * 1e6))
+    return Speed(max(one.per_second for one in found), min(one.cpu_us_per_row for one in found))
 
 
 def _again(world: World, rows: int, tables: int = 1) -> Run:

@@ -10,8 +10,8 @@ from typing import Final
 class Result:
     """`ratio` is how many times faster `name` is than `against`, both measured in this run on this machine.
 
-    Where `unit` is neither "per second" nor PER_CORE, `per_second` is a figure of that unit, and `ratio` its share of
-    the other's.
+    Where `unit` is neither "per second" nor PER_CORE, `per_second` is a figure of that unit, and `ratio` what is said
+    beside it.
     """
 
     group: str
