@@ -15,7 +15,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Final
 
-from cdc import statements
+from cdc import grammar, statements
 from cdc.committed import Committed, Gathering
 from cdc.continuity import Change as SourceChange
 from cdc.continuity import SourceChanged
@@ -207,18 +207,18 @@ class Assembler:
         return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
 
     def _query(self, event: Query) -> None:
-        control = statements.control(event.text)
+        control = grammar.control(event.text)
         if control is None:
             self._statement(event)
-        elif control == statements.COMMIT:
+        elif control == grammar.COMMIT:
             self._finish(event.place)
-        elif control == statements.ROLLBACK:
+        elif control == grammar.ROLLBACK:
             self._open().entries.cut(Mark(0, 0, 0))
             self._finish(event.place)
         else:
             self._within(control, event.place)
 
-    def _within(self, control: statements.Control, place: Place) -> None:
+    def _within(self, control: grammar.Control, place: Place) -> None:
         group = self._open()
         group.begun = True
         if not group.control(control):

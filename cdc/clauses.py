@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdc.definitions import Definition, NotUnderstood, Words, definition
-from cdc.statements import Word, changes_indexes, split
+from cdc.statements import changes_indexes
+from cdc.words import Word, split
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 from cdc.captured import AGAIN, RELOAD, REPORT, CapturedTables, Ignores, all_matter
 from cdc.continuity import Lost
 from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows, Waiting
-from cdc.statements import control
+from cdc.grammar import control
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keyshift.binlog import compressed, fingerprint, packets, payload

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdc.statements import Word
+from cdc.words import Word
 
 
 class NotUnderstood(Exception):

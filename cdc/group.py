@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cdc import statements
+from cdc import grammar
 from cdc.entries import Entries, Mark
 
 
@@ -22,25 +22,25 @@ class Group:
     moot: bool = False
     savepoints: dict[str, Mark] = field(default_factory=dict)
 
-    def control(self, control: statements.Control) -> bool:
+    def control(self, control: grammar.Control) -> bool:
         """A statement about savepoints, or another within it; False where its savepoint is not known.
 
         Going back and releasing forget the savepoints set later; going back keeps the savepoint itself.
         """
-        if control.kind == statements.SAVEPOINT:
+        if control.kind == grammar.SAVEPOINT:
             self.savepoints.pop(control.name, None)  # set again, it is the latest
             self.savepoints[control.name] = self.entries.mark()
-        elif control.kind in {statements.ROLLBACK_TO, statements.RELEASE}:
+        elif control.kind in {grammar.ROLLBACK_TO, grammar.RELEASE}:
             if control.name not in self.savepoints:
                 return False
             self._end(control)
         return True
 
-    def _end(self, control: statements.Control) -> None:
+    def _end(self, control: grammar.Control) -> None:
         mark = self.savepoints[control.name]
         names = list(self.savepoints)
         for name in names[names.index(control.name) :]:
             del self.savepoints[name]
-        if control.kind == statements.ROLLBACK_TO:
+        if control.kind == grammar.ROLLBACK_TO:
             self.entries.cut(mark)
             self.savepoints[control.name] = mark

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from cdc.ddl import Altered, altered
 from cdc.definitions import NotUnderstood
 from cdc.events import Place, Query
-from cdc.statements import Word, altered_table, headline, kind_of, told, words
+from cdc.statements import altered_table, headline, kind_of, told
+from cdc.words import Word, words
 from keymap.check import check
 from keymap.errors import KeyshiftError
 from keymap.position import Position

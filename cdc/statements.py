@@ -1,113 +1,18 @@
-"""What a statement that was logged as text means to us: grammar of a transaction, or a table changed without rows.
+"""What a statement that was logged as text means to us: a table changed without rows.
 
-Under binlog_format=ROW the binlog has text for the transactions' own grammar, for DDL and TRUNCATE, and for changes of
-sessions that were switched to STATEMENT. A statement that changes a captured table, or its shape, cannot be followed:
-this module finds its name. It does not parse SQL; it reads the words that come first and the names where that kind of
-statement has them. Where it cannot tell, a captured table that is named at all counts as changed.
+Under binlog_format=ROW the binlog has text for the transactions' own grammar (cdc.grammar), for DDL and TRUNCATE, and
+for changes of sessions that were switched to STATEMENT. A statement that changes a captured table, or its shape, cannot
+be followed: this module finds its name. It does not parse SQL; it reads the words that come first and the names where
+that kind of statement has them. Where it cannot tell, a captured table that is named at all counts as changed.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
+from cdc.words import Word, split, words
 from keyshift.binlog.query_variables import EVERY
-
-
-class Word(NamedTuple):
-    """A word of a statement: a keyword, name, number or sign. `upper` is "" for quoted names and for strings.
-
-    `literal` is a string as it is written, with its quotes.
-    """
-
-    text: str
-    upper: str
-    literal: str = ""
-
-
-# Comments go, but those that the servers execute (/*!40000 ... */, /*M! ... */) are code.
-_COMMENT = re.compile(r"/\*(?!M?!).*?\*/|(?:--(?=[\s\x00-\x1f]|\Z)|\#)[^\n]*|/\*M?!\d*|\*/", re.DOTALL)
-_WORD = re.compile(
-    r"""(?P<quoted>`(?:[^`]|``)*`)|(?P<string>"(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*')"""
-    r"""|(?P<plain>[\w$@\x80-\U0010ffff]+)|(?P<sign>\S)""",
-    re.DOTALL,
-)
-
-
-def words(text: str) -> Iterator[Word]:
-    """The words of a statement. Text in double quotes may be a name (ANSI_QUOTES), so it is given as one."""
-    for found in _WORD.finditer(_without_comments(text)):
-        kind, value = found.lastgroup, found.group()
-        if kind == "quoted":
-            yield Word(value[1:-1].replace("``", "`"), "")
-        elif kind == "string":
-            yield Word(value[1:-1].replace('""', '"') if value[0] == '"' else "", "", value)
-        else:
-            yield Word(value, value.upper())
-
-
-def _without_comments(text: str) -> str:
-    """Comments become a blank; what looks like one inside quotes stays."""
-    if "/*" not in text and "--" not in text and "#" not in text:
-        return text
-    pieces, at = [], 0
-    while at < len(text):
-        comment, quoted = _COMMENT.search(text, at), _QUOTED.search(text, at)
-        if comment is None or (quoted and quoted.start() < comment.start()):
-            end = quoted.end() if quoted else len(text)
-            pieces.append(text[at:end])
-        else:
-            pieces += [text[at : comment.start()], " "]
-            end = comment.end()
-        at = end
-    return "".join(pieces)
-
-
-_QUOTED = re.compile(r"""`(?:[^`]|``)*`|"(?:[^"\\]|\\.|"")*"|'(?:[^'\\]|\\.|'')*'""", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A statement of a transaction's grammar; `name` is the savepoint's, folded as the servers compare it."""
-
-    kind: str
-    name: str = ""
-
-
-BEGIN, COMMIT, ROLLBACK, XA_END = Control("begin"), Control("commit"), Control("rollback"), Control("xa end")
-SAVEPOINT, ROLLBACK_TO, RELEASE = "savepoint", "rollback to", "release"
-_SIMPLE: Final = {"BEGIN": BEGIN, "COMMIT": COMMIT, "ROLLBACK": ROLLBACK}
-# First words, longest first. XA COMMIT and XA ROLLBACK are the end of their own group, like their namesakes.
-_FIRST_WORDS: Final[tuple[tuple[tuple[str, ...], Control | str], ...]] = (
-    (("ROLLBACK", "WORK", "TO"), ROLLBACK_TO),
-    (("ROLLBACK", "TO"), ROLLBACK_TO),
-    (("RELEASE", "SAVEPOINT"), RELEASE),
-    (("START", "TRANSACTION"), BEGIN),
-    (("XA", "START"), BEGIN),
-    (("XA", "BEGIN"), BEGIN),
-    (("XA", "END"), XA_END),
-    (("XA", "COMMIT"), COMMIT),
-    (("XA", "ROLLBACK"), ROLLBACK),
-    (("SAVEPOINT",), SAVEPOINT),
-    (("BEGIN",), BEGIN),
-    (("COMMIT",), COMMIT),
-    (("ROLLBACK",), ROLLBACK),
-)
-_CONTROL_LENGTH_MAX = 1000  # no statement of the grammar is longer, and a megabyte of DDL need not be cut in words
-_GRAMMAR = re.compile(r"SAVEPOINT|ROLLBACK|RELEASE|XA|BEGIN|START|COMMIT|/\*|--|#")
-
-
-def control(text: str) -> Control | None:
-    """What the statement does to the open transaction; None where it is none of the grammar."""
-    if simple := _SIMPLE.get(text):
-        return simple
-    if len(text) > _CONTROL_LENGTH_MAX or not _GRAMMAR.match(text.lstrip().upper()):
-        return None
-    found = [word for word in words(text) if word.text != ";"]
-    uppers = tuple(word.upper for word in found)
-    kind = next((kind for first, kind in _FIRST_WORDS if uppers[: len(first)] == first), None)
-    return Control(kind, found[-1].text.casefold()) if isinstance(kind, str) else kind
 
 
 class Tables:
@@ -297,19 +202,6 @@ def clauses(found: Sequence[Word], place: int) -> list[list[Word]]:
     """The clauses of an ALTER TABLE, each as its words, behind the table's name at this place."""
     qualified = place + 1 < len(found) and found[place + 1].text == "."
     return split(found[place + (3 if qualified else 1) :])
-
-
-def split(found: Iterable[Word]) -> list[list[Word]]:
-    """What commas separate, outside parentheses, each as its words."""
-    parts: list[list[Word]] = [[]]
-    depth = 0
-    for word in found:
-        depth += (word.upper == "(") - (word.upper == ")")
-        if word.upper == "," and not depth:
-            parts.append([])
-        elif word.upper != ";":
-            parts[-1].append(word)
-    return parts
 
 
 def altered_table(found: Sequence[Word]) -> int:

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 import cdc.begin
-import cdc.daemon
 import cdc.look
+import cdc.parts
 import cdc.reader
 from keyshift.mysql.connection import Connection, StillReader
 from keyshift.mysql.facts import ServerFacts, read_facts
@@ -62,7 +62,7 @@ def test_a_name_that_stays_with_a_reader_is_told(world: World, monkeypatch: pyte
     user = f"u{world.schema[-8:]}"
     world.execute(f"CREATE USER {user} IDENTIFIED BY 'x'", f"GRANT ALL ON *.* TO {user}")
     world.settings = with_user(world, user)
-    for module in (cdc.daemon, cdc.reader):
+    for module in (cdc.parts, cdc.reader):
         monkeypatch.setattr(module, "DENIALS_MAX", 2)
     cluster = FailingOver(monkeypatch)
     with started(world):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc.statements import BEGIN, COMMIT, ROLLBACK, Control, Tables, control
+from cdc.grammar import BEGIN, COMMIT, ROLLBACK, Control, control
+from cdc.statements import Tables
 
 TABLES = Tables(["shop.orders", "shop.Order-Lines", "crm.customer"])
 
