@@ -7,7 +7,9 @@ only from a server that contains everything before that point.
 
 from dataclasses import dataclass
 
+from bulkload.board import Board
 from bulkload.estimate import Estimate, read_estimates
+from bulkload.gentle import Gentle
 from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
 from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start
@@ -24,6 +26,7 @@ from keyshift.control.lease import DUMP, Lease
 from keyshift.control.migration import load, require_digest
 from keyshift.control.store import Store
 from keyshift.mysql.schema import read_schemas
+from keyshift.mysql.strain import Replicas
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime
 from keyshift.process.settings import Settings
@@ -57,6 +60,8 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
             Backoff(max_seconds=RECONNECT_SECONDS_MAX),
             stop,
         )
+        replicas = Replicas(settings.source, settings.bulkload.throttle.places(settings.source.port))
+        board = Board(store, DUMP, progress, stop, boottime)
         tools = Tools(
             migration=migration,
             start_epoch=capture.epoch,
@@ -65,12 +70,21 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
             source=source,
             storage=Storage(clients.s3, migration, stop),
             chunk_rows=settings.bulkload.chunk_rows,
-            progress=progress,
+            board=board,
+            gentle=Gentle(
+                settings.bulkload,
+                source=source,
+                replicas=replicas,
+                store=store,
+                board=board,
+                stop=stop,
+                clock=boottime,
+            ),
             stop=stop,
         )
         done = _Dump(tools)
         try:
-            with Hold(lease, stop, boottime), source:
+            with Hold(lease, stop, boottime), source, replicas:
                 done.run()
         except Stopped:
             return done.report(complete=False)

@@ -8,11 +8,12 @@ read; then the manifest is written, and last the table is recorded as dumped.
 from dataclasses import dataclass
 from typing import Final
 
+from bulkload.board import Board
 from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
-from bulkload.estimate import Estimate, first_limit, next_limit
+from bulkload.estimate import Estimate, first_limit
+from bulkload.gentle import Gentle
 from bulkload.hold import steadily
 from bulkload.manifest import encode_manifest, make_manifest
-from bulkload.progress import Progress
 from bulkload.source import Source
 from bulkload.storage import Storage
 from keymap.check import uncut_columns
@@ -49,7 +50,8 @@ class Tools:
     source: Source
     storage: Storage
     chunk_rows: int
-    progress: Progress
+    board: Board
+    gentle: Gentle
     stop: Stop
 
 
@@ -91,16 +93,17 @@ class TableDump:
             return
         last = recorded[-1] if recorded else None
         rows_before = sum(chunk.rows for chunk in recorded)
+        self._tools.board.begins(self._table, rows_before, self._estimate.rows)
         limit, found_empty = first_limit(self._estimate, self._tools.chunk_rows), ""
         while last is None or last.upper is not None:
-            self._tools.stop.sleep(0)
+            self._tools.gentle.wait()
             read, seen = self._read(last, limit)
             if not read.rows:
                 found_empty = seen
                 break
             encoded = encode_chunk(self._header, read.rows)
             last = self._keep(last, read, encoded, seen)
-            limit = next_limit(limit, encoded.rows, encoded.raw_bytes, self._tools.chunk_rows)
+            limit = self._tools.gentle.next_limit(limit, encoded)
             self._tell(rows_before + self.done.rows)
         self._finish(found_empty)
 
@@ -116,7 +119,8 @@ class TableDump:
         after = last.upper if last else None
 
         def read(connection: Connection) -> tuple[table_reader.Chunk, str]:
-            rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
+            with self._tools.gentle.reading():
+                rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
             return rows, read_gtid_seen(connection)
 
         return self._tools.source.ask(read, f"reading table {self._table}")
@@ -152,7 +156,7 @@ class TableDump:
             lambda: record_table_dumped(tools.lease, self._table, count, rows, gtid_set=seen, epoch=epoch), tools.stop
         )
         _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
-        tools.progress(self._table, manifest.rows, manifest.rows, UNIT)
+        tools.board(self._table, manifest.rows, manifest.rows, UNIT)
 
     def _tell(self, rows: int) -> None:
-        self._tools.progress(self._table, rows, max(rows, self._estimate.rows), UNIT)
+        self._tools.board(self._table, rows, max(rows, self._estimate.rows), UNIT)

@@ -2,6 +2,7 @@
 
 import click
 
+from bulkload.board import Board
 from bulkload.dump import DumpReport
 from bulkload.dump import dump as run_dump
 from bulkload.estimate import read_estimates
@@ -11,11 +12,12 @@ from bulkload.plan import TablePlan, plan_tables
 from keymap.check import check
 from keymap.errors import Problems
 from keyshift.cli import show
+from keyshift.cli.bulkload_status import status
+from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.progress import teller
-from keyshift.cli.status import load_document
 from keyshift.cli.wiring import Wiring, pass_wiring
-from keyshift.control.phase import read_phase
-from keyshift.control.progress import progress
+from keyshift.control.lease import LOAD
+from keyshift.process.clock import boottime
 from keyshift.process.stop import Stopped
 
 
@@ -70,21 +72,8 @@ def run(wiring: Wiring) -> None:
     _load(wiring)
 
 
-@bulkload.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
-@pass_wiring
-def status(wiring: Wiring, *, as_json: bool) -> None:
-    """Show how far dump and load are, by table."""
-    phase, found = read_phase(wiring.store), progress(wiring.store, wiring.migration.tables)
-    if as_json:
-        show.as_json({"phase": phase.value, **load_document(found)})
-        return
-    rows = [
-        (one.table, "-" if one.chunks is None else one.chunks, one.dumped, one.loaded, one.rows_dumped, one.rows_loaded)
-        for one in found.tables
-    ]
-    show.columns(("table", "chunks", "dumped", "loaded", "rows dumped", "rows loaded"), rows)
-    click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
+bulkload.add_command(status)
+bulkload.add_command(throttle)
 
 
 def _dump(wiring: Wiring) -> DumpReport:
@@ -98,7 +87,8 @@ def _dump(wiring: Wiring) -> DumpReport:
 
 def _load(wiring: Wiring) -> LoadReport:
     with teller() as progress:
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+        board = Board(wiring.store, LOAD, progress.at, wiring.stop, boottime)
+        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
     click.echo(f"loaded {report.chunks:,} chunks: {report.rows:,} rows in {report.writes:,} writes")
     if not report.complete:
         raise Stopped("asked to stop")

@@ -14,10 +14,12 @@ from keyshift.control.chunks import record_dumped, record_loaded, record_table_d
 from keyshift.control.halts import Halt, accept, record_stop
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, record_created
+from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import open_replay
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
+from keyshift.control.throttle import LIMITS, change_throttle
 from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
@@ -66,6 +68,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
+    record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
 
 
@@ -85,6 +89,7 @@ def kind_of(item: str) -> str:
         "shard": ["STREAM", "SHARD"],
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
+        "pace": ["JOB", "TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
