@@ -5,13 +5,9 @@ import click
 from bulkload.board import Board
 from bulkload.dump import DumpReport
 from bulkload.dump import dump as run_dump
-from bulkload.estimate import read_estimates
 from bulkload.load import LoadReport
 from bulkload.load import load as run_load
-from bulkload.plan import TablePlan, plan_tables
-from keymap.check import check
-from keymap.errors import Problems
-from keyshift.cli import show
+from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.progress import teller
@@ -26,25 +22,7 @@ def bulkload() -> None:
     """Bring the rows that exist: dump them to S3, load them into DynamoDB."""
 
 
-@bulkload.command()
-@pass_wiring
-def plan(wiring: Wiring) -> None:
-    """Show how much there is to move, by the server's own estimate. Changes nothing."""
-    keymap, chunk_rows = wiring.keymap, wiring.settings.bulkload.chunk_rows
-    Problems.raise_if_any(check(keymap, wiring.schemas))
-    with wiring.connection() as connection:
-        estimates = read_estimates(connection, keymap.tables)
-    tables = plan_tables(keymap, (wiring.schemas[table] for table in keymap.tables), estimates, chunk_rows)
-    headings = ("table", "rows, about", "MiB, about", "chunks, about", "written slot by slot")
-    show.columns(headings, [_line(table) for table in tables])
-    hours = wiring.settings.stream.retention_hours
-    click.echo(
-        f"dump, load and catching up must be done within {hours} hours of the daemon's start (stream.retention_hours)"
-    )
-
-
-def _line(table: TablePlan) -> tuple[str, int, int, int, str]:
-    return table.table, table.rows, round(table.bytes / 2**20), max(1, table.chunks), ", ".join(table.guarded) or "-"
+bulkload.add_command(plan)
 
 
 @bulkload.command()
