@@ -6,6 +6,7 @@ the name of a chunk that is recorded, and an upload that is repeated writes what
 
 from urllib.parse import quote
 
+from bulkload.chunkfile import SUFFIX
 from keymap.errors import KeyshiftError
 from keyshift.aws.clients import ClientError, S3Client, error_code, explaining
 from keyshift.aws.retry import retried
@@ -28,7 +29,7 @@ class Storage:
 
     def chunk_name(self, table: str, number: int, sha256: str) -> str:
         """The object of a chunk."""
-        return f"{self._table_folder(table)}/{number:08d}-{sha256[:_DIGEST_LENGTH]}.gz"
+        return f"{self._table_folder(table)}/{number:08d}-{sha256[:_DIGEST_LENGTH]}{SUFFIX}"
 
     def manifest_name(self, table: str) -> str:
         """The object of a table's manifest."""

@@ -1,6 +1,5 @@
 """The dump: nothing before capture has started, every row once, and what was done is never done again."""
 
-import gzip
 import json
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import parse_keymap
 from keyshift.control.chunks import chunks
 from keyshift.control.progress import progress
+from keyshift.zstd import zstd
 from tests.bulkload.world import World, another
 
 
@@ -20,7 +20,7 @@ def rows_of(world: World, table: str) -> list[list[object]]:
     rows = []
     for chunk in chunks(world.store, f"{world.schema}.{table}"):
         data = world.clients.s3.get_object(Bucket=world.settings.bucket.name, Key=chunk.object)["Body"].read()
-        rows += [json.loads(line) for line in gzip.decompress(data).splitlines()[1:]]
+        rows += [json.loads(line) for line in zstd.decompress(data).splitlines()[1:]]
     return rows
 
 
