@@ -5,18 +5,19 @@ started before the first row is read. So the dump refuses until the daemon's fir
 only from a server that contains everything before that point.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bulkload.board import Board
 from bulkload.estimate import Estimate, read_estimates
+from bulkload.folder import open_storage
 from bulkload.gentle import Gentle
 from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
 from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start
-from bulkload.storage import Storage
 from bulkload.table_dump import Done, TableDump, Tools
 from keymap.check import check
-from keymap.errors import KeyshiftError, Problems
+from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
@@ -35,7 +36,7 @@ from keyshift.process.stop import Stop, Stopped
 
 @dataclass(frozen=True, slots=True)
 class DumpReport:
-    """What this run did (chunks, their rows and compressed bytes), and whether all tables are dumped now."""
+    """What this run did (chunks, their rows and compressed bytes), and whether all that it was asked for is dumped."""
 
     chunks: int
     rows: int
@@ -43,11 +44,20 @@ class DumpReport:
     complete: bool
 
 
-def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progress: Progress = silent) -> DumpReport:
+def dump(  # noqa: PLR0913 - collaborators are handed in
+    settings: Settings,
+    keymap: Keymap,
+    clients: Clients,
+    stop: Stop,
+    progress: Progress = silent,
+    *,
+    tables: Collection[str] = (),
+) -> DumpReport:
     """Dump what is not dumped yet. A stop ends it early, between two chunks, with a report that is not complete.
 
-    Raises KeyshiftError, with what to do: capture has not started, another process dumps (Busy), the keymap does not
-    fit the tables (Problems), source, control table or bucket refuse. What was recorded is kept.
+    `tables` limits this run to some of the captured tables (none: all). Raises KeyshiftError, with what to do: capture
+    has not started, another process dumps (Busy), the keymap does not fit the tables or one is not captured (Problems),
+    source, control table or bucket refuse. What was recorded is kept.
     """
     with explaining("dumping"):
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
@@ -68,7 +78,7 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
             keymap=keymap,
             lease=lease,
             source=source,
-            storage=Storage(clients.s3, migration, stop),
+            storage=open_storage(settings.bulkload.folder, clients, migration, stop),
             chunk_rows=settings.bulkload.chunk_rows,
             board=board,
             gentle=Gentle(
@@ -82,13 +92,21 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
             ),
             stop=stop,
         )
-        done = _Dump(tools)
+        done = _Dump(tools, _chosen(migration.tables, tables))
         try:
             with Hold(lease, stop, boottime), source, replicas:
                 done.run()
         except Stopped:
             return done.report(complete=False)
         return done.report(complete=True)
+
+
+def _chosen(captured: Sequence[str], wanted: Collection[str]) -> tuple[str, ...]:
+    """The captured tables that are wanted, all if none is named. Raises Problems with each that is not captured."""
+    remedy = f"Name captured tables: {', '.join(captured)}"
+    unknown = sorted(set(wanted) - set(captured))
+    Problems.raise_if_any(Problem(f"table {table}", "it is not captured", remedy) for table in unknown)
+    return tuple(table for table in captured if not wanted or table in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +127,11 @@ def _required_start(store: Store) -> _Start:
 
 
 class _Dump:
-    """All tables, one after the other."""
+    """The tables that were chosen, one after the other."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, chosen: Sequence[str]) -> None:
         self._tools = tools
+        self._chosen = chosen
         self._tables: list[TableDump] = []
 
     def run(self) -> None:
@@ -120,7 +139,7 @@ class _Dump:
         schemas = self._tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
         Problems.raise_if_any(check(self._tools.keymap, schemas, running=True))
         estimates = self._tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
-        for name in names:
+        for name in self._chosen:
             table = TableDump(self._tools, schemas[name], estimates.get(name, Estimate(0, 0)))
             self._tables.append(table)
             table.run()

@@ -12,6 +12,7 @@ from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.progress import teller
 from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.control.chunks import dumped_chunks
 from keyshift.control.lease import LOAD
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stopped
@@ -26,11 +27,15 @@ bulkload.add_command(plan)
 
 
 @bulkload.command()
+@click.option("--tables", multiple=True, metavar="DB.TABLE", help="Dump this table only; may be repeated.")
 @pass_wiring
-def dump(wiring: Wiring) -> None:
+def dump(wiring: Wiring, tables: tuple[str, ...]) -> None:
     """Write every captured table to S3, a chunk at a time. Goes on where it was interrupted."""
     wiring.log()
-    _dump(wiring)
+    _dump(wiring, tables)
+    left = [table for table in wiring.migration.tables if dumped_chunks(wiring.store, table) is None]
+    if left:
+        click.echo(f"not dumped yet: {', '.join(left)}")
 
 
 @bulkload.command()
@@ -54,9 +59,9 @@ bulkload.add_command(status)
 bulkload.add_command(throttle)
 
 
-def _dump(wiring: Wiring) -> DumpReport:
+def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
     with teller() as progress:
-        report = run_dump(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+        report = run_dump(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at, tables=tables)
     click.echo(f"dumped {report.chunks:,} chunks: {report.rows:,} rows, {report.bytes:,} bytes compressed")
     if not report.complete:
         raise Stopped("asked to stop")

@@ -103,6 +103,10 @@ class BulkloadSettings(Section):
         gt=0,
         description="seconds that reading a chunk should take, and chunks shrink to: the source's history stays short",
     )
+    folder: FilePath | None = Field(
+        default=None,
+        description="folder that the dump goes to, and that the load reads, which so needs it too; default: the bucket",
+    )
     load_concurrency: Whole = Field(
         default=8,
         ge=1,
