@@ -9,15 +9,16 @@ it has and what its SHA-256 is stands in the control table, and a reader refuses
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 from itertools import islice
+from operator import itemgetter
 from typing import IO, Any, Final
 
 from keymap.errors import KeyshiftError
-from keymap.values import Row
-from keymap.wire import WireError, decode_value, dumps, encode_value, loads
+from keymap.values import Canonical, Row
+from keymap.wire import WireError, decode_value, dumps, loads, values_json
 from keyshift.zstd import zstd
 
 FORMAT = 1
@@ -54,14 +55,18 @@ class EncodedChunk:
     raw_bytes: int
 
 
-def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
-    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name."""
+def encode_chunk(header: ChunkHeader, rows: Iterable[Row], *, has_sets: bool = True) -> EncodedChunk:
+    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name.
+
+    `has_sets`: a column may be a SET; without one the lines are written faster.
+    """
     file = io.BytesIO()
     count, rows = 0, iter(rows)
+    values = _values_of(header.columns)
     with zstd.ZstdFile(file, "wb", options=_OPTIONS) as packed:
         packed.write(_header_line(header))
-        while lines := [_row_line(header, row) for row in islice(rows, _ROWS_PER_WRITE)]:
-            packed.write(b"".join(lines))
+        while lines := [values_json(values(row), has_sets=has_sets) for row in islice(rows, _ROWS_PER_WRITE)]:
+            packed.write(b"\n".join((*lines, b"")))
             count += len(lines)
         raw_bytes = packed.tell()
     data = file.getvalue()
@@ -83,8 +88,9 @@ def _header_line(header: ChunkHeader) -> bytes:
     )
 
 
-def _row_line(header: ChunkHeader, row: Row) -> bytes:
-    return dumps([encode_value(row[column]) for column in header.columns]) + b"\n"
+def _values_of(columns: Sequence[str]) -> Callable[[Row], Sequence[Canonical]]:
+    """What takes these columns from a row, in their order. Of a single one, itemgetter would give the bare value."""
+    return itemgetter(*columns) if len(columns) > 1 else lambda row: [row[column] for column in columns]
 
 
 def check_digest(data: bytes, sha256: str, name: str) -> None:

@@ -81,6 +81,7 @@ class TableDump:
         self._table = schema.full_name
         self._estimate = estimate
         self._uncut = uncut_columns(tools.keymap, schema)
+        self._has_sets = any(column.data_type == "set" for column in schema.columns)
         columns = tuple(schema.by_name)
         # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
         # not show yet (docs/decisions/0017).
@@ -101,7 +102,7 @@ class TableDump:
             if not read.rows:
                 found_empty = seen
                 break
-            encoded = encode_chunk(self._header, read.rows)
+            encoded = encode_chunk(self._header, read.rows, has_sets=self._has_sets)
             last = self._keep(last, read, encoded, seen)
             limit = self._tools.gentle.next_limit(limit, encoded)
             self._tell(rows_before + self.done.rows)

@@ -96,12 +96,20 @@ def encode_row(row: Row) -> dict[str, Any]:
 
 def row_json(row: Row, *, has_sets: bool) -> bytes:
     """A row as JSON text. `has_sets`: it may hold a SET, which the JSON writer would take for a plain list."""
-    if not has_sets:
-        try:
-            return orjson.dumps(row, encode_value, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
-        except orjson.JSONEncodeError:
-            pass  # an integer beyond 64 bits
-    return dumps(encode_row(row))
+    return (None if has_sets else _at_once(row)) or dumps(encode_row(row))
+
+
+def values_json(values: Sequence[Canonical], *, has_sets: bool) -> bytes:
+    """Values as a JSON array; `has_sets` as for row_json."""
+    return (None if has_sets else _at_once(values)) or dumps(list(map(encode_value, values)))
+
+
+def _at_once(values: Row | Sequence[Canonical]) -> bytes | None:
+    """Values without a SET as JSON text, None where one is an integer beyond 64 bits, which the JSON writer refuses."""
+    try:
+        return orjson.dumps(values, encode_value, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
+    except orjson.JSONEncodeError:
+        return None
 
 
 def decode_row(encoded: dict[str, Any]) -> Row:
