@@ -9,7 +9,7 @@ from typing import Final
 
 from bulkload.hold import steadily
 from bulkload.progress import Progress
-from keyshift.control.pace import Pace, record_pace
+from keyshift.control.pace import Pace, read_pace, record_pace
 from keyshift.control.store import Store
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
@@ -50,6 +50,11 @@ class Board:
         self._rate = Rate()
         self._waits = self._told_waits = ""
         self._written = float("-inf")
+
+    def expects(self, table: str, total: int) -> None:
+        """A table will be done of which nothing was told yet: about so many rows."""
+        if not steadily(lambda: read_pace(self._store, self._job, table), self._stop).at_ms:
+            steadily(lambda: record_pace(self._store, self._job, table, Pace(rows_total=total)), self._stop)
 
     def begins(self, table: str, rows: int, total: int) -> None:
         """A table is begun or gone on with: `rows` of about `total` were done before."""

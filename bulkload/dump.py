@@ -140,6 +140,8 @@ class _Dump:
         Problems.raise_if_any(check(self._tools.keymap, schemas, running=True))
         estimates = self._tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
         for name in self._chosen:
+            self._tools.board.expects(name, estimates.get(name, Estimate(0, 0)).rows)
+        for name in self._chosen:
             table = TableDump(self._tools, schemas[name], estimates.get(name, Estimate(0, 0)))
             self._tables.append(table)
             table.run()

@@ -1,5 +1,6 @@
 """`keyshift bulkload status`: how far dump and load are by table, how fast they go, and what they wait for."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,20 +40,39 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     """Show how far dump and load are, by table: chunks, rows, rate, ETA, and what they wait for."""
     store, phase = wiring.store, read_phase(wiring.store)
     found, now = progress(store, wiring.migration.tables), now_ms()
-    dumps, loads = ([_job(store, job, table, now) for table in found.tables] for job in (DUMP, LOAD))
+    jobs = {name: [_job(store, name, table, now) for table in found.tables] for name in (DUMP, LOAD)}
+    whole = {name: together(of_tables) for name, of_tables in jobs.items()}
     if as_json:
         document: dict[str, Any] = load_document(found)
-        for table, dump, load in zip(document["tables"], dumps, loads, strict=True):
+        for table, dump, load in zip(document["tables"], jobs[DUMP], jobs[LOAD], strict=True):
             table |= {"dump": asdict(dump), "load": asdict(load)}
-        show.as_json({"phase": phase.value, **document})
+        show.as_json({"phase": phase.value, **document, **{name: asdict(job) for name, job in whole.items()}})
         return
-    rows = [_line(*one) for one in zip(found.tables, dumps, loads, strict=True)]
-    show.columns(_HEADINGS, rows)
-    for table, *jobs in zip(found.tables, dumps, loads, strict=True):
-        for name, job in zip((DUMP, LOAD), jobs, strict=True):
-            if job.waits:
-                click.echo(f"the {name} of {table.table} waits: {job.waits}")
+    show.columns(_HEADINGS, [_line(*one) for one in zip(found.tables, jobs[DUMP], jobs[LOAD], strict=True)])
+    for name, job in whole.items():
+        if job.running:
+            left = "" if job.eta_seconds is None else f", {_span(job.eta_seconds)} left"
+            click.echo(f"{name}: {job.rows:,} of about {job.rows_total:,} rows, {job.rows_per_second:,} rows/s{left}")
+        if job.waits:
+            click.echo(f"the {name} waits: {job.waits}")
     click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
+
+
+def together(jobs: Sequence[Job]) -> Job:
+    """All tables of a job: one table is done after the other, so the rate is that of the one that was told of last."""
+    told = [job for job in jobs if job.told_seconds_ago is not None]
+    last = min(told, key=lambda job: (job.told_seconds_ago, job.rows >= job.rows_total), default=None)
+    rows, total = sum(job.rows for job in jobs), sum(job.rows_total for job in jobs)
+    rate = last.rows_per_second if last else 0
+    return Job(
+        running=any(job.running for job in jobs),
+        rows=rows,
+        rows_total=total,
+        rows_per_second=rate,
+        eta_seconds=-(-max(0, total - rows) // rate) if rate else None,
+        waits=next((job.waits for job in jobs if job.waits), ""),
+        told_seconds_ago=last.told_seconds_ago if last else None,
+    )
 
 
 _HEADINGS = ("table", "chunks", "dumped", "loaded", "rows dumped", "of about", "rows/s", "rows loaded", "rows/s", "ETA")
