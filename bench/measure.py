@@ -1,5 +1,6 @@
 """One measurement: something timed, per second or per second and core, beside what one would pick instead."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,21 @@ def per_core(count: int, work: Callable[[], None]) -> float:
     began = time.process_time()
     work()
     return count / (time.process_time() - began)
+
+
+def both_per_second(count: int, work: Callable[[], None]) -> tuple[float, float]:
+    """The same in a second of wall time, and of processor time of this process and of the ones that it waits for.
+
+    The second tells how much a way can do where the machine has other work, which takes wall time from all of them.
+    """
+    began, spent = time.perf_counter(), _processor_seconds()
+    work()
+    return count / (time.perf_counter() - began), count / (_processor_seconds() - spent)
+
+
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 PER_CORE: Final = "per core's second"  # the unit of per_core()

@@ -52,7 +52,7 @@ def _chunks(connection: Connection, schema: TableSchema) -> None:
         chunk = read_chunk(connection, schema, chunk.upper, CHUNK_ROWS)
 
 
-def _dump_command(program: ServerProgram) -> list[str] | None:
+def dump_command(program: ServerProgram) -> list[str] | None:
     """The dump program beside the server's, run as that is run, or one on the PATH; None if there is none."""
     names, server = _DUMPS[program.flavour], Path(program.server[-1])
     if server.is_absolute() and not program.wrapper:
@@ -62,12 +62,16 @@ def _dump_command(program: ServerProgram) -> list[str] | None:
     return next(([found] for name in names if (found := shutil.which(name))), None)
 
 
-def _dump(command: list[str], database: Database) -> None:
+def dump_words(command: list[str], database: Database) -> list[str]:
+    """The whole command line; the password comes from MYSQL_PWD."""
     options = [*_DUMP_OPTIONS, *(_MYSQL_OPTIONS if database.flavour == "mysql" else ())]
     place = [f"--host={database.host}", f"--port={database.port}", f"--user={database.user}", "--protocol=tcp"]
+    return [*command, *options, *place, shape.SCHEMA, shape.TABLE]
+
+
+def _dump(command: list[str], database: Database) -> None:
     environment = os.environ | {"MYSQL_PWD": database.password}
-    words = [*command, *options, *place, shape.SCHEMA, shape.TABLE]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(dump_words(command, database), check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def measure(rows: int, program: ServerProgram | None = None) -> list[Result]:
@@ -93,7 +97,7 @@ def _measured(database: Database, program: ServerProgram, connection: Connection
     if core := native.load("keyshift.mysql._text"):
         ways["rows by the compiled core"] = partial(by, FastRows(columns, 0, core.Scanner(columns, 0).scan))
     ways[f"read_chunk, {CHUNK_ROWS:,} rows at a time"] = partial(_chunks, connection, schema)
-    if command := _dump_command(program):
+    if command := dump_command(program):
         ways[f"{Path(command[-1]).name} to /dev/null"] = partial(_dump, command, database)
     _cursor(database)  # the server's caches are warm for all
     speeds = {name: per_second(rows, way) for name, way in ways.items()}

@@ -1,6 +1,7 @@
-"""A chunk as a file: gzip of lines, a header and then one JSON array of canonical values per row.
+"""A chunk as a file: zstd of lines, a header and then one JSON array of canonical values per row.
 
-``gunzip -c CHUNK | head`` shows it to a person. The values have the form that they have on the stream (keymap.wire), so
+``zstd -dc CHUNK | head`` shows it to a person. Files of an earlier version are gzip, and are read as well
+(docs/decisions/0026). The values have the form that they have on the stream (keymap.wire), so
 a chunk holds what was read and not what the keymap makes of it. A file is only half of a chunk's truth: how many rows
 it has and what its SHA-256 is stands in the control table, and a reader refuses a file that says otherwise.
 """
@@ -8,20 +9,27 @@ it has and what its SHA-256 is stands in the control table, and a reader refuses
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 from itertools import islice
-from typing import IO, Any
+from operator import itemgetter
+from typing import IO, Any, Final
 
 from keymap.errors import KeyshiftError
-from keymap.values import Row
+from keymap.values import Canonical, Row
 from keymap.version import floor
-from keymap.wire import WireError, decode_values, dumps, encode_value, loads
+from keymap.wire import WireError, decode_values, dumps, loads, values_json
+from keyshift.zstd import zstd
 
 FORMAT = 1
-_LEVEL = 1  # gzip's fastest: the dump should not be slower than the source, and S3 is cheap
-_ROWS_PER_WRITE = 256  # of one call to gzip: a call per row costs more than the compression
+SUFFIX: Final = ".zst"
+_OPTIONS: Final[dict[int, int]] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
+_GZIP: Final = b"\x1f\x8b"  # what its files begin with
+_ROWS_PER_WRITE = 256  # of one call to the compressor: a call per row costs more than the compression
 
 
 class ChunkError(KeyshiftError):
@@ -57,14 +65,18 @@ class EncodedChunk:
     raw_bytes: int
 
 
-def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
-    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name."""
+def encode_chunk(header: ChunkHeader, rows: Iterable[Row], *, has_sets: bool = True) -> EncodedChunk:
+    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name.
+
+    `has_sets`: a column may be a SET; without one the lines are written faster.
+    """
     file = io.BytesIO()
     count, rows = 0, iter(rows)
-    with GzipFile(fileobj=file, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
+    values = _values_of(header.columns)
+    with zstd.ZstdFile(file, "wb", options=_OPTIONS) as packed:
         packed.write(_header_line(header))
-        while lines := [_row_line(header, row) for row in islice(rows, _ROWS_PER_WRITE)]:
-            packed.write(b"".join(lines))
+        while lines := [values_json(values(row), has_sets=has_sets) for row in islice(rows, _ROWS_PER_WRITE)]:
+            packed.write(b"\n".join((*lines, b"")))
             count += len(lines)
         raw_bytes = packed.tell()
     data = file.getvalue()
@@ -87,8 +99,9 @@ def _header_line(header: ChunkHeader) -> bytes:
     )
 
 
-def _row_line(header: ChunkHeader, row: Row) -> bytes:
-    return dumps([encode_value(row[column]) for column in header.columns]) + b"\n"
+def _values_of(columns: Sequence[str]) -> Callable[[Row], Sequence[Canonical]]:
+    """What takes these columns from a row, in their order. Of a single one, itemgetter would give the bare value."""
+    return itemgetter(*columns) if len(columns) > 1 else lambda row: [row[column] for column in columns]
 
 
 def check_digest(data: bytes, sha256: str, name: str) -> None:
@@ -100,11 +113,18 @@ def check_digest(data: bytes, sha256: str, name: str) -> None:
 
 
 _ANEW = "Restore the object, or start the migration anew (`keyshift destroy`, `keyshift init`)"
-_DAMAGE = (BadGzipFile, EOFError, zlib.error, WireError, KeyError, TypeError, ValueError, ArithmeticError)
+_NOT_WHOLE = (zstd.ZstdError, BadGzipFile, zlib.error, EOFError)
+_DAMAGE = (*_NOT_WHOLE, WireError, KeyError, TypeError, ValueError, ArithmeticError)
+
+
+def _unpacked(file: IO[bytes]) -> GzipFile | zstd.ZstdFile:
+    begin = file.read(len(_GZIP))
+    file.seek(0)
+    return GzipFile(fileobj=file, mode="rb") if begin == _GZIP else zstd.ZstdFile(file)
 
 
 class ChunkReader:
-    """Reads the file of a chunk as a stream, a row at a time. `name` is the object's, for messages.
+    """Reads the file of a chunk, which can seek, as a stream, a row at a time. `name` is the object's, for messages.
 
     Damage may show only at the end of the file: act on the rows when the last one has been read. Both the constructor
     and the iteration raise ChunkError.
@@ -112,7 +132,7 @@ class ChunkReader:
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._name = name
-        self._lines = GzipFile(fileobj=file, mode="rb")
+        self._lines = _unpacked(file)
         try:
             self.header = self._read_header(self._lines.readline())
         except _DAMAGE as error:

@@ -8,18 +8,20 @@ A table that is loaded again has such a point of its own: its rows are read when
 began, and from a server that shows everything before.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bulkload.board import Board
 from bulkload.estimate import Estimate, read_estimates
+from bulkload.folder import open_storage
+from bulkload.gentle import Gentle
 from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
 from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
-from bulkload.storage import Storage
 from bulkload.table_dump import Done, TableDump, Tools
 from keymap.check import check
-from keymap.errors import KeyshiftError, Problems
+from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
@@ -34,6 +36,7 @@ from keyshift.control.store import Store
 from keyshift.control.wanted import pending_wish
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.schema import read_schemas
+from keyshift.mysql.strain import Replicas
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime
 from keyshift.process.settings import Settings, SourceSettings
@@ -42,7 +45,7 @@ from keyshift.process.stop import Stop, Stopped
 
 @dataclass(frozen=True, slots=True)
 class DumpReport:
-    """What this run did (chunks, their rows and compressed bytes), and whether all tables are dumped now."""
+    """What this run did (chunks, their rows and compressed bytes), and whether all that it was asked for is dumped."""
 
     chunks: int
     rows: int
@@ -50,11 +53,20 @@ class DumpReport:
     complete: bool
 
 
-def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progress: Progress = silent) -> DumpReport:
+def dump(  # noqa: PLR0913 - collaborators are handed in
+    settings: Settings,
+    keymap: Keymap,
+    clients: Clients,
+    stop: Stop,
+    progress: Progress = silent,
+    *,
+    tables: Collection[str] = (),
+) -> DumpReport:
     """Dump what is not dumped yet. A stop ends it early, between two chunks, with a report that is not complete.
 
-    Raises KeyshiftError, with what to do: capture has not started, another process dumps (Busy), the keymap does not
-    fit the tables (Problems), source, control table or bucket refuse. What was recorded is kept.
+    `tables` limits this run to some of the captured tables (none: all). Raises KeyshiftError, with what to do: capture
+    has not started, another process dumps (Busy), the keymap does not fit the tables or one is not captured (Problems),
+    source, control table or bucket refuse. What was recorded is kept.
     """
     with explaining("dumping"):
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
@@ -63,22 +75,46 @@ def dump(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop, progr
         _require_begun(store)
         capture = _required_start(store)
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
-        tools = Tools(
-            migration=migration,
-            keymap=keymap,
-            lease=lease,
-            storage=Storage(clients.s3, migration, stop),
-            chunk_rows=settings.bulkload.chunk_rows,
-            progress=progress,
-            stop=stop,
-        )
-        done = _Dump(tools)
+        replicas = Replicas(settings.source, settings.bulkload.throttle.places(settings.source.port))
+        board = Board(store, DUMP, progress, stop, boottime)
+        storage = open_storage(settings.bulkload.folder, clients, migration, stop)
+
+        def tools_for(source: Source) -> Tools:
+            return Tools(
+                migration=migration,
+                keymap=keymap,
+                lease=lease,
+                source=source,
+                storage=storage,
+                chunk_rows=settings.bulkload.chunk_rows,
+                board=board,
+                gentle=Gentle(
+                    settings.bulkload,
+                    source=source,
+                    replicas=replicas,
+                    store=store,
+                    board=board,
+                    stop=stop,
+                    clock=boottime,
+                ),
+                stop=stop,
+            )
+
+        done = _Dump(tools_for, _chosen(migration.tables, tables))
         try:
-            with Hold(lease, stop, boottime):
-                done.run(_parts(settings.source, store, migration, capture))
+            with Hold(lease, stop, boottime), replicas:
+                done.run(_parts(settings.source, store, migration, capture), stop)
         except Stopped:
             return done.report(complete=False)
         return done.report(complete=True)
+
+
+def _chosen(captured: Sequence[str], wanted: Collection[str]) -> tuple[str, ...]:
+    """The captured tables that are wanted, all if none is named. Raises Problems with each that is not captured."""
+    remedy = f"Name captured tables: {', '.join(captured)}"
+    unknown = sorted(set(wanted) - set(captured))
+    Problems.raise_if_any(Problem(f"table {table}", "it is not captured", remedy) for table in unknown)
+    return tuple(table for table in captured if not wanted or table in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +169,31 @@ def _required_place(capture: CaptureStatus, reloads: Iterable[Reload]) -> Positi
 
 
 class _Dump:
-    """All tables, one after the other."""
+    """The tables that were chosen, one after the other."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, tools_for: Callable[[Source], Tools], chosen: Sequence[str]) -> None:
+        self._tools_for = tools_for
+        self._chosen = chosen
         self._tables: list[TableDump] = []
 
-    def run(self, parts: Iterable[_Part]) -> None:
+    def run(self, parts: Iterable[_Part], stop: Stop) -> None:
         """Dump the parts. Raises KeyshiftError and Stopped."""
         for part in parts:
-            with Source(part.connect, Backoff(max_seconds=RECONNECT_SECONDS_MAX), self._tools.stop) as source:
-                self._part(source, part)
+            with Source(part.connect, Backoff(max_seconds=RECONNECT_SECONDS_MAX), stop) as source:
+                self._part(self._tools_for(source), part)
 
-    def _part(self, source: Source, part: _Part) -> None:
-        names = self._tools.migration.tables  # all of them: the keymap is looked at as a whole
-        schemas = source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
-        Problems.raise_if_any(check(self._tools.keymap, schemas, running=True))
-        estimates = source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
-        for name, generation in part.generations.items():
-            estimate = estimates.get(name, Estimate(0, 0))
-            table = TableDump(self._tools, source, schemas[name], estimate, part.epoch, generation)
+    def _part(self, tools: Tools, part: _Part) -> None:
+        names = tools.migration.tables  # all of them: the keymap is looked at as a whole
+        schemas = tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
+        Problems.raise_if_any(check(tools.keymap, schemas, running=True))
+        sizes = tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
+        chosen = [name for name in part.generations if name in self._chosen]
+        estimates = {name: sizes.get(name, Estimate(0, 0)) for name in chosen}
+        for name in chosen:
+            tools.board.expects(name, estimates[name].rows)
+        for name in chosen:
+            generation = part.generations[name]
+            table = TableDump(tools, schemas[name], estimates[name], start_epoch=part.epoch, generation=generation)
             self._tables.append(table)
             table.run()
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final
 
 from bulkload.chunkfile import ChunkReader, check_digest
+from bulkload.folder import open_storage
 from bulkload.hold import Hold, SendGuard, steadily
 from bulkload.manifest import Manifest, decode_manifest, require_agreement
 from bulkload.parallel import run_all
@@ -83,7 +84,8 @@ def load(  # noqa: PLR0913 - the last is for tests
         lease = Lease(store, LOAD, this_process(), settings.bulkload.lease_seconds, boottime)
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
-        tools = Tools(migration, keymap, lease, Storage(clients.s3, migration, stop), own.dynamodb, progress, stop)
+        storage = open_storage(settings.bulkload.folder, clients, migration, stop)
+        tools = Tools(migration, keymap, lease, storage, own.dynamodb, progress, stop)
         job = Load(tools, settings.bulkload.load_concurrency)
         try:
             with Hold(lease, stop, boottime) as hold:

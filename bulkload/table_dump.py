@@ -8,11 +8,12 @@ read; then the manifest is written, and last the table is recorded as dumped.
 from dataclasses import dataclass
 from typing import Final
 
+from bulkload.board import Board
 from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
-from bulkload.estimate import Estimate, first_limit, next_limit
+from bulkload.estimate import Estimate, first_limit
+from bulkload.gentle import Gentle
 from bulkload.hold import steadily
 from bulkload.manifest import encode_manifest, make_manifest
-from bulkload.progress import Progress
 from bulkload.source import Source
 from bulkload.storage import Storage
 from keymap.check import uncut_columns
@@ -46,9 +47,11 @@ class Tools:
     migration: Migration
     keymap: Keymap
     lease: Lease
+    source: Source
     storage: Storage
     chunk_rows: int
-    progress: Progress
+    board: Board
+    gentle: Gentle
     stop: Stop
 
 
@@ -74,18 +77,18 @@ class TableDump:
     `start_epoch` is the epoch that capture began in; `generation` the table's.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the table, and what is known of it
-        self, tools: Tools, source: Source, schema: TableSchema, estimate: Estimate, start_epoch: int, generation: str
+    def __init__(
+        self, tools: Tools, schema: TableSchema, estimate: Estimate, *, start_epoch: int, generation: str
     ) -> None:
         self.done = Done()
         self._tools = tools
-        self._source = source
         self._schema = schema
         self._table = schema.full_name
         self._estimate = estimate
         self._uncut = uncut_columns(tools.keymap, schema)
         self._generation = generation
         floor = floor_of(generation) if generation else ""
+        self._has_sets = any(column.data_type == "set" for column in schema.columns)
         # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
         # not show yet (docs/decisions/0017). A table that is loaded again keeps the place where that began (0022).
         self._header = ChunkHeader(tools.migration.id, self._table, tuple(schema.by_name), start_epoch, floor)
@@ -97,16 +100,17 @@ class TableDump:
             return
         last = recorded[-1] if recorded else None
         rows_before = sum(chunk.rows for chunk in recorded)
+        self._tools.board.begins(self._table, rows_before, self._estimate.rows)
         limit, found_empty = first_limit(self._estimate, self._tools.chunk_rows), ""
         while last is None or last.upper is not None:
-            self._tools.stop.sleep(0)
+            self._tools.gentle.wait()
             read, seen = self._read(last, limit)
             if not read.rows:
                 found_empty = seen
                 break
-            encoded = encode_chunk(self._header, read.rows)
+            encoded = encode_chunk(self._header, read.rows, has_sets=self._has_sets)
             last = self._keep(last, read, encoded, seen)
-            limit = next_limit(limit, encoded.rows, encoded.raw_bytes, self._tools.chunk_rows)
+            limit = self._tools.gentle.next_limit(limit, encoded)
             self._tell(rows_before + self.done.rows)
         self._finish(found_empty)
 
@@ -122,10 +126,11 @@ class TableDump:
         after = last.upper if last else None
 
         def read(connection: Connection) -> tuple[table_reader.Chunk, str]:
-            rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
+            with self._tools.gentle.reading():
+                rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
             return rows, read_gtid_seen(connection)
 
-        return self._source.ask(read, f"reading table {self._table}")
+        return self._tools.source.ask(read, f"reading table {self._table}")
 
     def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk, seen: str) -> Chunk:
         number = last.number + 1 if last else FIRST_CHUNK
@@ -163,7 +168,7 @@ class TableDump:
             tools.stop,
         )
         _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
-        tools.progress(self._table, manifest.rows, manifest.rows, UNIT)
+        tools.board(self._table, manifest.rows, manifest.rows, UNIT)
 
     def _tell(self, rows: int) -> None:
-        self._tools.progress(self._table, rows, max(rows, self._estimate.rows), UNIT)
+        self._tools.board(self._table, rows, max(rows, self._estimate.rows), UNIT)

@@ -101,12 +101,20 @@ def _encode_odd(value: Canonical) -> Any:  # noqa: ANN401 - JSON
 
 def row_json(row: Row, *, has_sets: bool) -> bytes:
     """A row as JSON text. `has_sets`: it may hold a SET, which the JSON writer would take for a plain list."""
-    if not has_sets:
-        try:
-            return orjson.dumps(row, _encode_odd, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
-        except orjson.JSONEncodeError:
-            pass  # an integer beyond 64 bits
-    return dumps(encode_row(row))
+    return (None if has_sets else _at_once(row)) or dumps(encode_row(row))
+
+
+def values_json(values: Sequence[Canonical], *, has_sets: bool) -> bytes:
+    """Values as a JSON array; `has_sets` as for row_json."""
+    return (None if has_sets else _at_once(values)) or dumps(list(map(encode_value, values)))
+
+
+def _at_once(values: Row | Sequence[Canonical]) -> bytes | None:
+    """Values without a SET as JSON text, None where one is an integer beyond 64 bits, which the JSON writer refuses."""
+    try:
+        return orjson.dumps(values, _encode_odd, orjson.OPT_PASSTHROUGH_DATACLASS)  # Json is one
+    except orjson.JSONEncodeError:
+        return None
 
 
 _PLAIN: Final = frozenset({str, int, bool, type(None)})  # what JSON has itself, and most values are: without a call

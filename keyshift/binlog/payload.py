@@ -7,17 +7,12 @@ zstd can stand for gigabytes.
 Layout: MySQL's documentation of Transaction_payload_event; fields of type, length and value, then the compressed bytes.
 """
 
-import sys
 from collections.abc import Iterator
 from typing import Final
 
 from keyshift.binlog import lenenc, packets
 from keyshift.binlog.errors import Malformed
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from keyshift.zstd import zstd
 
 _SIZE, _COMPRESSION, _UNCOMPRESSED_SIZE = 1, 2, 3  # the fields
 _ZSTD, _NONE = 0, 255

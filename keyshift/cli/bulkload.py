@@ -2,23 +2,22 @@
 
 import click
 
+from bulkload.board import Board
 from bulkload.dump import DumpReport
 from bulkload.dump import dump as run_dump
-from bulkload.estimate import read_estimates
 from bulkload.load import LoadReport
 from bulkload.load import load as run_load
-from bulkload.plan import TablePlan, plan_tables
-from keymap.check import check
-from keymap.errors import Problems
-from keyshift.cli import show
+from keyshift.cli.bulkload_plan import plan
+from keyshift.cli.bulkload_status import status
+from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.progress import teller
-from keyshift.cli.status import load_document
 from keyshift.cli.verify import parts
 from keyshift.cli.wiring import Wiring, pass_wiring
-from keyshift.control.phase import read_phase
-from keyshift.control.progress import TableProgress, progress
+from keyshift.control.lease import LOAD
+from keyshift.control.progress import progress as progress_of
 from keyshift.cutover.remains import ready
 from keyshift.cutover.setup import remover
+from keyshift.process.clock import boottime
 from keyshift.process.stop import Stopped
 
 
@@ -27,33 +26,20 @@ def bulkload() -> None:
     """Bring the rows that exist: dump them to S3, load them into DynamoDB."""
 
 
-@bulkload.command()
-@pass_wiring
-def plan(wiring: Wiring) -> None:
-    """Show how much there is to move, by the server's own estimate. Changes nothing."""
-    keymap, chunk_rows = wiring.keymap, wiring.settings.bulkload.chunk_rows
-    Problems.raise_if_any(check(keymap, wiring.schemas))
-    with wiring.connection() as connection:
-        estimates = read_estimates(connection, keymap.tables)
-    tables = plan_tables(keymap, (wiring.schemas[table] for table in keymap.tables), estimates, chunk_rows)
-    headings = ("table", "rows, about", "MiB, about", "chunks, about", "written slot by slot")
-    show.columns(headings, [_line(table) for table in tables])
-    hours = wiring.settings.stream.retention_hours
-    click.echo(
-        f"dump, load and catching up must be done within {hours} hours of the daemon's start (stream.retention_hours)"
-    )
-
-
-def _line(table: TablePlan) -> tuple[str, int, int, int, str]:
-    return table.table, table.rows, round(table.bytes / 2**20), max(1, table.chunks), ", ".join(table.guarded) or "-"
+bulkload.add_command(plan)
 
 
 @bulkload.command()
+@click.option("--tables", multiple=True, metavar="DB.TABLE", help="Dump this table only; may be repeated.")
 @pass_wiring
-def dump(wiring: Wiring) -> None:
+def dump(wiring: Wiring, tables: tuple[str, ...]) -> None:
     """Write every captured table to S3, a chunk at a time. Goes on where it was interrupted."""
     wiring.log()
-    _dump(wiring)
+    _dump(wiring, tables)
+    found = progress_of(wiring.store, wiring.migration.tables)
+    left = [one.table for one in found.tables if one.chunks is None]
+    if left:
+        click.echo(f"not dumped yet: {', '.join(left)}")
 
 
 @bulkload.command()
@@ -76,30 +62,13 @@ def run(wiring: Wiring) -> None:
     _load(wiring)
 
 
-@bulkload.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
-@pass_wiring
-def status(wiring: Wiring, *, as_json: bool) -> None:
-    """Show how far dump and load are, by table."""
-    phase, found = read_phase(wiring.store), progress(wiring.store, wiring.migration.tables)
-    if as_json:
-        show.as_json({"phase": phase.value, **load_document(found)})
-        return
-    show.columns(
-        ("table", "chunks", "dumped", "loaded", "rows dumped", "rows loaded", "again"), list(map(_status, found.tables))
-    )
-    click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
+bulkload.add_command(status)
+bulkload.add_command(throttle)
 
 
-def _status(one: TableProgress) -> tuple[str, str | int, int, int, int, int, str]:
-    chunks = "-" if one.chunks is None else one.chunks
-    again = "" if one.reload is None else "done" if one.reload.done else f"from {one.reload.generation} on"
-    return one.table, chunks, one.dumped, one.loaded, one.rows_dumped, one.rows_loaded, again
-
-
-def _dump(wiring: Wiring) -> DumpReport:
+def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
     with teller() as progress:
-        report = run_dump(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+        report = run_dump(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at, tables=tables)
     click.echo(f"dumped {report.chunks:,} chunks: {report.rows:,} rows, {report.bytes:,} bytes compressed")
     if not report.complete:
         raise Stopped("asked to stop")
@@ -108,7 +77,8 @@ def _dump(wiring: Wiring) -> DumpReport:
 
 def _load(wiring: Wiring) -> LoadReport:
     with teller() as progress:
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+        board = Board(wiring.store, LOAD, progress.at, wiring.stop, boottime)
+        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
     click.echo(f"loaded {report.chunks:,} chunks: {report.rows:,} rows in {report.writes:,} writes")
     if not report.complete:
         raise Stopped("asked to stop")

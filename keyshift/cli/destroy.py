@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import click
 
+from bulkload.folder import remove_dump
 from keymap.errors import KeyshiftError
 from keyshift.aws import items, resources
 from keyshift.aws.clients import explaining
@@ -67,6 +68,8 @@ def _announce(wiring: Wiring, migration: Migration) -> None:
     click.echo(f"  what the control table {wiring.settings.control_table} knows of the migration")
     if not _is_created(migration, "bucket", migration.bucket):
         click.echo(f"  the objects s3://{migration.bucket}/{_folder(migration)}/")
+    if folder := wiring.settings.bulkload.folder:
+        click.echo(f"  the folder {folder / _folder(migration)}")
 
 
 def _except(resource: Resource) -> str:
@@ -98,6 +101,9 @@ def _empty_kept_bucket(wiring: Wiring, migration: Migration) -> None:
     if not _is_created(migration, "bucket", migration.bucket):
         count = resources.empty_bucket(wiring.clients.s3, migration.bucket, _folder(migration), stop=wiring.stop)
         click.echo(f"removed {count:,} objects under s3://{migration.bucket}/{_folder(migration)}/")
+    folder = wiring.settings.bulkload.folder
+    if folder and remove_dump(folder, migration):
+        click.echo(f"removed {folder / _folder(migration)}")
 
 
 def _forget(wiring: Wiring, migration: Migration) -> None:

@@ -85,14 +85,15 @@ def _checked(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema],
         problems = schema_problems(keymap, schemas, running=True)
     risks = [risk for risks in (index_risks, collation_risks, number_risks) for risk in risks(keymap, schemas)]
     unreadable = {problem.where for problem in problems}
-    tried = {name: schema for name, schema in schemas.items() if f"table {name}" not in unreadable}
-    found = _tried(wiring, keymap, tried, rows) if rows != 0 else NOTHING
+    readable = {name: schema for name, schema in schemas.items() if f"table {name}" not in unreadable}
+    found = tried(wiring, keymap, readable, rows) if rows != 0 else NOTHING
     return Report(
         found.tables, found.targets, tuple(_clean([*problems, *found.errors])), tuple(_clean([*risks, *found.notes]))
     )
 
 
-def _tried(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema], rows: int | None) -> Report:
+def tried(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema], rows: int | None) -> Report:
+    """The keymap tried on so many rows of each of these tables, None for all."""
     wiring.log()
     source = MySQLSource(wiring.connect, schemas, wiring.stop)
     try:

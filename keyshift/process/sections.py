@@ -110,3 +110,47 @@ class BucketSettings(Section):
         pattern=r"^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$",
         description="folder under which everything of ours lies; nothing outside it is touched",
     )
+
+
+def _split(value: object) -> object:
+    """A variable of the environment holds one text: names with commas between them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class ThrottleSettings(Section):
+    """How gentle the dump is to the source. `keyshift bulkload throttle` overrides the limits while it runs."""
+
+    rows_per_second_max: Whole = Field(default=0, ge=0, description="rows read in a second; 0: no limit")
+    bytes_per_second_max: Whole = Field(
+        default=0, ge=0, description="bytes of rows read in a second, before compression; 0: no limit"
+    )
+    threads_running_max: Whole = Field(
+        default=64,
+        ge=0,
+        description="statements that run at the source (Threads_running) above which no chunk is read; 0: no limit",
+    )
+    replica_lag_seconds_max: Whole = Field(
+        default=10,
+        ge=0,
+        description="lag above which no chunk is read, of the replicas and of the source where it is one; 0: no limit",
+    )
+    replicas: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        default=(),
+        description="replicas whose lag counts: host or host:port, reached with the source's user, password and TLS",
+    )
+
+    @field_validator("replicas")
+    @classmethod
+    def _are_places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _PLACE.fullmatch(one):
+                raise ValueError("a host is expected, or host:port, an IPv6 address in brackets")
+        return value
+
+    def places(self, port: int) -> list[tuple[str, int]]:
+        """Host and port of each replica; `port` where it names none."""
+        found = [match for one in self.replicas if (match := _PLACE.fullmatch(one))]
+        return [(match["host"].strip("[]"), int(match["port"] or port)) for match in found]
+
+
+_PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+)(?::(?P<port>\d{1,5}))?")

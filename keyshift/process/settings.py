@@ -22,6 +22,7 @@ from keyshift.process.sections import (
     FilePath,
     Section,
     StreamSettings,
+    ThrottleSettings,
     Whole,
 )
 from keyshift.process.settings_file import read_document, validate
@@ -39,6 +40,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "StreamSettings",
+    "ThrottleSettings",
     "TlsSettings",
     "VerifySettings",
     "load_settings",
@@ -96,7 +98,16 @@ class BulkloadSettings(Section):
     chunk_rows: Whole = Field(
         default=10_000,
         ge=1,
-        description="rows read by one SELECT: well under a second, so that the source's history stays short",
+        description="rows read by one SELECT at most: a chunk is a file, and what is lost when a process is killed",
+    )
+    chunk_seconds: Amount = Field(
+        default=0.5,
+        gt=0,
+        description="seconds that reading a chunk should take, and chunks shrink to: the source's history stays short",
+    )
+    folder: FilePath | None = Field(
+        default=None,
+        description="folder that the dump goes to, and that the load reads, which so needs it too; default: the bucket",
     )
     load_concurrency: Whole = Field(
         default=8,
@@ -112,6 +123,7 @@ class BulkloadSettings(Section):
         ge=0,
         description="seconds for which AWS may still accept a signed request: waited out after a lease was taken over",
     )
+    throttle: ThrottleSettings = Field(default_factory=ThrottleSettings)
 
 
 class ApplySettings(Section):

@@ -65,7 +65,7 @@ def test_the_function_may_read_what_fits_no_record_of_this_migration_and_nothing
         pattern = pattern.replace(f"${{{name}}}", value)
     folder = claims_folder("keyshift", draw_id("shop"))
     assert fnmatch(f"b/{claim_of(b'{}', 'v', folder).object}", pattern)
-    assert not fnmatch(f"b/keyshift/{draw_id('shop')}/dump/x.gz", pattern)
+    assert not fnmatch(f"b/keyshift/{draw_id('shop')}/dump/x.zst", pattern)
 
 
 def test_the_handler_is_the_one_in_the_archive() -> None:

@@ -1,6 +1,5 @@
 """A compressed transaction is the transaction it was made of, one event at a time, or it is refused."""
 
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from itertools import islice
@@ -12,13 +11,9 @@ from hypothesis import strategies as st
 from keyshift.binlog import packets, payload
 from keyshift.binlog.errors import Malformed
 from keyshift.cli.demo.database import Database
+from keyshift.zstd import zstd
 from tests.binlog.raw import end_of_binlog, events_from, of_kind
 from tests.binlog.test_packets import event
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 MIB = 1 << 20
 

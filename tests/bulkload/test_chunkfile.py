@@ -5,6 +5,8 @@ import gzip
 import io
 import random
 import re
+import shutil
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from bulkload.chunkfile import ChunkError, ChunkHeader, ChunkReader, EncodedChunk, check_digest, encode_chunk
 from keymap.values import Canonical, Json, Row
+from keyshift.cli.demo.packages import apt_install
+from keyshift.zstd import zstd
 
 HEADER = ChunkHeader("shop.0000000a", "shop.orders", ("id", "name"), 1)
 NAME = "s3://bucket/keyshift/chunk"
@@ -34,7 +38,7 @@ def read(data: bytes, expected: int) -> list[Row]:
 
 
 def packed(*lines: bytes) -> bytes:
-    return gzip.compress(b"".join(lines))
+    return zstd.compress(b"".join(lines))
 
 
 @given(rows)
@@ -44,13 +48,33 @@ def test_what_is_written_is_read_again(written: list[Row]) -> None:
     assert reader.header == HEADER
     assert list(reader.rows(chunk.rows)) == written
     assert chunk.rows == len(written)
-    assert chunk.raw_bytes == len(gzip.decompress(chunk.data))
+    assert chunk.raw_bytes == len(zstd.decompress(chunk.data))
     check_digest(chunk.data, chunk.sha256, NAME)
+
+
+@given(rows, st.booleans())
+def test_without_a_set_the_file_is_the_same_whichever_way_it_is_written(written: list[Row], one_column: bool) -> None:
+    header = ChunkHeader("shop.0000000a", "shop.orders", ("id",), 1) if one_column else HEADER
+    plain = [{name: None if isinstance(value, tuple) else value for name, value in row.items()} for row in written]
+    assert encode_chunk(header, plain, has_sets=False) == encode_chunk(header, plain)
 
 
 @given(rows)
 def test_equal_rows_give_an_equal_file(written: list[Row]) -> None:
     assert encode_chunk(HEADER, iter(written)) == encode_chunk(HEADER, written)
+
+
+@given(rows)
+def test_a_file_of_an_earlier_version_is_gzip_and_is_read(written: list[Row]) -> None:
+    chunk = encode_chunk(HEADER, written)
+    assert read(gzip.compress(zstd.decompress(chunk.data)), chunk.rows) == written
+
+
+def test_a_person_reads_a_file_with_the_common_tool() -> None:
+    if not shutil.which("zstd"):
+        apt_install(["zstd"], why="a test reads a chunk as a person does")
+    shown = subprocess.run(["zstd", "-dc"], input=some().data, capture_output=True, check=True).stdout
+    assert shown == zstd.decompress(some().data)
 
 
 def some() -> EncodedChunk:
@@ -69,7 +93,7 @@ def test_a_file_that_was_cut_short_is_refused_with_its_name(data: st.DataObject)
 
 @given(st.data())
 def test_a_file_in_which_one_byte_changed_is_refused_or_reads_the_same(data: st.DataObject) -> None:
-    """Only bytes of gzip's own header may change unnoticed by the reader; the digest notices these as well."""
+    """Only bytes of the compressor's own header may change unnoticed by the reader; the digest notices these too."""
     chunk = some()
     place = data.draw(st.integers(0, len(chunk.data) - 1))
     damaged = bytearray(chunk.data)
@@ -87,7 +111,7 @@ def test_a_file_with_more_or_fewer_rows_than_were_dumped_is_refused() -> None:
     with pytest.raises(ChunkError, match="holds 1000 rows, and 1001 were dumped"):
         read(chunk.data, 1001)
     with pytest.raises(ChunkError, match="holds 2000 rows"):
-        read(chunk.data + gzip.compress(gzip.decompress(chunk.data).partition(b"\n")[2]), 1000)
+        read(chunk.data + zstd.compress(zstd.decompress(chunk.data).partition(b"\n")[2]), 1000)
 
 
 def test_a_file_of_another_migration_or_table_or_without_the_primary_key_is_refused() -> None:

@@ -12,7 +12,9 @@ from tests.bulkload.world import World
 CALM = 1000  # seconds of a lease that needs no renewal during a test: every run then makes the same calls
 
 
-def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(world: World) -> None:
+def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for interval in ("bulkload.board.WRITE_SECONDS", "bulkload.gentle.LOOK_SECONDS"):
+        monkeypatch.setattr(interval, 0)  # at each chunk, so that every run makes the same calls
     whole = Fuse()
     world.dump(Mortal(world.clients, whole), chunk_rows=5, lease_seconds=CALM)
     for at in range(1, whole.calls + 1):
@@ -48,7 +50,7 @@ def load(world: World, fuse: Fuse) -> None:
 
 def forget_dump(world: World) -> None:
     """Back to where nothing was dumped."""
-    for kind in ("chunk#", "table#"):
+    for kind in ("chunk#", "table#", "pace#"):
         world.store.delete([record.item for record in world.store.query(kind, names=("item",))])
 
 

@@ -1,17 +1,18 @@
 """The dump: nothing before capture has started, every row once, and what was done is never done again."""
 
-import gzip
 import json
 from dataclasses import replace
+from unittest.mock import ANY
 
 import pytest
 
 from bulkload import estimate
 from bulkload.dump import DumpReport
-from keymap.errors import KeyshiftError
+from keymap.errors import KeyshiftError, Problems
 from keymap.rules import parse_keymap
 from keyshift.control.chunks import chunks
 from keyshift.control.progress import progress
+from keyshift.zstd import zstd
 from tests.bulkload.world import World, another
 
 
@@ -20,7 +21,7 @@ def rows_of(world: World, table: str) -> list[list[object]]:
     rows = []
     for chunk in chunks(world.store, f"{world.schema}.{table}"):
         data = world.clients.s3.get_object(Bucket=world.settings.bucket.name, Key=chunk.object)["Body"].read()
-        rows += [json.loads(line) for line in gzip.decompress(data).splitlines()[1:]]
+        rows += [json.loads(line) for line in zstd.decompress(data).splitlines()[1:]]
     return rows
 
 
@@ -134,3 +135,22 @@ def test_a_table_may_have_any_name(shop: World) -> None:
     assert world.load().rows == 2
     assert {key for _, key in world.stored()} == {("1", "X"), ("2", "X")}
     world.clients.close()
+
+
+def test_some_tables_are_dumped_first_and_the_rest_by_a_later_run(world: World) -> None:
+    orders, tag = (f"{world.schema}.{name}" for name in ("orders", "tag"))
+    assert world.dump(tables=[orders]) == DumpReport(3, 7, ANY, complete=True)
+    assert [table.table for table in progress(world.store, world.migration.tables).tables if table.dumped] == [orders]
+    with pytest.raises(KeyshiftError, match="is not dumped"):
+        world.load()
+    assert world.dump(tables=[tag, orders]).rows == 7
+    assert world.dump().rows == 8
+    assert world.load().complete
+    assert world.stored() == world.expected()
+
+
+def test_a_table_that_is_not_captured_is_refused_before_a_row_is_read(world: World) -> None:
+    with pytest.raises(Problems) as caught:
+        world.dump(tables=["shop.a", f"{world.schema}.orders", "shop.b"])
+    assert [problem.where for problem in caught.value.problems] == ["table shop.a", "table shop.b"]
+    assert not world.objects()

@@ -1,6 +1,5 @@
 """The load: what the rows mean is in DynamoDB, once and whole; or it says what is in the way."""
 
-import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from keyshift.control.lease import LOAD, Lease
 from keyshift.control.phase import Phase
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop
+from keyshift.zstd import zstd
 from tests.bulkload.world import World
 
 
@@ -176,7 +176,7 @@ def tampered(world: World, data: bytes) -> str:
 
 
 def test_a_chunk_that_changed_in_s3_is_refused_by_its_name(dumped: World) -> None:
-    name = tampered(dumped, gzip.compress(b"{}\n"))
+    name = tampered(dumped, zstd.compress(b"{}\n"))
     with pytest.raises(KeyshiftError, match="is damaged: its SHA-256 is") as caught:
         dumped.load()
     assert name in str(caught.value)
@@ -193,7 +193,7 @@ def test_a_chunk_or_manifest_that_is_gone_is_told_by_its_name(dumped: World) -> 
     s3.put_object(Bucket=bucket, Key=manifest, Body=data)
     (chunk,) = [name for name in dumped.objects() if "orders/00000002-" in name]
     s3.delete_object(Bucket=bucket, Key=chunk)
-    with pytest.raises(KeyshiftError, match=r"orders/00000002-[0-9a-f]{16}\.gz is not there"):
+    with pytest.raises(KeyshiftError, match=r"orders/00000002-[0-9a-f]{16}\.zst is not there"):
         dumped.load()
 
 

@@ -114,9 +114,11 @@ class World:
         mark_started(lease)
         lease.release()
 
-    def dump(self, clients: Any = None, progress: Progress = silent, **changed: Any) -> DumpReport:
+    def dump(
+        self, clients: Any = None, progress: Progress = silent, tables: Sequence[str] = (), **changed: Any
+    ) -> DumpReport:
         settings = with_bulkload(self.settings, **changed)
-        return dump(settings, self.keymap, clients or self.clients, self.stop, progress)
+        return dump(settings, self.keymap, clients or self.clients, self.stop, progress, tables=tables)
 
     def load(self, clients: Any = None, writing: Any = None, progress: Progress = silent, **changed: Any) -> LoadReport:
         settings = with_bulkload(self.settings, **changed)

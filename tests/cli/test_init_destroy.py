@@ -10,7 +10,7 @@ from keyshift.control import migration as migrations
 from keyshift.control.phase import Phase
 from keyshift.control.store import PHASE
 from tests.cli.conftest import Project, another
-from tests.cli.steps import store_of
+from tests.cli.steps import load, store_of
 
 
 def test_init_creates_everything_and_destroy_removes_all_of_it(project: Project) -> None:
@@ -230,3 +230,16 @@ def test_a_keyshift_error_is_one_block(capsys: pytest.CaptureFixture[str]) -> No
 
     show(KeyshiftError("it does not work", "Mend it"))
     assert capsys.readouterr().err == "error: it does not work\n  do: Mend it\n"
+
+
+def test_destroy_removes_a_dump_in_a_folder_and_nothing_else_there(project: Project) -> None:
+    project.edit("keyshift.yaml", "bulkload: {", "bulkload: {folder: dumps, ")
+    load(project)
+    folder = project.folder / "dumps"
+    dumped = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in dumped} == {".zst", ".json"}
+    (folder / "keyshift" / "mine.txt").write_text("stays")
+    answer = project.keyshift("destroy", "--yes")
+    assert answer.code == 0, answer.err
+    assert f"the folder {folder}" in answer.out
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["mine.txt"]

@@ -241,7 +241,22 @@ def test_the_plan_shows_each_table_and_which_targets_are_written_slot_by_slot(pr
     head, *lines = answer.out.splitlines()
     assert head.split()[-4:] == ["written", "slot", "by", "slot"]
     planned = {line.split()[0] for line in lines}
-    assert {f"{project.schema}.orders"} <= planned
+    assert {f"{project.schema}.orders", "hours", "kept", "changes", "dollars"} <= planned
+
+
+def test_the_plan_weighs_rows_and_refuses_where_changes_expire_before_the_load_ends(project: Project) -> None:
+    fill(project)
+    project.execute("ANALYZE TABLE orders, purchase")
+    plan = answer_of(project, "bulkload", "plan", "--changes-per-second", "10")
+    assert plan["write_units"] >= 24  # of 20 orders and 4 groups
+    assert plan["dollars"]["together"] > plan["dollars"]["dynamodb"] > 0
+    assert plan["changes_per_second"] == 10
+    assert plan["refused"] == []
+    assert answer_of(project, "bulkload", "plan", "--rows", "0")["write_units"] == 0
+    project.edit("keyshift.yaml", "bulkload: {", "bulkload: {throttle: {bytes_per_second_max: 1}, ")
+    answer = project.keyshift("bulkload", "plan", "--changes-per-second", "7000")  # of 8,000 that two tables take
+    assert answer.code == 2
+    assert "the stream: it keeps changes for 24 hours" in answer.err
 
 
 def test_the_plan_refuses_a_keymap_that_does_not_fit(project: Project) -> None:

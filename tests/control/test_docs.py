@@ -17,11 +17,13 @@ from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
+from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import open_replay
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
+from keyshift.control.throttle import LIMITS, change_throttle
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
 from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.apply.keymaps import shop
@@ -88,6 +90,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
+    record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
 
 
@@ -110,6 +114,7 @@ def kind_of(item: str) -> str:
         "answer": ["KIND", "TABLE"],
         "reload": ["TABLE"],
         "keymap": ["DIGEST"],
+        "pace": ["JOB", "TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

@@ -1,0 +1,160 @@
+"""How long the load will take, what it will cost, and whether the changes are kept for so long. Arithmetic only.
+
+It is a plan, not a promise: rows are the server's estimate, and rates are those of one process on two small cores
+(docs/performance.md). So the time is doubled before it is compared with what retention allows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bulkload.plan import TablePlan
+from keymap.capacity import ON_DEMAND
+from keymap.errors import Problem
+from keymap.prices import Stream, lambda_cost, s3_cost
+
+DUMP_ROWS_PER_SECOND: Final = 50_000
+LOAD_ROWS_PER_SECOND: Final = 7_500
+APPLY_CHANGES_PER_SECOND: Final = 1_300  # of one batch at a time; the Lambda function applies many side by side
+TABLE_UNITS_PER_SECOND: Final = 4_000  # write units that a new on-demand table takes before it has grown (AWS's guide)
+MARGIN: Final = 2.0  # estimates of rows are off by 40 % and more, and the source is busy when it matters
+COMPRESSION: Final = 3.0  # of chunks and packs, at least
+CHANGE_OVERHEAD_BYTES: Final = 200  # of a change's line beside its two row images
+LAMBDA_MEMORY_BYTES: Final = 1769 * 1024 * 1024  # lambda/template.yaml
+BATCHES_PER_SHARD: Final = 10  # its parallelization factor
+ON_DEMAND_SHARDS: Final = 4  # that a new on-demand stream has (AWS's guide)
+_HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What there is to do. `write_units` by target, indexes included (empty: nobody has tried rows).
+
+    `shards` are the stream's, 0 where it is on demand; `rows_per_second_max` and `bytes_per_second_max` the dump's
+    limits (0: none); `changes_per_second` what the application writes to the captured tables.
+    """
+
+    tables: tuple[TablePlan, ...]
+    write_units: tuple[int, ...]
+    month_cost: float
+    targets: int
+    shards: int
+    rows_per_second_max: int
+    bytes_per_second_max: int
+    changes_per_second: float
+
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def bytes(self) -> int:
+        """Of all tables, in the source's storage."""
+        return sum(table.bytes for table in self.tables)
+
+    @property
+    def apply_changes_per_second(self) -> float:
+        """How many changes the Lambda function applies in a second: by its batches at once, and what tables take."""
+        batches = (self.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD
+        return min(APPLY_CHANGES_PER_SECOND * batches, TABLE_UNITS_PER_SECOND * self.targets)
+
+    @property
+    def units_per_row(self) -> float:
+        """Write units of one row, on average."""
+        return sum(self.write_units) / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Dump, load, and catching up with what changed meanwhile (None: never, changes come faster)."""
+
+    dump: float
+    load: float
+    catch_up: float | None
+
+    @property
+    def needed(self) -> float | None:
+        """For how long changes must be kept: everything, with a margin."""
+        return None if self.catch_up is None else MARGIN * (self.dump + self.load + self.catch_up)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """In dollars, until replay has caught up; `dynamodb_month` is for keeping the items for a month."""
+
+    kinesis: float
+    lambda_: float
+    s3: float
+    dynamodb: float
+    dynamodb_month: float
+
+    @property
+    def together(self) -> float:
+        """What moving costs: without keeping the items."""
+        return self.kinesis + self.lambda_ + self.s3 + self.dynamodb
+
+
+def hours(work: Work) -> Hours:
+    """How long each part takes."""
+    dump = _longest(work.rows / DUMP_ROWS_PER_SECOND, *_limited(work)) / _HOUR
+    slowest = sum(units / TABLE_UNITS_PER_SECOND for units in work.write_units)
+    load = _longest(work.rows / LOAD_ROWS_PER_SECOND, slowest) / _HOUR
+    spare = work.apply_changes_per_second - work.changes_per_second
+    catch_up = (dump + load) * work.changes_per_second / spare if spare > 0 else None
+    return Hours(dump, load, catch_up)
+
+
+def _limited(work: Work) -> Iterator[float]:
+    """Seconds that the dump takes by each of its limits."""
+    if work.rows_per_second_max:
+        yield work.rows / work.rows_per_second_max
+    if work.bytes_per_second_max:
+        yield work.bytes / work.bytes_per_second_max
+
+
+def _longest(*seconds: float) -> float:
+    return max(seconds)
+
+
+def costs(work: Work, taken: Hours, retention_hours: int) -> Costs:
+    """What it costs. Each change counts as a record of its own: it cannot cost more."""
+    kept = taken.dump + taken.load + (taken.catch_up or 0)
+    changes = work.changes_per_second * kept * _HOUR
+    change_bytes = (2 * work.bytes / work.rows if work.rows else 0) + CHANGE_OVERHEAD_BYTES
+    stream = Stream(work.shards, retention_hours, kept, changes, changes * change_bytes / COMPRESSION)
+    calls = min(changes, (work.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD * kept * _HOUR)
+    per_call = changes / APPLY_CHANGES_PER_SECOND / calls if calls else 0.0
+    chunks = sum(table.chunks + 1 for table in work.tables)
+    return Costs(
+        kinesis=stream.cost,
+        lambda_=lambda_cost(calls, per_call, LAMBDA_MEMORY_BYTES),
+        s3=s3_cost(chunks, work.bytes / COMPRESSION, kept),
+        dynamodb=ON_DEMAND.writes(sum(work.write_units) + changes * work.units_per_row),
+        dynamodb_month=work.month_cost,
+    )
+
+
+def refusals(work: Work, stream_hours: int, binlog_hours: float | None) -> list[Problem]:
+    """Why this load must not begin: changes would expire before it has ended. `binlog_hours` None: kept for ever."""
+    needed = hours(work).needed
+    if needed is None:
+        what = f"changes come faster than they can be applied ({work.apply_changes_per_second:,.0f} a second)"
+        remedy = "Count the captured tables' changes only (--changes-per-second), and give the stream more shards"
+        return [Problem("bulk load", what, remedy)]
+    kept: Sequence[tuple[str, float, str]] = (
+        ("the stream", stream_hours, f"Raise stream.retention_hours to {needed:.0f} (8760 is Kinesis' limit)"),
+        (
+            "the binlog",
+            needed if binlog_hours is None else binlog_hours,
+            f"Keep the binlog for {needed:.0f} hours (`keyshift cdc check` says how)",
+        ),
+    )
+    return list(_expired(kept, needed))
+
+
+def _expired(kept: Iterable[tuple[str, float, str]], needed: float) -> Iterator[Problem]:
+    for place, has, remedy in kept:
+        if has < needed:
+            what = f"it keeps changes for {has:g} hours; the load and catching up may take {needed:.1f}"
+            yield Problem(place, f"{what} (the estimate, doubled)", f"{remedy}, or raise the dump's limits")

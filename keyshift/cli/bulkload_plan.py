@@ -1,0 +1,128 @@
+"""`keyshift bulkload plan`: how much there is, how long it takes, what it costs, and are changes kept so long?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from bulkload.estimate import read_estimates
+from bulkload.forecast import MARGIN, Costs, Hours, Work, costs, hours, refusals
+from bulkload.plan import TablePlan, plan_tables
+from keymap.check import check
+from keymap.errors import Problem, Problems
+from keymap.prices import ASKED, REGION
+from keyshift.cli import show
+from keyshift.cli.keymap_check import tried
+from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.mysql.evidence import rds_retention_hours
+from keyshift.mysql.facts import read_facts
+from keyshift.mysql.preflight import binlog_retention_hours
+from keyshift.mysql.strain import read_changes_per_second
+
+SAMPLE_ROWS = 1_000  # of each table, to weigh items by: a second
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All figures."""
+
+    work: Work
+    hours: Hours
+    costs: Costs
+    stream_hours: int
+    binlog_hours: float | None
+
+    @property
+    def refusals(self) -> list[Problem]:
+        """Why the load must not begin."""
+        return refusals(self.work, self.stream_hours, self.binlog_hours)
+
+
+@click.command()
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=SAMPLE_ROWS,
+    show_default=True,
+    help="Rows of each table that are tried, to weigh their items; 0: none, and no cost of DynamoDB.",
+)
+@click.option(
+    "--changes-per-second",
+    type=click.FloatRange(min=0),
+    help="Row changes of the captured tables; default: of the whole server, on average since it started.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@pass_wiring
+def plan(wiring: Wiring, /, *, rows: int, changes_per_second: float | None, as_json: bool) -> None:
+    """Show how much there is to move, how long it takes and what it costs, by estimates. Changes nothing.
+
+    Refuses, with what to do, where the stream or the binlog would lose changes before the load has ended.
+    """
+    Problems.raise_if_any(check(wiring.keymap, wiring.schemas))
+    made = _plan(wiring, rows, changes_per_second)
+    if as_json:
+        show.as_json(_document(made))
+    else:
+        _tell(made)
+    Problems.raise_if_any(made.refusals)
+
+
+def _plan(wiring: Wiring, rows: int, changes_per_second: float | None) -> Plan:
+    keymap, settings = wiring.keymap, wiring.settings
+    with wiring.connection() as connection:
+        estimates, facts = read_estimates(connection, keymap.tables), read_facts(connection)
+        changes = read_changes_per_second(connection) if changes_per_second is None else changes_per_second
+        binlog = binlog_retention_hours(facts) if facts.platform == "own" else rds_retention_hours(connection)
+    targets = tried(wiring, keymap, wiring.schemas, rows).targets if rows else ()
+    schemas = (wiring.schemas[table] for table in keymap.tables)
+    work = Work(
+        tables=tuple(plan_tables(keymap, schemas, estimates, settings.bulkload.chunk_rows)),
+        write_units=tuple(one.write_units + sum(index.write_units for index in one.indexes) for one in targets),
+        month_cost=sum(target.month_cost for target in targets),
+        targets=len(keymap.targets),
+        shards=0 if settings.stream.on_demand else settings.stream.shards,
+        rows_per_second_max=settings.bulkload.throttle.rows_per_second_max,
+        bytes_per_second_max=settings.bulkload.throttle.bytes_per_second_max,
+        changes_per_second=changes,
+    )
+    stream, taken = settings.stream, hours(work)
+    cost = costs(work, taken, stream.retention_hours)
+    return Plan(work, taken, cost, stream.retention_hours, binlog)
+
+
+def _document(made: Plan) -> dict[str, Any]:
+    cost = {name.rstrip("_"): value for name, value in asdict(made.costs).items()}
+    return {
+        "tables": [asdict(table) for table in made.work.tables],
+        "rows": made.work.rows,
+        "bytes": made.work.bytes,
+        "chunks": sum(table.chunks for table in made.work.tables),
+        "write_units": sum(made.work.write_units),
+        "changes_per_second": made.work.changes_per_second,
+        "hours": asdict(made.hours) | {"needed": made.hours.needed},
+        "retention_hours": {"stream": made.stream_hours, "binlog": made.binlog_hours},
+        "dollars": cost | {"together": made.costs.together, "region": REGION, "asked": ASKED},
+        "refused": [asdict(problem) for problem in made.refusals],
+    }
+
+
+def _tell(made: Plan) -> None:
+    headings = ("table", "rows, about", "MiB, about", "chunks, about", "written slot by slot")
+    show.columns(headings, [_line(table) for table in made.work.tables])
+    taken, cost, binlog = made.hours, made.costs, made.binlog_hours
+    catch_up = "never" if taken.catch_up is None else f"{taken.catch_up:.1f}"
+    click.echo(f"hours    dump {taken.dump:.1f}, load {taken.load:.1f}, catching up {catch_up}")
+    click.echo(
+        f"kept     stream {made.stream_hours} hours, binlog {'for ever' if binlog is None else f'{binlog:g} hours'}; "
+        f"{'-' if taken.needed is None else f'{taken.needed:.1f}'} needed (the estimate times {MARGIN:g})"
+    )
+    click.echo(f"changes  {made.work.changes_per_second:,.1f} a second while it runs")
+    click.echo(
+        f"dollars  {cost.together:,.2f}: DynamoDB {cost.dynamodb:,.2f}, Kinesis {cost.kinesis:,.2f}, "
+        f"Lambda {cost.lambda_:,.2f}, S3 {cost.s3:,.2f} ({REGION}, prices of {ASKED}); "
+        f"then {cost.dynamodb_month:,.2f} a month for the items"
+    )
+
+
+def _line(table: TablePlan) -> tuple[str, int, int, int, str]:
+    return table.table, table.rows, round(table.bytes / 2**20), max(1, table.chunks), ", ".join(table.guarded) or "-"

@@ -1,0 +1,73 @@
+"""How long, how dear, and whether changes are kept for so long: arithmetic, without servers."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkload.forecast import DUMP_ROWS_PER_SECOND, LOAD_ROWS_PER_SECOND, MARGIN, Work, costs, hours, refusals
+from bulkload.plan import TablePlan
+
+HOUR = 3600
+ROWS = LOAD_ROWS_PER_SECOND * HOUR  # an hour's load
+WORK = Work(
+    tables=(TablePlan("shop.orders", ROWS, ROWS * 100, ROWS // 10_000, ()),),
+    write_units=(),
+    month_cost=1.0,
+    targets=1,
+    shards=2,
+    rows_per_second_max=0,
+    bytes_per_second_max=0,
+    changes_per_second=0.0,
+)
+
+
+def test_the_dump_takes_as_long_as_its_slowest_limit_says() -> None:
+    assert hours(WORK).dump == pytest.approx(LOAD_ROWS_PER_SECOND / DUMP_ROWS_PER_SECOND)
+    assert hours(replace(WORK, rows_per_second_max=LOAD_ROWS_PER_SECOND)).dump == pytest.approx(1)
+    assert hours(replace(WORK, bytes_per_second_max=LOAD_ROWS_PER_SECOND * 10)).dump == pytest.approx(10)
+
+
+def test_the_load_takes_as_long_as_the_tables_take_its_write_units() -> None:
+    assert hours(WORK).load == pytest.approx(1)
+    assert hours(replace(WORK, write_units=(4000 * 2 * HOUR, 4000 * HOUR))).load == pytest.approx(3)
+
+
+def test_catching_up_takes_longer_the_more_changes_come_and_for_ever_where_too_many_do() -> None:
+    busy = replace(WORK, changes_per_second=2000.0)
+    taken = hours(busy)
+    assert busy.apply_changes_per_second == 4000
+    assert taken.catch_up == pytest.approx(taken.dump + taken.load)
+    assert taken.needed == pytest.approx(MARGIN * 2 * (taken.dump + taken.load))
+    flooded = replace(WORK, changes_per_second=4000.0)
+    assert hours(flooded).needed is None
+    (problem,) = refusals(flooded, 168, None)
+    assert "faster than they can be applied" in problem.what
+
+
+def test_a_load_is_refused_where_stream_or_binlog_forget_before_it_ends() -> None:
+    slow = replace(WORK, rows_per_second_max=LOAD_ROWS_PER_SECOND // 20)  # 20 hours and one, doubled
+    assert refusals(slow, 168, None) == []
+    assert refusals(slow, 43, 43.0) == []
+    assert [problem.where for problem in refusals(slow, 24, 30.0)] == ["the stream", "the binlog"]
+    assert [problem.where for problem in refusals(slow, 43, 0.0)] == ["the binlog"]
+    assert "42.0" in refusals(slow, 24, None)[0].what
+
+
+def test_costs_are_those_of_the_load_and_of_the_changes_meanwhile() -> None:
+    idle = costs(replace(WORK, write_units=(1_000_000,)), hours(WORK), 24)
+    assert idle.dynamodb == pytest.approx(0.625)
+    assert idle.lambda_ == 0
+    assert idle.kinesis == pytest.approx(2 * 0.015 * (hours(WORK).dump + 1))
+    assert idle.together == pytest.approx(idle.dynamodb + idle.kinesis + idle.s3)
+    busy = replace(WORK, write_units=(ROWS,), changes_per_second=100.0)
+    assert costs(busy, hours(busy), 24).dynamodb > costs(replace(busy, changes_per_second=0), hours(busy), 24).dynamodb
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10**5), st.floats(0, 10**5), st.integers(0, 9), st.integers(24, 8760))
+def test_no_plan_divides_by_nothing(rows: int, size: int, changes: float, shards: int, retention: int) -> None:
+    tables = (TablePlan("shop.orders", rows, rows * size, rows // 10_000, ()),)
+    work = replace(WORK, tables=tables, changes_per_second=changes, shards=shards, write_units=(rows,))
+    assert costs(work, hours(work), retention).together >= 0
+    refusals(work, retention, None)

@@ -1,0 +1,67 @@
+"""`keyshift bulkload throttle` and `status`: a dump that runs elsewhere is slowed, stopped, looked at, and let go."""
+
+from contextlib import ExitStack
+
+from keyshift.cli.bulkload_status import Job, together
+from tests.cli.conftest import Project
+from tests.cli.running import Migration, until
+from tests.cli.steps import answer_of, fill, pretend_capture_started
+
+SETTINGS = {
+    "paused": False,
+    "rows_per_second_max": 0,
+    "bytes_per_second_max": 0,
+    "threads_running_max": 64,
+    "replica_lag_seconds_max": 10,
+}
+
+
+def test_limits_are_asked_for_shown_and_taken_back(project: Project) -> None:
+    assert project.keyshift("init").code == 0
+    assert answer_of(project, "bulkload", "throttle") == SETTINGS
+    asked = answer_of(project, "bulkload", "throttle", "--rows-per-second", "100", "--pause")
+    assert asked == SETTINGS | {"paused": True, "rows_per_second_max": 100}
+    told = project.keyshift("bulkload", "throttle").out
+    assert "rows_per_second_max" in told
+    assert "this command" in told
+    assert "paused" in told
+    asked = answer_of(project, "bulkload", "throttle", "--replica-lag", "0", "--resume")
+    assert asked == SETTINGS | {"rows_per_second_max": 100, "replica_lag_seconds_max": 0}
+    assert answer_of(project, "bulkload", "throttle", "--reset") == SETTINGS
+    assert project.keyshift("bulkload", "throttle", "--rows-per-second", "-1").code == 2
+
+
+def test_a_dump_is_paused_and_resumed_from_elsewhere_and_status_says_so(project: Project) -> None:
+    fill(project)
+    project.execute("ANALYZE TABLE orders, purchase")
+    with ExitStack() as stack:
+        assert project.keyshift("init").code == 0
+        pretend_capture_started(project)
+        assert project.keyshift("bulkload", "throttle", "--pause").code == 0
+        Migration(project, stack).start("bulkload", "dump")
+        until(lambda: waits(project))
+        assert "paused" in waits(project)
+        status = answer_of(project, "bulkload", "status")
+        assert status["dump"]["rows_total"] > 0  # of both tables, of which none is begun
+        assert all(table["dump"]["rows_total"] > 0 for table in status["tables"])
+        assert "the dump waits: it was paused" in project.keyshift("bulkload", "status").out
+        assert project.keyshift("bulkload", "throttle", "--resume").code == 0
+        until(lambda: answer_of(project, "bulkload", "status")["rows_dumped"] == 32)
+    for table in answer_of(project, "bulkload", "status")["tables"]:
+        assert table["dump"]["rows"] == table["dump"]["rows_total"] == table["rows_dumped"]
+        assert table["dump"]["waits"] == ""
+
+
+def test_all_tables_together_go_at_the_rate_of_the_one_that_is_being_done() -> None:
+    done = Job(True, 100, 100, 50, 0, "", told_seconds_ago=30)
+    doing = Job(True, 20, 60, 8, 5, "why", told_seconds_ago=1)
+    to_come = Job(True, 0, 200, 0, None, "", told_seconds_ago=90)
+    assert together([done, doing, to_come]) == Job(True, 120, 360, 8, 30, "why", 1)
+    nothing = Job(False, 0, 0, 0, None, "", told_seconds_ago=None)
+    assert together([nothing]) == nothing
+    assert together([]) == nothing
+
+
+def waits(project: Project) -> str:
+    tables = answer_of(project, "bulkload", "status")["tables"]
+    return "".join(table["dump"]["waits"] for table in tables)
