@@ -14,10 +14,10 @@ from keyshift.aws.clients import ClientError, explain
 from keyshift.cli import errors
 from keyshift.cli.demo.packages import apt_install
 from keyshift.cli.errors import EXIT_AGAIN, EXIT_INTERRUPTED, EXIT_REFUSED, exit_code
-from keyshift.cli.main import cli
 from keyshift.mysql.connection import Unreachable
 from keyshift.process.settings import Settings
 from keyshift.process.settings_file import settings_of
+from tests.project.test_documents import command_of
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -50,7 +50,7 @@ def test_a_unit_runs_a_command_that_exists_and_leaves_to_a_person_what_is_a_pers
     text = (DEPLOY / unit).read_text()
     (started,) = values(text, "ExecStart")
     group, command = started.split()[-2:]
-    assert command in cli.commands[group].commands  # type: ignore[attr-defined]
+    assert command_of([group, command])
     assert values(text, "RestartPreventExitStatus") == [str(EXIT_REFUSED)]
     assert values(text, "SuccessExitStatus") == [str(EXIT_INTERRUPTED)]
     assert values(text, "Restart") == ["on-failure"]
@@ -112,7 +112,7 @@ def test_the_services_of_compose_run_commands_that_exist() -> None:
     document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     for service in document["services"].values():
         group, command = service["command"]
-        assert command in cli.commands[group].commands  # type: ignore[attr-defined]
+        assert command_of([group, command])
         assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).samefile(DEPLOY / "Dockerfile")
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert all(port.startswith("127.0.0.1:") and port.endswith(":9464") for port in service["ports"])
