@@ -35,7 +35,7 @@ demo: $(VENV)/.ready
 	@$(VENV)/bin/keyshift demo --scale $(SCALE)
 
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest -n $(JOBS) $(TESTS)
+	$(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check .

@@ -1,5 +1,6 @@
 """A small migration's files, on the shared servers, and the command line in this process."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ def keyshift(
     for name, value in {**endpoints.environment(), "TEST_PASSWORD": database.password}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the handlers of a test run stay pytest's
+    monkeypatch.setattr(sys, "path", [*sys.path])  # hooks beside a keymap are found there
 
     def call(folder: Path, *arguments: str) -> Answer:
         capsys.readouterr()

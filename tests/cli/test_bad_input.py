@@ -125,7 +125,7 @@ def test_a_keymap_that_changed_after_init(project: Project) -> None:
     project.keyshift("init")
     project.edit("keymap.yaml", "ORDER#{id:06d}", "ORDER#{id:09d}")
     refused(project.keyshift("init"), "already initialised", "digest")
-    refused(project.keyshift("verify"), "keymap", "keyshift destroy")
+    refused(project.keyshift("verify"), "keymap", "keyshift keymap adopt")
 
 
 def test_lanes_that_changed_after_init(project: Project) -> None:
