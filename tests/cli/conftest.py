@@ -102,6 +102,16 @@ class Project:
         return sorted(name for name in [*tables, *streams, *buckets] if self.name in name)
 
 
+@pytest.fixture(autouse=True)
+def _hooks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules beside a test's keymap, and the way to them, are gone after it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
+
+
 @pytest.fixture
 def keyshift(
     endpoints: Endpoints, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -110,7 +120,6 @@ def keyshift(
     for name, value in {**endpoints.environment(), "TEST_PASSWORD": database.password}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the handlers of a test run stay pytest's
-    monkeypatch.setattr(sys, "path", [*sys.path])  # hooks beside a keymap are found there
 
     def call(folder: Path, *arguments: str) -> Answer:
         capsys.readouterr()
