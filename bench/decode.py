@@ -139,8 +139,8 @@ def _speed(stretch: Stretch, work: Callable[[], None]) -> float:
     return max(per_second(stretch.rows, work) for _ in range(RUNS))
 
 
-def _bare(database: Database, stretch: Stretch) -> None:
-    """All rows events up to the binlog's end, which is the stretch's."""
+def library_rows(database: Database, stretch: Stretch) -> Iterator[Any]:
+    """The rows of each event as the library reads them, from the stretch's beginning to the binlog's present end."""
     reader = BinLogStreamReader(
         {"host": database.host, "port": database.port, "user": database.user, "passwd": database.password},
         server_id=SERVER_ID,
@@ -152,9 +152,15 @@ def _bare(database: Database, stretch: Stretch) -> None:
         enable_logging=False,
     )
     try:
-        count = sum(len(event.rows) for event in reader)
+        for event in reader:
+            yield event.rows
     finally:
         reader.close()
+
+
+def _bare(database: Database, stretch: Stretch) -> None:
+    """All rows events up to the binlog's end, which is the stretch's."""
+    count = sum(map(len, library_rows(database, stretch)))
     assert count == stretch.rows, f"the library read {count} rows of {stretch.rows}"
 
 
