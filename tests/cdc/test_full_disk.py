@@ -29,6 +29,9 @@ class Disk:
     def add_space(self) -> None:
         self._mount("tmpfs", f"remount,size={LARGER}")
 
+    def is_full(self) -> bool:
+        return os.statvfs(self.folder).f_bavail == 0
+
     def close(self) -> None:
         self._run("umount", "--lazy", str(self.folder))
 
@@ -67,9 +70,9 @@ class Filler:
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def wait_stuck(self) -> None:
+    def wait_stuck(self, disk: Disk) -> None:
         before = -1
-        while self.commits != before:
+        while self.commits != before or not disk.is_full():
             before = self.commits
             time.sleep(1)
 
@@ -97,7 +100,7 @@ def test_a_server_that_is_killed_on_a_full_disk_leaves_half_an_event_and_nothing
     with world.daemon():
         world.wait_started()
         filler = Filler(world.database)
-        filler.wait_stuck()
+        filler.wait_stuck(disk)
         world.database.kill()
         filler.join()
         disk.add_space()
