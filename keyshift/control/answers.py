@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from keyshift.control.record import Record
+from keyshift.control.revise import revise
 from keyshift.control.store import Conflict, Store
 from keyshift.control.tables import escape
 
@@ -46,12 +48,8 @@ def read_answers(store: Store) -> tuple[Answer, ...]:
 
 def next_repair(store: Store) -> int:
     """A number for a pass of repair, from 1 on: no two passes of a migration have the same, and a later one more."""
-    for _ in range(_ATTEMPTS_MAX):
-        record = store.get(REPAIR)
-        number = (record.number("number") if record else 0) + 1
-        try:
-            store.swap(REPAIR, record, {"number": number})
-        except Conflict:
-            continue
-        return number
-    raise Conflict(REPAIR)
+    return _number(revise(store, REPAIR, lambda record: {"number": _number(record) + 1}, attempts_max=_ATTEMPTS_MAX))
+
+
+def _number(record: Record | None) -> int:
+    return record.number("number") if record else 0

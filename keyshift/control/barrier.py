@@ -21,6 +21,7 @@ from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.control.record import Changes, Record
+from keyshift.control.revise import revise
 from keyshift.control.store import Conflict, Store
 
 START: Final = 0  # the marker that begins every lane; it answers no request
@@ -158,21 +159,15 @@ def mark_sent(lease: Lease, number: int, last_version: str, changes: int) -> Non
     """
     if lease.item != CAPTURE:
         raise ValueError(f"the lease `{CAPTURE}` is needed here, not `{lease.item}`")
-    store, item = lease.store, _numbered(number)
-    for _ in range(_ATTEMPTS_MAX):
-        before = store.get(item)
+
+    def sent(before: Record | None) -> Changes | None:
         if before and before.flag("sent"):
-            return
-        request = _read(store).request
+            return None
+        request = _read(lease.store).request
         where = _where(request.position) if request and request.number == number else {}
-        changed: Changes = {**where, "sent": True, "last_version": last_version, "changes": changes}
-        try:
-            store.swap(item, before, changed, checks=[lease.held_check()])
-        except Conflict:
-            lease.renew()  # raises LeaseLost if that is why
-            continue
-        return
-    raise Conflict(item)
+        return {**where, "sent": True, "last_version": last_version, "changes": changes}
+
+    revise(lease.store, _numbered(number), sent, lease=lease, attempts_max=_ATTEMPTS_MAX)
 
 
 def seen(store: Store, number: int, lane: int) -> None:

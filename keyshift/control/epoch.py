@@ -4,22 +4,17 @@ It stands in the item "phase", and goes up by one, under the lease on "capture",
 process that was killed right after has raised it for nothing, which does no harm: epochs only have to go up.
 """
 
-from typing import Final
-
 from keymap.errors import KeyshiftError
 from keymap.version import EPOCH_MAX
 from keyshift.control.lease import CAPTURE, Lease
-from keyshift.control.store import PHASE, Conflict, NotInitialised, Store
-
-_ATTEMPTS_MAX: Final = 10
+from keyshift.control.record import Changes, Record
+from keyshift.control.revise import revise
+from keyshift.control.store import PHASE, NotInitialised, Store
 
 
 def read_epoch(store: Store) -> int:
     """The epoch at this moment. Raises NotInitialised."""
-    record = store.get(PHASE)
-    if record is None:
-        raise NotInitialised(f"migration {store.name} is being destroyed, or was", "Run `keyshift init`")
-    return record.number("epoch")
+    return _of(store, store.get(PHASE))
 
 
 def raise_epoch(lease: Lease) -> int:
@@ -30,18 +25,18 @@ def raise_epoch(lease: Lease) -> int:
     """
     if lease.item != CAPTURE:
         raise ValueError(f"the lease `{CAPTURE}` is needed here, not `{lease.item}`")
-    for _ in range(_ATTEMPTS_MAX):
-        before = lease.store.get(PHASE)
-        if before is None:
-            raise NotInitialised(f"migration {lease.store.name} is being destroyed, or was", "Run `keyshift init`")
-        epoch = before.number("epoch") + 1
+
+    def raised(before: Record | None) -> Changes:
+        epoch = _of(lease.store, before) + 1
         if epoch > EPOCH_MAX:
             message = f"the epoch was raised {EPOCH_MAX} times, and versions have no room for more"
             raise KeyshiftError(message, "If source.host leads to another server each time, give one server's name")
-        try:
-            lease.store.swap(PHASE, before, {"epoch": epoch}, checks=[lease.held_check()])
-        except Conflict:
-            lease.renew()  # raises LeaseLost if that is why
-            continue
-        return epoch
-    raise Conflict(PHASE)
+        return {"epoch": epoch}
+
+    return _of(lease.store, revise(lease.store, PHASE, raised, lease=lease))
+
+
+def _of(store: Store, record: Record | None) -> int:
+    if record is None:
+        raise NotInitialised(f"migration {store.name} is being destroyed, or was", "Run `keyshift init`")
+    return record.number("epoch")

@@ -14,6 +14,7 @@ from keymap.errors import KeyshiftError
 from keymap.wire import dumps, loads
 from keyshift.control.phase import initial_phase
 from keyshift.control.record import Changes, Record
+from keyshift.control.revise import revise
 from keyshift.control.store import HEAD, PHASE, Conflict, NotInitialised, Store
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 FIRST_EPOCH = 1
-_ATTEMPTS_MAX = 10  # as many initialisers at once as nobody has
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,83 +131,60 @@ def adopt(store: Store, migration: Migration, digest: str, tables: tuple[str, ..
     it has another keymap meanwhile.
     """
     entry = dumps({"digest": migration.digest, "changed": changed}).decode()
-    for _ in range(_ATTEMPTS_MAX):
-        head = store.require_head()
+
+    def adopting(head: Record) -> Changes | None:
         if head.text("digest") == digest and entry in head.texts("former"):
-            return
+            return None
         if head.text("digest") != migration.digest:
             raise KeyshiftError("the migration has got another keymap meanwhile", "Run the command again")
-        former = (*head.texts("former"), entry)
-        try:
-            store.swap(HEAD, head, {"digest": digest, "tables": tables, "former": former, "adopting": True})
-        except Conflict:
-            continue
-        return
-    raise Conflict(HEAD)
+        return {"digest": digest, "tables": tables, "former": (*head.texts("former"), entry), "adopting": True}
+
+    _revise_head(store, adopting)
 
 
 def show_digest(store: Store, digest: str) -> None:
     """Let every batch that begins from now on see which keymap the migration has. Safe to repeat."""
-    for _ in range(_ATTEMPTS_MAX):
-        phase = store.get(PHASE)
-        if phase is None or phase.text("digest") == digest:
-            return
-        try:
-            store.swap(PHASE, phase, {"digest": digest})
-        except Conflict:
-            continue
-        return
-    raise Conflict(PHASE)
+
+    def shown(phase: Record | None) -> Changes | None:
+        return None if phase is None or phase.text("digest") == digest else {"digest": digest}
+
+    revise(store, PHASE, shown)
 
 
 def adopted(store: Store) -> None:
     """The adoption is finished. Safe to repeat."""
-    for _ in range(_ATTEMPTS_MAX):
-        head = store.require_head()
-        if not head.flag("adopting"):
-            return
-        try:
-            store.swap(HEAD, head, {"adopting": None})
-        except Conflict:
-            continue
-        return
-    raise Conflict(HEAD)
+    _revise_head(store, lambda head: {"adopting": None} if head.flag("adopting") else None)
 
 
 def record_created(store: Store, resource: Resource) -> None:
     """Remember that we created it. Safe to repeat, and beside another init. Raises NotInitialised."""
     entry = f"{resource.kind}:{resource.name}"
-    for _ in range(_ATTEMPTS_MAX):
-        head = store.require_head()
+
+    def remembered(head: Record) -> Changes | None:
         created = head.texts("created")
-        if entry in created:
-            return
-        try:
-            store.swap(HEAD, head, {"created": (*created, entry)})
-        except Conflict:
-            continue
-        return
-    raise Conflict(HEAD)
+        return None if entry in created else {"created": (*created, entry)}
+
+    _revise_head(store, remembered)
 
 
 def give_away(store: Store, kind: str) -> None:
     """Forget that we created resources of a kind: somebody else depends on them now. Safe to repeat."""
-    for _ in range(_ATTEMPTS_MAX):
-        head = store.require_head()
+
+    def without(head: Record) -> Changes | None:
         kept = tuple(entry for entry in head.texts("created") if not entry.startswith(f"{kind}:"))
-        if kept == head.texts("created"):
-            return
-        try:
-            store.swap(HEAD, head, {"created": kept})
-        except Conflict:
-            continue
-        return
-    raise Conflict(HEAD)
+        return None if kept == head.texts("created") else {"created": kept}
+
+    _revise_head(store, without)
 
 
 def forget(store: Store) -> None:
     """Remove everything that the control table holds of the run. Safe to repeat; processes of the run stop by it."""
     store.purge()
+
+
+def _revise_head(store: Store, decide: Callable[[Record], Changes | None]) -> None:
+    """Revise the item that names the run. Raises NotInitialised."""
+    revise(store, HEAD, lambda head: decide(head or store.require_head()))
 
 
 def _head(migration: Migration) -> Changes:

@@ -9,7 +9,7 @@ The daemon begins a reload before anything behind the place is sent; a later one
 is not finished. Everything here may be repeated (docs/decisions/0022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +17,13 @@ from keymap.errors import KeyshiftError
 from keymap.position import Position, file_number
 from keymap.version import parse, version
 from keyshift.control.lease import Lease
-from keyshift.control.record import Check, Record
-from keyshift.control.store import Conflict, Store
+from keyshift.control.record import Changes, Check, Record
+from keyshift.control.revise import revise
+from keyshift.control.store import Store
 from keyshift.control.tables import escape
 
 RELOAD_PREFIX: Final = "reload#"
 FIRST: Final = ""  # the generation of the bulk load that the migration begins with
-_ATTEMPTS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,46 +86,35 @@ def begin_reload(store: Store, reload: Reload, lease: Lease | None = None) -> No
 
     Where a lease is given, it is written only while that is held. Raises LeaseLost.
     """
-    for _ in range(_ATTEMPTS_MAX):
-        record = store.get(_item(reload.table))
+
+    def begun(record: Record | None) -> Changes | None:
         before = None if record is None else _reload(record)
         if before is not None and before.floor >= reload.floor:
-            return
+            return None
         # What was not removed yet may be of rules that are older still.
         kept = () if before is None or before.done else before.keymaps
-        changes = {
+        return {
             "table": reload.table,
             "floor": reload.floor,
             "what": reload.what,
             "reason": reload.reason,
-            "keymaps": _merged(kept, reload.keymaps) or None,
+            "keymaps": union(kept, reload.keymaps) or None,
             "done": None,
         }
-        try:
-            store.swap(_item(reload.table), record, changes, checks=[lease.held_check()] if lease else [])
-        except Conflict:
-            if lease:
-                lease.renew()  # raises LeaseLost if that is why
-            continue
-        return
-    raise Conflict(_item(reload.table))
+
+    revise(store, _item(reload.table), begun, lease=lease)
 
 
 def finish_reload(store: Store, reload: Reload) -> None:
     """Record that a reload is done. Safe to repeat. Raises KeyshiftError where a later one has begun meanwhile."""
-    for _ in range(_ATTEMPTS_MAX):
-        record = store.get(_item(reload.table))
+
+    def done(record: Record | None) -> Changes | None:
         found = None if record is None else _reload(record)
         if found is None or found.floor != reload.floor:
             raise superseded(reload.table)
-        if found.done:
-            return
-        try:
-            store.swap(_item(reload.table), record, {"done": True})
-        except Conflict:
-            continue
-        return
-    raise Conflict(_item(reload.table))
+        return None if found.done else {"done": True}
+
+    revise(store, _item(reload.table), done)
 
 
 def generation_check(table: str, generation: str) -> Check:
@@ -139,7 +128,8 @@ def superseded(table: str) -> KeyshiftError:
     return KeyshiftError(message, "Run the command again: it begins with the table's rows of then")
 
 
-def _merged(some: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+def union(some: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    """All of both, each once, in the order in which they came."""
     return tuple(dict.fromkeys((*some, *more)))
 
 

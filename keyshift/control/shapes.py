@@ -18,7 +18,9 @@ from keymap.schema import Column, Shape, TableSchema
 from keymap.version import floor, parse, version
 from keymap.wire import dumps, loads
 from keyshift.control.lease import Lease
-from keyshift.control.store import Conflict, Store
+from keyshift.control.record import Changes, Record
+from keyshift.control.revise import revise
+from keyshift.control.store import Store
 from keyshift.control.tables import escape
 
 SHAPES_MAX: Final = 20  # of one table are kept: more than are followed between two checkpoints
@@ -97,21 +99,13 @@ def carry_over(lease: Lease, tables: Iterable[str], left: str, begins: str) -> N
 
 def _swap(store: Store, table: str, change: Change, lease: Lease | None = None) -> None:
     """Write what `change` makes of the history; where a lease is given, only while it is held."""
-    for _ in range(_ATTEMPTS_MAX):
-        record = store.get(_item(table))
+
+    def changes(record: Record | None) -> Changes | None:
         history = tuple(_decoded(table, text) for text in record.texts("shapes")) if record else ()
         changed = change(history)
-        if changed == history:
-            return
-        try:
-            checks = [lease.held_check()] if lease else []
-            store.swap(_item(table), record, {"shapes": tuple(map(_encoded, changed))}, checks=checks)
-        except Conflict:
-            if lease:
-                lease.renew()  # raises LeaseLost if that is why
-            continue
-        return
-    raise Conflict(_item(table))
+        return None if changed == history else {"shapes": tuple(map(_encoded, changed))}
+
+    revise(store, _item(table), changes, lease=lease, attempts_max=_ATTEMPTS_MAX)
 
 
 def _item(table: str) -> str:

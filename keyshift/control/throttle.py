@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from keyshift.control.record import Changes, Record
-from keyshift.control.store import Conflict, Store
+from keyshift.control.revise import revise
+from keyshift.control.store import Store
 
 THROTTLE: Final = "throttle"
-_ATTEMPTS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,7 @@ def change_throttle(store: Store, limits: Mapping[str, int], *, paused: bool | N
     """
     cleared: Changes = dict.fromkeys((*LIMITS, "paused")) if reset else {}
     changes: Changes = {**cleared, **limits, **({} if paused is None else {"paused": paused})}
-    for _ in range(_ATTEMPTS_MAX):
-        try:
-            return _throttle(store.swap(THROTTLE, store.get(THROTTLE), changes))
-        except Conflict:
-            continue  # somebody else asks too: both count
-    raise Conflict(THROTTLE)
+    return _throttle(revise(store, THROTTLE, lambda _: changes))  # where somebody else asks too, both count
 
 
 def _throttle(record: Record | None) -> Throttle:

@@ -5,16 +5,16 @@ and marks the wish as begun before anything is sent in the new epoch. What is wa
 an epoch that is raised for nothing does no harm.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from keyshift.control.lease import Lease
-from keyshift.control.record import Record
-from keyshift.control.store import Conflict, Store
+from keyshift.control.record import Changes, Record
+from keyshift.control.reloads import union
+from keyshift.control.revise import revise
+from keyshift.control.store import Store
 
 WANTED: Final = "wanted"
-_ATTEMPTS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Wanted:
         """Both at once, where neither was begun."""
         return replace(
             other,
-            tables=_union(self.tables, other.tables),
-            what="; ".join(_union((self.what,), (other.what,))),
-            reason="; ".join(_union((self.reason,), (other.reason,))),
+            tables=union(self.tables, other.tables),
+            what="; ".join(union((self.what,), (other.what,))),
+            reason="; ".join(union((self.reason,), (other.reason,))),
             anew=self.anew or other.anew,
-            keymaps=_union(self.keymaps, other.keymaps),
+            keymaps=union(self.keymaps, other.keymaps),
             keymap=other.keymap or self.keymap,
             stop=other.stop or self.stop,
         )
@@ -52,18 +52,14 @@ class Wanted:
 
 def want(store: Store, wanted: Wanted) -> None:
     """Record a wish, beside one that was not begun yet. Where it answers a stop, safe to repeat."""
-    for _ in range(_ATTEMPTS_MAX):
-        record = store.get(WANTED)
+
+    def beside(record: Record | None) -> Changes | None:
         before = None if record is None else _wanted(record)
         if before is not None and wanted.stop and wanted.stop == before.stop:
-            return
-        whole = before.joined(wanted) if before is not None and not before.epoch else wanted
-        try:
-            store.swap(WANTED, record, _attributes(whole))
-        except Conflict:
-            continue
-        return
-    raise Conflict(WANTED)
+            return None
+        return _attributes(before.joined(wanted) if before is not None and not before.epoch else wanted)
+
+    revise(store, WANTED, beside)
 
 
 def pending_wish(store: Store) -> Wanted | None:
@@ -74,24 +70,15 @@ def pending_wish(store: Store) -> Wanted | None:
 
 def mark_begun(lease: Lease, wanted: Wanted, epoch: int) -> bool:
     """Record that a wish was begun in this epoch; False where another has joined it meanwhile. Raises LeaseLost."""
-    for _ in range(_ATTEMPTS_MAX):
-        record = lease.store.get(WANTED)
-        if record is None or _wanted(record) != wanted:
-            return record is not None and _wanted(record) == replace(wanted, epoch=epoch)
-        try:
-            lease.store.swap(WANTED, record, {"epoch": epoch}, checks=[lease.held_check()])
-        except Conflict:
-            lease.renew()  # raises LeaseLost if that is why
-            continue
-        return True
-    raise Conflict(WANTED)
+
+    def begun(record: Record | None) -> Changes | None:
+        return {"epoch": epoch} if record is not None and _wanted(record) == wanted else None
+
+    record = revise(lease.store, WANTED, begun, lease=lease)
+    return record is not None and _wanted(record) == replace(wanted, epoch=epoch)
 
 
-def _union(some: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*some, *more)))
-
-
-def _attributes(wanted: Wanted) -> dict[str, str | int | bool | tuple[str, ...] | None]:
+def _attributes(wanted: Wanted) -> Changes:
     return {
         "tables": wanted.tables,
         "what": wanted.what,

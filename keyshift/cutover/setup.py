@@ -1,7 +1,7 @@
 """How the parts of the cutover are put together, once, for the commands that need them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,6 +11,7 @@ from keymap.check import check
 from keymap.errors import Problems
 from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
+from keymap.targets import Target
 from keymap.whose import rules_of
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.clients import DynamoDBClient
@@ -71,6 +72,13 @@ class Parts:
 
 
 @contextmanager
+def _reading(parts: Parts, targets: Mapping[str, Target]) -> Iterator[tuple[Executor, DynamoItems]]:
+    """Reads of these target tables, many at once, and the threads that make them."""
+    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
+        yield executor, DynamoItems(parts.dynamodb, targets, executor, parts.stop)
+
+
+@contextmanager
 def verifier(  # noqa: PLR0913 - the choices of its callers
     parts: Parts,
     schemas: dict[str, TableSchema],
@@ -90,8 +98,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     pending = {table: parts.rules_of(table) for table in unfinished}
     Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
-    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
-        items = DynamoItems(parts.dynamodb, parts.keymap.targets, executor, parts.stop)
+    with _reading(parts, parts.keymap.targets) as (executor, items):
         writer = GuardedWriter(parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop)
         require = partial(require_open, parts.store)
         try:
@@ -117,8 +124,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
 @contextmanager
 def sweeper(parts: Parts, progress: Progress = silent) -> Iterator[Sweeper]:
     """A sweep, ready to run."""
-    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
-        items = DynamoItems(parts.dynamodb, parts.keymap.targets, executor, parts.stop)
+    with _reading(parts, parts.keymap.targets) as (executor, items):
         yield Sweeper(
             parts.dynamodb,
             parts.keymap,
@@ -133,9 +139,9 @@ def sweeper(parts: Parts, progress: Progress = silent) -> Iterator[Sweeper]:
 @contextmanager
 def remover(parts: Parts, progress: Progress = silent) -> Iterator[Remover]:
     """What takes away what tables that were loaded again have left of before, ready to run."""
-    targets = {**{name: one for keymap in parts.former.values() for name, one in keymap.targets.items()}}
-    with ThreadPoolExecutor(READS_IN_FLIGHT) as executor:
-        items = DynamoItems(parts.dynamodb, targets | dict(parts.keymap.targets), executor, parts.stop)
+    keymaps = (*parts.former.values(), parts.keymap)
+    targets = {name: one for keymap in keymaps for name, one in keymap.targets.items()}
+    with _reading(parts, targets) as (executor, items):
         yield Remover(
             parts.dynamodb,
             parts.keymap,
