@@ -12,13 +12,12 @@ import struct
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from keyshift.cli.demo.child import HOST
 from tests.servers.faults import Answer, Call, Fault
+from tests.servers.http_server import Handler, Server, Serving
 
 _ANSWER_SECONDS_MAX = 60.0
 _OURS_TO_SET = {"connection", "content-length", "date", "server", "transfer-encoding"}
@@ -40,7 +39,7 @@ class Rule:
         return self.fault.__qualname__.partition(".")[0]
 
 
-class FaultProxy:
+class FaultProxy(Serving):
     """Stands at `url` before `upstream`; a context manager. `rules` may be changed at any time."""
 
     def __init__(self, upstream: str, *rules: Rule, seed: int = 0) -> None:
@@ -52,18 +51,8 @@ class FaultProxy:
         self._seen: Counter[Rule] = Counter()
         self._fired: Counter[Rule] = Counter()
         self._lock = threading.Lock()
-        self._server = _Server(self)
-        self.url: Final = f"http://{HOST}:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server = _Server(self, _Handler)
+        self.url: Final = f"http://{self._server.address}"
 
     def answer(self, call: Call) -> Answer | None:
         """What the call's client gets; None means that its connection is lost."""
@@ -84,31 +73,20 @@ class FaultProxy:
         return self.chance.random() < rule.probability
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, proxy: FaultProxy) -> None:
-        super().__init__((HOST, 0), _Handler)
-        self.proxy = proxy
-
+class _Server(Server[FaultProxy]):
     def shutdown_request(self, request: Any) -> None:
         """Close at once: the usual shutdown before would turn a reset into an orderly end."""
         self.close_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle of an answer is what tests do here."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     """One client connection, with one connection to the endpoint behind it."""
 
     server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         super().setup()
-        upstream = self.server.proxy.upstream
+        upstream = self.server.owner.upstream
         self.behind = http.client.HTTPConnection(upstream.hostname or HOST, upstream.port, timeout=_ANSWER_SECONDS_MAX)
 
     def finish(self) -> None:
@@ -117,9 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def relay(self) -> None:
         """Every method comes here."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         service, _, operation = self.headers.get("X-Amz-Target", "").rpartition(".")
-        proxy = self.server.proxy
+        proxy = self.server.owner
         try:
             answer = proxy.answer(Call(operation or self.command, service, body, proxy.chance, self.forward))
         except (OSError, http.client.HTTPException):
@@ -151,6 +129,3 @@ class _Handler(BaseHTTPRequestHandler):
         """Close without lingering: the client sees its connection reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Silent."""

@@ -7,20 +7,18 @@ import datetime as dt
 import json
 import re
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from keyshift.cli.demo.child import HOST
+from tests.servers.http_server import Handler, Server, Serving
 
 SKEW_SECONDS_MAX = 300
 _AUTHORIZATION = re.compile(
@@ -38,7 +36,7 @@ class Seen:
     body: Any
 
 
-class StrictAws:
+class StrictAws(Serving):
     """Listens at `url` as long as the block lasts. `keys`: secret and session token ("" for none) by access key."""
 
     def __init__(self, keys: Mapping[str, tuple[str, str]], certificates: Path | None = None) -> None:
@@ -47,7 +45,7 @@ class StrictAws:
         self.seen: list[Seen] = []
         self.refused: list[str] = []
         self.connections = 0
-        self._server = _Server(self)
+        self._server = Server(self, _Handler)
         scheme = "http"
         if certificates:
             scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -55,15 +53,7 @@ class StrictAws:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self.url = f"{scheme}://{HOST}:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.url = f"{scheme}://{self._server.address}"
 
     @property
     def now(self) -> float:
@@ -90,29 +80,16 @@ class StrictAws:
         return "" if (signature, day) == (expected, stamp[:8]) else "InvalidSignatureException"
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, aws: StrictAws) -> None:
-        super().__init__((HOST, 0), _Handler)
-        self.aws = aws
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that does not trust us hangs up."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Handler):
+    server: Server[StrictAws]
 
     def setup(self) -> None:
         super().setup()
-        self.server.aws.connections += 1
+        self.server.owner.connections += 1
 
-    def do_POST(self) -> None:
-        aws = self.server.aws
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        aws = self.server.owner
+        body = self.body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         code = aws.refusal(f"{aws.url.partition(':')[0]}://{headers['host']}{self.path}", headers, body)
         if code:
@@ -129,11 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, document: Mapping[str, Any]) -> None:
         body = json.dumps(document).encode()
         self.send_response_only(status)
-        self.send_header("Date", formatdate(self.server.aws.now, usegmt=True))
+        self.send_header("Date", formatdate(self.server.owner.now, usegmt=True))
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Silent."""
