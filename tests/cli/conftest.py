@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,13 @@ class Project:
         streams = [name for page in kinesis.get_paginator("list_streams").paginate() for name in page["StreamNames"]]
         buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
         return sorted(name for name in [*tables, *streams, *buckets] if self.name in name)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What ends with the test, such as the processes of a migration."""
+    with ExitStack() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Tables that are altered in the middle of a migration: dumped, loaded, replayed and verified with both shapes."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -13,12 +12,6 @@ from keyshift.process.stop import Stop
 from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Self
 
@@ -52,12 +51,6 @@ class Application:
                 )
                 cursor.execute(statement)
                 self.written += 1
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as found:
-        yield found
 
 
 @pytest.fixture

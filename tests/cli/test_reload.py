@@ -17,12 +17,6 @@ PAUSE_SECONDS = 0.02  # the consumer keeps up, also on a machine that does other
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as found:
-        yield found
-
-
-@pytest.fixture
 def migration(project: Project, stack: ExitStack) -> Migration:
     fill(project, orders=170)
     return Migration(project, stack)
