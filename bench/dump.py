@@ -19,7 +19,7 @@ from bench import shape
 from bench.measure import Result, both_per_second
 from bench.source import Begun, begun
 from bench.table import dump_command, dump_words
-from bulkload.dump import dump
+from bulkload.dump.run import dump
 from keyshift.cli.demo.packages import apt_install
 from keyshift.cli.demo.program import find_program
 from keyshift.process.stop import Stop

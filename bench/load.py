@@ -7,8 +7,8 @@ from bench import shape
 from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
 from bench.source import begun
-from bulkload.dump import dump
-from bulkload.load import load
+from bulkload.dump.run import dump
+from bulkload.load.run import load
 from keymap.items import whole_item
 from keymap.version import floor
 from keyshift.aws.clients import make_clients

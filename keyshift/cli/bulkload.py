@@ -3,10 +3,10 @@
 import click
 
 from bulkload.board import Board
-from bulkload.dump import DumpReport
-from bulkload.dump import dump as run_dump
-from bulkload.load import LoadReport
-from bulkload.load import load as run_load
+from bulkload.dump.run import DumpReport
+from bulkload.dump.run import dump as run_dump
+from bulkload.load.run import LoadReport
+from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle

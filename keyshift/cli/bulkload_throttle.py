@@ -2,7 +2,7 @@
 
 import click
 
-from bulkload.limits import Limits
+from bulkload.dump.limits import Limits
 from keyshift.cli import show
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.throttle import LIMITS, Throttle, change_throttle, read_throttle

@@ -2,8 +2,8 @@
 
 import sys
 
-from bulkload.dump import dump
-from bulkload.load import load
+from bulkload.dump.run import dump
+from bulkload.load.run import load
 from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap
 from keyshift.aws.clients import make_clients

@@ -13,7 +13,7 @@ CALM = 1000  # seconds of a lease that needs no renewal during a test: every run
 
 
 def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for interval in ("bulkload.board.WRITE_SECONDS", "bulkload.gentle.LOOK_SECONDS"):
+    for interval in ("bulkload.board.WRITE_SECONDS", "bulkload.dump.gentle.LOOK_SECONDS"):
         monkeypatch.setattr(interval, 0)  # at each chunk, so that every run makes the same calls
     whole = Fuse()
     world.dump(Mortal(world.clients, whole), chunk_rows=5, lease_seconds=CALM)

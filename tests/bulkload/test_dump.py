@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from bulkload import estimate
-from bulkload.dump import DumpReport
+from bulkload.dump.run import DumpReport
 from keymap.errors import KeyshiftError, Problems
 from keymap.rules import parse_keymap
 from keyshift.control.chunks import chunks

@@ -11,8 +11,8 @@ import pytest
 from bulkload import board
 from bulkload.board import Board
 from bulkload.chunkfile import EncodedChunk
-from bulkload.dump import DumpReport
-from bulkload.gentle import LOOK_SECONDS, Gentle
+from bulkload.dump.gentle import LOOK_SECONDS, Gentle
+from bulkload.dump.run import DumpReport
 from bulkload.progress import silent
 from keymap.errors import Problems
 from keyshift.cli.demo.database import Database
@@ -79,7 +79,7 @@ def test_no_transaction_is_open_between_two_chunks(world: World) -> None:
 
 
 def test_a_pause_in_the_midst_of_a_table_is_obeyed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bulkload.gentle.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("bulkload.dump.gentle.LOOK_SECONDS", 0.05)
     paused = threading.Event()
 
     def pause_once(*_: object) -> None:

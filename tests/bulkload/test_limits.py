@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.board import WINDOW_SECONDS, Rate
-from bulkload.limits import BURST_SECONDS, REST_SECONDS_MAX, Bucket, Limits, Strain, judged, rest_seconds
+from bulkload.dump.limits import BURST_SECONDS, REST_SECONDS_MAX, Bucket, Limits, Strain, judged, rest_seconds
 from keyshift.control.throttle import Throttle
 from keyshift.mysql.strain import Lag
 from keyshift.process.settings import ThrottleSettings

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bulkload.hold import Busy
-from bulkload.load import LoadReport
+from bulkload.load.run import LoadReport
 from keymap.errors import KeyshiftError, Problems
 from keymap.targets import KeyAttribute
 from keyshift.aws.clients import make_clients

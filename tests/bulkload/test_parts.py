@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkload.load.send import batches
+from bulkload.load.targets import reason_against
 from bulkload.parallel import run_all
-from bulkload.send import batches
-from bulkload.targets import reason_against
 from keymap.patch import Item
 from keymap.version import floor, mark, version
 from keyshift.aws.items import WRITES_PER_BATCH_MAX

@@ -7,7 +7,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from bulkload.source import RECONNECTS_MAX, Source, open_at_start
+from bulkload.dump.source import RECONNECTS_MAX, Source, open_at_start
 from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keyshift.control.chunks import chunks

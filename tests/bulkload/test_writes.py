@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.writes import ChunkRows, ChunkWrites, plan_writes
+from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
 from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.errors import Problems
 from keymap.items import group_item, whole_item

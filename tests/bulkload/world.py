@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bulkload.dump import DumpReport, dump
-from bulkload.load import LoadReport, load
+from bulkload.dump.run import DumpReport, dump
+from bulkload.load.run import LoadReport, load
 from bulkload.progress import Progress, silent
 from keymap.items import group_item, whole_item
 from keymap.patch import WHOLE, Item, Key, Patch

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bulkload.dump import dump
+from bulkload.dump.run import dump
 from keymap.rules import load_keymap
 from keyshift.aws.clients import make_clients
 from keyshift.process.settings import load_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.load import _clients
+from bulkload.load.run import _clients
 from keyshift.aws.clients import Kind
 from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.wiring import Wiring

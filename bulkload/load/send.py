@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from bulkload.load.writes import ChunkWrites
 from bulkload.parallel import Job
-from bulkload.writes import ChunkWrites
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.patch import Item, Patch
 from keymap.rules import Keymap

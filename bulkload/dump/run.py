@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from bulkload.board import Board
+from bulkload.dump.gentle import Gentle
+from bulkload.dump.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
+from bulkload.dump.table import Done, TableDump, Tools
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.folder import open_storage
-from bulkload.gentle import Gentle
 from bulkload.hold import Hold
 from bulkload.progress import Progress, silent
-from bulkload.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
-from bulkload.table_dump import Done, TableDump, Tools
 from keymap.check import check
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position

@@ -10,11 +10,11 @@ from typing import Final
 
 from bulkload.board import Board
 from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
+from bulkload.dump.gentle import Gentle
+from bulkload.dump.source import Source
 from bulkload.estimate import Estimate, first_limit
-from bulkload.gentle import Gentle
 from bulkload.hold import steadily
 from bulkload.manifest import encode_manifest, make_manifest
-from bulkload.source import Source
 from bulkload.storage import Storage
 from keymap.check import uncut_columns
 from keymap.rules import Keymap

@@ -10,10 +10,10 @@ from typing import Final
 
 from bulkload.board import Board
 from bulkload.chunkfile import EncodedChunk
+from bulkload.dump.limits import Bucket, Limits, Strain, judged, rest_seconds, strictest
+from bulkload.dump.source import Source
 from bulkload.estimate import next_limit
 from bulkload.hold import steadily
-from bulkload.limits import Bucket, Limits, Strain, judged, rest_seconds, strictest
-from bulkload.source import Source
 from keyshift.control.store import Store
 from keyshift.control.throttle import Throttle, read_throttle
 from keyshift.mysql.connection import Connection, MySQLError, is_lost

@@ -3,8 +3,8 @@
 A chunk is read whole, checked against what was recorded, turned into writes, and only when all of these are in order is
 the first of them sent; only when all of them were accepted is the chunk recorded as loaded. A load that is started
 again does what is not recorded. Rows carry the lowest version of the epoch in which they were dumped, so that every
-captured change is newer. Most writes have no condition (bulkload/writes). What makes that safe: replay is closed, the
-targets hold nothing else (bulkload/targets), and nothing is sent without the lease (bulkload/hold).
+captured change is newer. Most writes have no condition (bulkload/load/writes). What makes that safe: replay is closed,
+the targets hold nothing else (bulkload/load/targets), and nothing is sent without the lease (bulkload/hold).
 
 Tables that are loaded again come after that, beside replay: each of their writes is guarded, and their rows carry the
 version of the place where the reload began (docs/decisions/0022).
@@ -21,13 +21,13 @@ from typing import Final
 from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.folder import open_storage
 from bulkload.hold import Hold, SendGuard, steadily
+from bulkload.load.send import Sender
+from bulkload.load.targets import Survey
+from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
 from bulkload.manifest import Manifest, decode_manifest, require_agreement
 from bulkload.parallel import run_all
 from bulkload.progress import Progress, silent
-from bulkload.send import Sender
 from bulkload.storage import Storage
-from bulkload.targets import Survey
-from bulkload.writes import ChunkRows, ChunkWrites, plan_writes
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients

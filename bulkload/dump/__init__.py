@@ -1,0 +1,1 @@
+"""From MySQL to chunk files: short reads, one chunk of a table after the other, gently."""

@@ -1,0 +1,1 @@
+"""From chunk files to DynamoDB, through the keymap."""
