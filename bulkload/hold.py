@@ -9,7 +9,7 @@ no longer arrive (docs/design, "Slots and patches").
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 from keymap.errors import KeyshiftError
 from keyshift.aws.clients import DynamoDBClient, guard_sends, watch_sends
@@ -23,7 +23,7 @@ from keyshift.process.stop import Stop
 _log = get_logger(__name__)
 
 PATIENCE_LEASES: Final = 2.5  # a dead holder's lease is free after one, a living one's never
-_NEVER: Final = float("-inf")
+NEVER: Final = float("-inf")
 T = TypeVar("T")
 
 
@@ -33,6 +33,13 @@ def steadily(call: Callable[[], T], stop: Stop) -> T:
     Raises RetriesExhausted after about a minute, Stopped, and whatever else the call raises.
     """
     return retried(call, Backoff(), stop, "using the control table")
+
+
+class Fence(Protocol):
+    """What tells whether the lease is held."""
+
+    def check(self) -> None:
+        """Raise LeaseLost unless it is."""
 
 
 class Busy(KeyshiftError):
@@ -88,21 +95,25 @@ class SendGuard:
     `life_seconds`: after so long a request that was sent can no longer arrive.
     """
 
-    def __init__(self, lease: Lease, life_seconds: float, boottime: Callable[[], float]) -> None:
+    def __init__(self, lease: Fence, life_seconds: float, boottime: Callable[[], float]) -> None:
         self._lease = lease
         self._life_seconds = life_seconds
         self._boottime = boottime
-        self._lost_at = _NEVER
+        self.lost_at = NEVER  # when an answer was lost last, on that clock
 
     def watch(self, client: DynamoDBClient) -> None:
         """Guard every request of a client, which must be the load's own. A refused one raises LeaseLost."""
         guard_sends(client, self._lease.check)
-        watch_sends(client, self._lost)
+        watch_sends(client, self._watch)
+
+    def lost(self, at: float) -> None:
+        """An answer was lost at that time, in a process that works under the same lease."""
+        self.lost_at = max(self.lost_at, at)
 
     @property
     def unsettled_seconds(self) -> float:
         """For how long yet a request may arrive that was sent and not answered; 0 when there is none."""
-        return max(0.0, self._lost_at + self._life_seconds - self._boottime())
+        return max(0.0, self.lost_at + self._life_seconds - self._boottime())
 
     def settle(self, stop: Stop) -> None:
         """Return when nothing that was sent can still arrive. Raises Stopped."""
@@ -110,6 +121,6 @@ class SendGuard:
             _log.info("waiting_for_lost_requests", seconds=round(seconds, 1))
             stop.sleep(seconds)
 
-    def _lost(self, error: BaseException) -> None:
+    def _watch(self, error: BaseException) -> None:
         if not isinstance(error, LeaseLost):
-            self._lost_at = self._boottime()
+            self.lost(self._boottime())

@@ -45,6 +45,10 @@ class Storage(ABC):
         """The object of a table's manifest."""
         return f"{self._table_folder(table, generation)}/manifest.json"
 
+    def rejects_name(self, table: str, generation: str, number: int) -> str:
+        """The object of those rows of a chunk that cannot become items."""
+        return f"{self._table_folder(table, generation)}/rejects-{number:08d}.jsonl"
+
     def _table_folder(self, table: str, generation: str) -> str:
         folder = f"{self._folder}/{quote(table, safe='')}"  # a table's name may hold anything, slashes too
         return f"{folder}/again-{generation}" if generation else folder

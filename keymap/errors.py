@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 class KeyshiftError(Exception):
@@ -15,8 +16,19 @@ class KeyshiftError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, whatever its class asks for when it is made: errors of one process are told by another."""
+        return _made, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+def _made(kind: type[KeyshiftError], args: tuple[Any, ...], fields: dict[str, Any]) -> KeyshiftError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The load: every chunk of the dump, from S3 into DynamoDB through the keymap, and then replay is opened.
 
-A chunk is read whole, checked against what was recorded, turned into writes, and only when all of these are in order is
-the first of them sent; only when all of them were accepted is the chunk recorded as loaded. A load that is started
+A chunk is recorded as loaded when all its writes were accepted (bulkload/load/chunk.py), and a load that is started
 again does what is not recorded. Rows carry the lowest version of the epoch in which they were dumped, so that every
 captured change is newer. Most writes have no condition (bulkload/load/writes). What makes that safe: replay is closed,
 the targets hold nothing else (bulkload/load/targets), and nothing is sent without the lease (bulkload/hold).
@@ -10,90 +9,93 @@ Tables that are loaded again come after that, beside replay: each of their write
 version of the place where the reload began (docs/decisions/0022).
 """
 
-import io
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from multiprocessing.sharedctypes import RawValue
 
-from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.folder import open_storage
-from bulkload.hold import Hold, SendGuard, steadily
-from bulkload.load.send import Sender
+from bulkload.hold import NEVER, Hold, SendGuard, steadily
+from bulkload.load.chunk import Loaded, Task, chunk_loader
+from bulkload.load.opening import open_when_settled
 from bulkload.load.targets import Survey
-from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
-from bulkload.manifest import Manifest, decode_manifest, require_agreement
-from bulkload.parallel import run_all
+from bulkload.load.work import Following, Table, Work, recorded_table
+from bulkload.load.worker import Order
+from bulkload.load.workers import Alone, Crew, Workers, processors
 from bulkload.progress import Progress, silent
-from bulkload.storage import Storage
-from keymap.errors import KeyshiftError
+from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
-from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
+from keyshift.aws.clients import Clients, explaining, make_clients
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
-from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks, record_loaded
+from keyshift.control.chunks import record_loaded
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.migration import Migration
-from keyshift.control.phase import Phase, TooEarly, open_replay, read_phase
+from keyshift.control.phase import Phase, read_phase
 from keyshift.control.reloads import FIRST, read_reloads
 from keyshift.control.store import Store
 from keyshift.process.clock import boottime
-from keyshift.process.garbage import collected_later
 from keyshift.process.log import get_logger
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop, Stopped
 
 _log = get_logger(__name__)
-UNIT: Final = "rows"
-_DUMP_FIRST: Final = "Run `keyshift bulkload dump` to its end first"
+UNIT = "rows"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What this run did (chunks, rows, writes to items), and whether everything is loaded and replay open now."""
+    """What this run did: chunks, rows, writes to items, rows that went to rejects files instead; and whether everything
+    is loaded and replay open now.
+    """
 
     chunks: int
     rows: int
     writes: int
     complete: bool
+    rejected: int = 0
 
 
-def load(  # noqa: PLR0913 - the last is for tests
+def load(  # noqa: PLR0913 - collaborators are handed in
     settings: Settings,
     keymap: Keymap,
     clients: Clients,
     stop: Stop,
     progress: Progress = silent,
     *,
+    following: Following | None = None,
     writing: Clients | None = None,
 ) -> LoadReport:
     """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
     is not complete.
 
-    `writing` are clients for nothing but the writes, made from the settings by default, and closed in the end. Raises
-    KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other items
-    or rows cannot be written (Problems, before anything of their chunk is), a chunk is damaged, the lease is lost. What
-    was recorded is kept.
+    With `following` the first load does not wait for the whole dump. `writing` are clients for nothing but the writes,
+    which this process then does alone; by default they are made from the settings, and closed in the end.
+
+    Raises KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other
+    items (Problems, before anything is written), too many rows cannot become items (Problems, before anything of their
+    chunk is written), a chunk is damaged, the lease is lost. What was recorded is kept.
     """
     with explaining("loading"), closing(writing or _clients(settings)) as own:
         store = Store(clients.dynamodb, settings.control_table, settings.migration)
         migration = control.load(store)
         control.require_digest(migration, keymap.digest)
-        lease = Lease(store, LOAD, this_process(), settings.bulkload.lease_seconds, boottime)
+        deadline = RawValue("d", NEVER)  # where the processes of the load see it too
+        seconds = settings.bulkload.lease_seconds
+        lease = Lease(store, LOAD, this_process(), seconds, boottime, deadline=deadline)
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
-        storage = open_storage(settings.bulkload.folder, clients, migration, stop)
-        tools = Tools(migration, keymap, lease, storage, own.dynamodb, progress, stop)
-        job = Load(tools, settings.bulkload.load_concurrency)
+        alone = writing is not None
+        job = Load(Tools(settings, migration, keymap, lease, guard, clients, own, progress, stop), alone=alone)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
                     if job.needed():
-                        job.run()
-                        guard.settle(stop)
-                        _open(lease, settings.bulkload.signature_validity_seconds, stop)
+                        job.run(following)
+                        open_when_settled(lease, guard, settings.bulkload.signature_validity_seconds, stop)
                     job.run_again()
                 finally:
                     hold.keep = guard.unsettled_seconds > 0
@@ -107,52 +109,32 @@ def _clients(settings: Settings) -> Clients:
     return make_clients(aws.region, aws.endpoints.urls, connections_max=connections_max, kind=aws.client)
 
 
-def _open(lease: Lease, signature_validity_seconds: float, stop: Stop) -> None:
-    """Open replay, waiting where a loader that was replaced may have signed something. Raises Stopped, LeaseLost."""
-    while True:
-        try:
-            steadily(lambda: open_replay(lease, signature_validity_seconds), stop)
-        except TooEarly as early:
-            _log.info("waiting_to_open_replay", seconds=round(early.seconds, 1))
-            stop.sleep(early.seconds)
-        else:
-            _log.info("replay_opened")
-            return
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the load works with. `dynamodb` is guarded by the lease, and used for nothing but the target tables."""
+    """What the load works with. `own` is guarded by the lease, and used for nothing but the target tables."""
 
+    settings: Settings
     migration: Migration
     keymap: Keymap
     lease: Lease
-    storage: Storage
-    dynamodb: DynamoDBClient
+    guard: SendGuard
+    clients: Clients
+    own: Clients
     progress: Progress
     stop: Stop
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A dumped table and its chunks, as they are recorded."""
-
-    manifest: Manifest
-    chunks: Sequence[Chunk]
-    generation: str
-
-    @property
-    def pending(self) -> list[Chunk]:
-        return [chunk for chunk in self.chunks if chunk.state is not ChunkState.LOADED]
-
-
 class Load:
-    """All chunks of all tables, one after the other, each with several threads."""
+    """All chunks of all tables. Those of the first load come before those of tables that are loaded again."""
 
-    def __init__(self, tools: Tools, concurrency: int) -> None:
+    def __init__(self, tools: Tools, *, alone: bool) -> None:
         self._tools = tools
-        self._concurrency = concurrency
+        self._storage = open_storage(tools.settings.bulkload.folder, tools.clients, tools.migration, tools.stop)
+        self._alone = alone
         self._chunks = self._rows = self._writes = 0
+        self._rejected: Counter[str] = Counter()
+        self._loaded: Counter[str] = Counter()  # rows by table, those of earlier runs too
+        self._totals: dict[str, int] = {}
 
     def needed(self) -> bool:
         """Whether replay is still closed. Raises KeyshiftError where nothing may be loaded any more."""
@@ -164,85 +146,84 @@ class Load:
             raise KeyshiftError(message, "Nothing more is loaded; `keyshift status` shows where it stands")
         return phase is Phase.LOAD
 
-    def run(self) -> None:
+    def run(self, following: Following | None) -> None:
         """Load every chunk of the first load that is not recorded as loaded. Raises KeyshiftError and Stopped."""
         again = self._again()
-        self._load([self._table(name, FIRST) for name in self._tools.migration.tables if name not in again])
+        names = [name for name in self._tools.migration.tables if name not in again]
+        if following is None:
+            self._load([self._table(name, FIRST) for name in names])
+            return
+        self._load(following.tables(self._tools.lease.store, names, self._tools.stop), following)
+        following.require_end()
+        self._load([self._table(name, FIRST) for name in names])  # nothing is left: what the manifests say is checked
 
     def run_again(self) -> None:
         """The same of tables that are loaded again. Replay is open: nothing is written without a guard."""
         self._load([self._table(name, generation) for name, generation in self._again().items()])
+
+    def report(self, *, complete: bool) -> LoadReport:
+        """What was done."""
+        return LoadReport(self._chunks, self._rows, self._writes, complete, self._rejected.total())
 
     def _again(self) -> dict[str, str]:
         """The tables that are loaded again, or were, with their generations."""
         found = steadily(lambda: read_reloads(self._tools.lease.store), self._tools.stop)
         return {name: found[name].generation for name in self._tools.migration.tables if name in found}
 
-    def _load(self, tables: Sequence[_Table]) -> None:
-        if not any(table.pending for table in tables):
+    def _table(self, name: str, generation: str) -> Table:
+        tools = self._tools
+        store, identity = tools.lease.store, tools.migration.id
+        return recorded_table(store, self._storage, identity, name, generation=generation, stop=tools.stop)
+
+    def _load(self, tables: Sequence[Table], following: Following | None = None) -> None:
+        work = Work((task for table in tables for task in table.pending), following.feed if following else None)
+        for table in tables:
+            self._totals[table.name], self._loaded[table.name] = table.rows, table.rows_loaded
+        if work.ended:
             return
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="load") as executor:
-            if not tables[0].generation:
+        concurrency = self._tools.settings.bulkload.load_concurrency
+        with ThreadPoolExecutor(concurrency, thread_name_prefix="load") as executor:
+            if following or not tables[0].generation:
                 self._survey(executor)
-            sender = self._sender(executor)
-            for table in tables:
-                self._load_table(table, sender)
+            self._workers(executor, work, following).run(work, self._done)
 
-    def report(self, *, complete: bool) -> LoadReport:
-        """What was done."""
-        return LoadReport(self._chunks, self._rows, self._writes, complete)
-
-    def _table(self, name: str, generation: str) -> _Table:
-        store, storage = self._tools.lease.store, self._tools.storage
-        if steadily(lambda: dumped_chunks(store, name, generation), self._tools.stop) is None:
-            raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
-        recorded = steadily(lambda: list(chunks(store, name, generation)), self._tools.stop)
-        object_name = storage.manifest_name(name, generation)
-        manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
-        require_agreement(manifest, storage.address(object_name), self._tools.migration.id, name, recorded)
-        return _Table(manifest, recorded, generation)
-
-    def _survey(self, executor: Executor) -> None:
+    def _survey(self, executor: ThreadPoolExecutor) -> None:
         tools = self._tools
-        survey = Survey(tools.dynamodb, tools.keymap, tools.migration.id, tools.migration.epoch, tools.stop)
-        survey.require_ours(executor, segments=self._concurrency)
+        survey = Survey(tools.own.dynamodb, tools.keymap, tools.migration.id, tools.migration.epoch, tools.stop)
+        survey.require_ours(executor, segments=tools.settings.bulkload.load_concurrency)
 
-    def _sender(self, executor: Executor) -> Sender:
-        tools = self._tools
-        run = partial(run_all, executor=executor, concurrency=self._concurrency, stop=tools.stop)
-        return Sender(tools.dynamodb, tools.keymap, tools.migration.id, run, tools.stop)
-
-    def _load_table(self, table: _Table, sender: Sender) -> None:
-        rows = sum(chunk.rows for chunk in table.chunks if chunk.state is ChunkState.LOADED)
-        for chunk in table.pending:
-            self._tools.stop.sleep(0)
-            writes = self._load_chunk(table.manifest, chunk, sender)
-            steadily(partial(record_loaded, self._tools.lease, chunk), self._tools.stop)
-            rows += chunk.rows
-            self._count(chunk, writes)
-            self._tools.progress(chunk.table, rows, table.manifest.rows, UNIT)
-
-    @collected_later()
-    def _load_chunk(self, manifest: Manifest, chunk: Chunk, sender: Sender) -> int:
-        """Write a chunk; how many writes it took. All that it was made of is let go of."""
-        writes = self._plan(manifest, chunk)
-        sender.send(writes)
-        return writes.items
-
-    def _plan(self, manifest: Manifest, chunk: Chunk) -> ChunkWrites:
-        """All writes of a chunk whose file is what was recorded. Raises ChunkError, and Problems for its rows."""
-        name = self._tools.storage.address(chunk.object)
-        data = self._tools.storage.get(chunk.object)
-        check_digest(data, chunk.sha256, name)
-        reader = ChunkReader(io.BytesIO(data), name)
-        reader.require(self._tools.migration.id, chunk.table, manifest.schema.primary_key)
-        rows = ChunkRows(
-            manifest.schema, reader.rows(chunk.rows), chunk.uncut, reader.header.version, alone=not chunk.generation
+    def _workers(self, executor: ThreadPoolExecutor, work: Work, following: Following | None) -> Workers:
+        tools, settings = self._tools, self._tools.settings
+        count = settings.bulkload.load_processes or processors()
+        if following is None:
+            count = min(count, len(work))
+        if count > 1 and not self._alone:
+            order = Order(settings, tools.migration, tools.lease.owner)
+            return Crew(order, tools.lease.deadline, count, tools.guard, tools.stop)
+        client, stop = tools.own.dynamodb, tools.stop
+        loader = chunk_loader(
+            settings, tools.keymap, tools.migration, self._storage, client=client, executor=executor, stop=stop
         )
-        return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
+        return Alone(loader, stop)
 
-    def _count(self, chunk: Chunk, writes: int) -> None:
+    def _done(self, task: Task, loaded: Loaded) -> None:
+        chunk, tools = task.chunk, self._tools
+        self._rejected[chunk.table] += loaded.rejected
+        self._require_few(chunk.table)
+        steadily(partial(record_loaded, tools.lease, chunk, loaded.rejected), tools.stop)
         self._chunks += 1
         self._rows += chunk.rows
-        self._writes += writes
-        _log.info("chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=writes)
+        self._writes += loaded.writes
+        rows = self._loaded[chunk.table] = self._loaded[chunk.table] + chunk.rows
+        rejected = {"rejected": loaded.rejected} if loaded.rejected else {}
+        _log.info(
+            "chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=loaded.writes, **rejected
+        )
+        tools.progress(chunk.table, rows, max(rows, self._totals.get(chunk.table, 0)), UNIT)
+
+    def _require_few(self, table: str) -> None:
+        rejected, most = self._rejected[table], self._tools.settings.bulkload.rejects_max
+        if rejected > most:
+            what = f"{rejected} of its rows cannot become items, and bulkload.rejects_max is {most}"
+            remedy = "Look at the rejects files beside its chunks, correct the keymap or the rows, or raise that limit"
+            raise Problems([Problem(f"table {table}", what, remedy)])

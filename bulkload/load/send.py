@@ -1,17 +1,19 @@
-"""Sending the writes of one chunk to DynamoDB, many at once; a return means that every one of them was accepted.
+"""Sending the writes of one chunk to DynamoDB, many at once; a return means that every one of them was accepted, or
+refused for good: only the service knows all of its rules.
 
 A call comes back only when no request of it is being sent any more, so a caller that stops may give up its lease. All
 writes may be repeated: a put writes the same item, and a guarded write finds itself done.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from bulkload.load.writes import ChunkWrites
 from bulkload.parallel import Job
-from keymap.errors import KeyshiftError, Problem, Problems
-from keymap.patch import Item, Patch
+from keymap.errors import KeyshiftError
+from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain, unquoted
@@ -22,11 +24,18 @@ Put = tuple[str, Item]  # table and item, or only its key
 Run = Callable[[Iterator[Job]], None]
 
 _INVALID: Final = "ValidationException"
-_TEXT_MAX: Final = 60  # characters of one key value in a message
-_REMEDY: Final = (
-    "Correct what the keymap makes of this row, or filter it out; then start the migration anew "
-    "(`keyshift destroy`, `keyshift init`)"
-)
+_REMEDY: Final = "Correct what the keymap makes of this row or filter it out, or correct the row at its source"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An item that DynamoDB refuses whenever it is asked; `slots` are those that were to be written, none for all."""
+
+    table: str
+    key: Key
+    reason: str
+    remedy: str
+    slots: frozenset[tuple[str, str]] = frozenset()
 
 
 def batches(puts: Sequence[Put]) -> list[Sequence[Put]]:
@@ -49,23 +58,27 @@ class Sender:
         self._run = run
         self._stop = stop
 
-    def send(self, writes: ChunkWrites) -> None:
-        """Write all of it. Raises Problems for items that DynamoDB refuses, RetriesExhausted, LeaseLost, Stopped."""
-        self._run(self._jobs(writes))
+    def send(self, writes: ChunkWrites) -> list[Refusal]:
+        """Write all of it; what DynamoDB refuses is returned. Raises RetriesExhausted, LeaseLost, Stopped."""
+        refusals: list[Refusal] = []
+        self._run(self._jobs(writes, refusals))
+        return refusals
 
-    def _jobs(self, writes: ChunkWrites) -> Iterator[Job]:
-        yield from (partial(self._put, batch) for batch in batches(writes.puts))
-        yield from (partial(self._guarded, patches) for patches in writes.guarded)
+    def _jobs(self, writes: ChunkWrites, refusals: list[Refusal]) -> Iterator[Job]:
+        yield from (partial(self._put, batch, refusals) for batch in batches(writes.puts))
+        yield from (partial(self._guarded, patches, refusals) for patches in writes.guarded)
 
-    def _put(self, puts: Sequence[Put]) -> None:
+    def _put(self, puts: Sequence[Put], refusals: list[Refusal]) -> None:
         try:
             self._put_batch(puts)
         except ClientError as error:
             if error_code(error) != _INVALID:
                 raise
             # One of them is refused, and DynamoDB does not say which: ask for each alone.
-            problems = [problem for put in puts if (problem := self._refusal(put))]
-            raise (Problems(problems) if problems else explain(error, "writing a batch")) from error
+            found = [refusal for put in puts if (refusal := self._refusal(put))]
+            if not found:
+                raise explain(error, "writing a batch") from error
+            refusals += found
 
     def _put_batch(self, puts: Sequence[Put]) -> None:
         by_table: dict[str, list[Item]] = {}
@@ -73,16 +86,17 @@ class Sender:
             by_table.setdefault(table, []).append(item)
         items.batch_put(self._client, by_table, stop=self._stop)
 
-    def _refusal(self, put: Put) -> Problem | None:
+    def _refusal(self, put: Put) -> Refusal | None:
+        table, item = put
         try:
             self._put_batch([put])
         except ClientError as error:
             if error_code(error) != _INVALID:
                 raise
-            return self._problem(put, error)
+            return _refused(table, self._keymap.targets[table].key_of(item), error)
         return None
 
-    def _guarded(self, patches: Sequence[Patch]) -> None:
+    def _guarded(self, patches: Sequence[Patch], refusals: list[Refusal]) -> None:
         """Write slots of one item. Those that are there already, as after a retry, are left as they are."""
         table = patches[0].table
         try:
@@ -90,8 +104,8 @@ class Sender:
         except ClientError as error:
             if error_code(error) != _INVALID:
                 raise
-            key = self._keymap.targets[table].key_item(patches[0].key)
-            raise Problems([self._problem((table, key), error)]) from error
+            slots = frozenset((patch.slot, patch.owner) for patch in patches)
+            refusals.append(_refused(table, patches[0].key, error, slots))
         except NotOurs as error:
             message = f"an item of table {table} appeared during the load that is not of this migration"
             remedy = "Keep other writers away from the target tables, and load again to see its key"
@@ -99,9 +113,8 @@ class Sender:
         except Unexplained as error:
             raise KeyshiftError(f"writing to table {table} failed: {error.message}", error.remedy) from error
 
-    def _problem(self, put: Put, error: ClientError) -> Problem:
-        table, item = put
-        keys = self._keymap.targets[table].keys
-        key = ", ".join(f"{part.name}={str(item[part.name][part.type])[:_TEXT_MAX]}" for part in keys)
-        explained = explain(error, "writing it")
-        return Problem(f"table {table} item ({key})", unquoted(explained.message), explained.remedy or _REMEDY)
+
+def _refused(table: str, key: Key, error: ClientError, slots: frozenset[tuple[str, str]] = frozenset()) -> Refusal:
+    explained = explain(error, "writing it")
+    reason = f"DynamoDB refuses its item of {table}: {unquoted(explained.message)}"
+    return Refusal(table, key, reason, explained.remedy or _REMEDY, slots)

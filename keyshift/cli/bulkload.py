@@ -10,6 +10,7 @@ from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
+from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
 from keyshift.cli.verify import parts
 from keyshift.cli.wiring import Wiring, pass_wiring
@@ -44,22 +45,27 @@ def dump(wiring: Wiring, tables: tuple[str, ...]) -> None:
 
 @bulkload.command()
 @pass_wiring
-def load(wiring: Wiring) -> None:
+@click.pass_context
+def load(context: click.Context, wiring: Wiring) -> None:
     """Load every chunk of the dump into DynamoDB, and open replay when all are. Goes on where it was interrupted.
 
-    Of tables that are loaded again, what is left of before is then removed: the daemon and a consumer must run.
+    Rows that cannot become items are written down beside the chunks, and the exit code is then 1. Of tables that are
+    loaded again, what is left of before is then removed: the daemon and a consumer must run.
     """
     wiring.log()
     _load(wiring)
+    _tell_rejects(context, wiring)
 
 
 @bulkload.command()
 @pass_wiring
-def run(wiring: Wiring) -> None:
+@click.pass_context
+def run(context: click.Context, wiring: Wiring) -> None:
     """Dump, then load. Goes on where it was interrupted."""
     wiring.log()
     _dump(wiring)
     _load(wiring)
+    _tell_rejects(context, wiring)
 
 
 bulkload.add_command(status)
@@ -85,6 +91,19 @@ def _load(wiring: Wiring) -> LoadReport:
     click.echo("everything is loaded, and replay is open")
     _finish_reloads(wiring)
     return report
+
+
+def _tell_rejects(context: click.Context, wiring: Wiring) -> None:
+    """End with an exit code of its own where rows could not become items, in this run or an earlier one."""
+    found = progress_of(wiring.store, wiring.migration.tables)
+    for table in found.tables:
+        if table.rejected:
+            click.echo(
+                f"{table.table}: {table.rejected:,} rows could not become items (rejects-*.jsonl beside its chunks)"
+            )
+    if found.rejected:
+        click.echo("verify finds them again, until the rows are corrected at their source, or filtered out")
+        context.exit(EXIT_FOUND)
 
 
 def _finish_reloads(wiring: Wiring) -> None:

@@ -55,6 +55,8 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
             click.echo(f"{name}: {job.rows:,} of about {job.rows_total:,} rows, {job.rows_per_second:,} rows/s{left}")
         if job.waits:
             click.echo(f"the {name} waits: {job.waits}")
+    if found.rejected:
+        click.echo(f"{found.rejected:,} rows could not become items (rejects-*.jsonl beside their chunks)")
     click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
 
 

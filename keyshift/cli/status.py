@@ -100,7 +100,7 @@ def load_document(load: Progress) -> dict[str, Any]:
     """The bulk load as JSON."""
     tables = [asdict(table) | {"complete": table.complete} for table in load.tables]
     totals = {"total": load.total, "dumped": load.dumped, "loaded": load.loaded}
-    rows = {"rows_dumped": load.rows_dumped, "rows_loaded": load.rows_loaded}
+    rows = {"rows_dumped": load.rows_dumped, "rows_loaded": load.rows_loaded, "rejected": load.rejected}
     return {"complete": load.complete, **totals, **rows, "tables": tables}
 
 

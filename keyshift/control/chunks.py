@@ -147,8 +147,8 @@ def record_table_dumped(  # noqa: PLR0913 - what is recorded, and the condition
     raise Conflict(item)
 
 
-def record_loaded(lease: Lease, chunk: Chunk) -> None:
-    """Record that all rows of the chunk, as read from the object with this sha256, are in DynamoDB.
+def record_loaded(lease: Lease, chunk: Chunk, rejected: int = 0) -> None:
+    """Record that all rows of the chunk, read from the object with this sha256, are in DynamoDB, but for `rejected`.
 
     `lease` is the one on "load". Safe to repeat. Raises LeaseLost, and KeyshiftError when the chunk is not recorded as
     dumped with that content (it was dumped anew meanwhile: load it again).
@@ -161,7 +161,8 @@ def record_loaded(lease: Lease, chunk: Chunk) -> None:
             raise _refused(chunk, "is not recorded as dumped with the content that was loaded")
         if before.text("state") == ChunkState.LOADED:
             return
-        if _swap(store, item, before, {"state": ChunkState.LOADED.value}, [lease.held_check()]):
+        changes: Changes = {"state": ChunkState.LOADED.value, "rejected": rejected or None}
+        if _swap(store, item, before, changes, [lease.held_check()]):
             return
         lease.renew()  # raises LeaseLost if that is why
     raise Conflict(item)

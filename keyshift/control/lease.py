@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from keymap.errors import KeyshiftError
 from keyshift.control.record import Changes, Check, Presence, Record, Value
@@ -90,11 +90,25 @@ def judge(record: Record | None, token: str, watch: Watch, seconds: float, now: 
     return Verdict.EXPIRED if watch.nonce == record.nonce and now - watch.since >= patience else Verdict.HELD
 
 
+class Deadline(Protocol):
+    """Until when (seconds of the holder's clock) a lease is believed in. It may lie where other processes see it."""
+
+    value: float
+
+
+@dataclass(slots=True)
+class OwnDeadline:
+    """A deadline that only this process looks at."""
+
+    value: float = _NEVER
+
+
 class Lease:
     """One contender for the lease on an item. Threads may share it: writes of one lease happen one after another.
 
     `owner` is for people (host and process id); `seconds` the lease's duration; `boottime` a clock in seconds that
-    counts suspend. Renew about three times per duration. `draw` makes the token that tells contenders apart.
+    counts suspend. Renew about three times per duration. `draw` makes the token that tells contenders apart;
+    `deadline` is kept up to date, for others of this machine who work under the lease.
     """
 
     def __init__(  # noqa: PLR0913 - clock and randomness are handed in
@@ -106,6 +120,7 @@ class Lease:
         boottime: Callable[[], float],
         *,
         draw: Callable[[], str] = lambda: secrets.token_hex(8),
+        deadline: Deadline | None = None,
     ) -> None:
         self.store = store
         self.item = item
@@ -116,7 +131,7 @@ class Lease:
         self._watch = Watch()
         self._takeover = Takeover()
         self._record: Record | None = None
-        self._valid_until = _NEVER
+        self.deadline = deadline or OwnDeadline()
         self._lock = threading.RLock()
 
     @property
@@ -138,7 +153,7 @@ class Lease:
 
     def valid(self) -> bool:
         """Whether nobody else can hold the lease at this moment."""
-        return self._boottime() < self._valid_until
+        return self._boottime() < self.deadline.value
 
     def check(self) -> None:
         """Raise LeaseLost unless valid. Call it right before what must not happen without the lease."""
@@ -182,7 +197,7 @@ class Lease:
     def release(self) -> None:
         """Let the next one take it at once. Do nothing that needs the lease from the moment of this call."""
         with self._lock:
-            self._valid_until = _NEVER
+            self.deadline.value = _NEVER
             if self._record is None:
                 return
             try:
@@ -243,11 +258,11 @@ class Lease:
 
     def _hold(self, record: Record, started: float) -> None:
         self._record = record
-        self._valid_until = _NEVER if record.flag("released") else started + self.seconds
+        self.deadline.value = _NEVER if record.flag("released") else started + self.seconds
         self._takeover = self._takeover.look(record, self._boottime())
 
     def _lost(self, why: str) -> LeaseLost:
-        self._valid_until, self._record = _NEVER, None
+        self.deadline.value, self._record = _NEVER, None
         return LeaseLost(self.item, self.owner, why)
 
     def _require_alive(self) -> None:

@@ -11,7 +11,8 @@ from keyshift.control.wanted import pending_wish
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded.
+    """One table: `chunks` (None until it is dumped) and `rows` of it; counts of chunks and rows dumped and loaded, and
+    of rows that could not become items (`rejected`, a part of the loaded).
 
     All of them in its newest generation: `reload` is where that began, None for the first. `wanted`: the daemon's next
     run begins to load it again.
@@ -25,6 +26,7 @@ class TableProgress:
     rows_loaded: int
     reload: Reload | None = None
     wanted: bool = False
+    rejected: int = 0
 
     @property
     def loaded_whole(self) -> bool:
@@ -67,6 +69,11 @@ class Progress:
     def rows_loaded(self) -> int:
         """Rows of the loaded chunks."""
         return sum(table.rows_loaded for table in self.tables)
+
+    @property
+    def rejected(self) -> int:
+        """Rows of the loaded chunks that could not become items."""
+        return sum(table.rejected for table in self.tables)
 
     @property
     def tables_dumped(self) -> int:
@@ -124,7 +131,7 @@ def missing(store: Store, tables: Iterable[str]) -> list[str]:
 def _table_progress(store: Store, table: str, reload: Reload | None, wanted: Collection[str]) -> TableProgress:
     generation = reload.generation if reload else FIRST
     count = dumped_chunks(store, table, generation)  # before the chunks: never more chunks than are counted
-    records = list(chunk_records(store, table, "state", "rows", generation=generation))
+    records = list(chunk_records(store, table, "state", "rows", "rejected", generation=generation))
     loaded = [record for record in records if record.text("state") == ChunkState.LOADED]
     return TableProgress(
         table=table,
@@ -135,4 +142,5 @@ def _table_progress(store: Store, table: str, reload: Reload | None, wanted: Col
         rows_loaded=sum(record.number("rows") for record in loaded),
         reload=reload,
         wanted=table in wanted,
+        rejected=sum(record.number("rejected") for record in records),
     )

@@ -109,11 +109,22 @@ class BulkloadSettings(Section):
         default=None,
         description="folder that the dump goes to, and that the load reads, which so needs it too; default: the bucket",
     )
-    load_concurrency: Whole = Field(
-        default=8,
+    load_processes: Whole | None = Field(
+        default=None,
         ge=1,
         le=256,
-        description="BatchWriteItem calls in flight: hides the round trip; more only helps real tables",
+        description="processes that map and write, each on one core; default: the cores that the load may use",
+    )
+    load_concurrency: Whole = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="BatchWriteItem calls in flight in each process: hides the round trip",
+    )
+    rejects_max: Whole = Field(
+        default=100,
+        ge=0,
+        description="rows of a table that cannot become items and go to a rejects file; with one more the load stops",
     )
     lease_seconds: Amount = Field(
         default=10.0, ge=1, description="seconds without renewal before another loader may take over"

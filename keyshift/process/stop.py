@@ -47,6 +47,10 @@ class Stop:
         """Whether somebody asked to stop."""
         return self._set
 
+    def fileno(self) -> int:
+        """A descriptor that can be read from as soon as the flag is set, for those who wait for other things too."""
+        return self._read_fd
+
     def wait(self, seconds: float) -> bool:
         """Sleep, but no longer than until the flag is set; says whether it is."""
         if not self._set:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from bulkload.load.writes import row_name
+from bulkload.load.rejects import row_name
 from keymap.check import named_columns
 from keymap.check_hooks import seen_by
 from keymap.computed import AnyComputed, ComputedMap

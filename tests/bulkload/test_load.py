@@ -1,10 +1,13 @@
 """The load: what the rows mean is in DynamoDB, once and whole; or it says what is in the way."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from keyshift.control import phase
 from keyshift.control.chunks import chunks
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.phase import Phase
+from keyshift.control.progress import progress
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop
 from keyshift.zstd import zstd
@@ -81,11 +85,13 @@ def test_a_stop_ends_the_load_after_a_chunk_and_the_next_one_goes_on(dumped: Wor
 
     report = dumped.load(progress=stop_after_two)
     assert (report.chunks, report.complete) == (2, False)
-    assert told == [(f"{dumped.schema}.purchase", rows, 8, "rows") for rows in (3, 8)]
+    totals = dict(zip(dumped.migration.tables, (8, 7, 7), strict=True))
+    assert all((total, unit) == (totals[table], "rows") and 0 < done <= total for table, done, total, unit in told)
     assert dumped.phase() is Phase.LOAD
     again = replace(dumped, stop=Stop())
-    # Of seven orders one is a draft; tags fall in three chunks: a, A2, b | b, b, b | c.
-    assert again.load() == LoadReport(6, 14, 6 + 3 + 1 + 1, complete=True)
+    # Products of three orders; of seven orders one is a draft; tags in three chunks: a, A2, b | b, b, b | c.
+    rest = again.load()
+    assert rest == LoadReport(6, 22 - report.rows, 3 + 6 + 5 - report.writes, complete=True)
     assert again.stored() == again.expected()
 
 
@@ -153,19 +159,42 @@ def test_items_of_another_migration_or_of_a_replay_are_refused(dumped: World, ta
     assert dumped.load().complete
 
 
-def test_a_row_that_cannot_be_written_stops_its_chunk_before_anything_of_it_is(world: World) -> None:
+def rejects(world: World) -> list[Any]:
+    """The lines of all rejects files."""
+    bucket, s3 = world.settings.bucket.name, world.clients.s3
+    names = [name for name in world.objects() if "/rejects-" in name]
+    data = b"".join(s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names)
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def test_rows_that_cannot_become_items_are_set_aside_with_reasons_and_counted(world: World) -> None:
+    world.execute("UPDATE orders SET note = REPEAT('n', 500000) WHERE id IN (4, 6)")
+    world.dump()
+    report = world.load()
+    assert (report.complete, report.rejected, report.rows) == (True, 2, 22)
+    lines = rejects(world)
+    assert [(line["table"], line["key"]) for line in lines] == [
+        (f"{world.schema}.orders", {"id": number}) for number in (4, 6)
+    ]
+    assert all("would have 500" in line["reason"] and line["remedy"] for line in lines)
+    assert "nnn" not in str(lines)
+    whole = {place: item for place, item in world.expected().items() if item.get("id", {}).get("N") not in {"4", "6"}}
+    assert world.stored() == whole
+    assert progress(world.store, world.migration.tables).rejected == 2
+
+
+def test_too_many_rows_that_cannot_become_items_stop_their_chunk_before_anything_of_it_is_written(world: World) -> None:
     world.execute("UPDATE orders SET note = REPEAT('n', 500000) WHERE id IN (4, 6)")
     world.dump()
     with pytest.raises(Problems) as caught:
-        world.load()
+        world.load(rejects_max=1)
     assert [problem.where for problem in caught.value.problems] == [
         f"row {world.schema}.orders (id={number})" for number in (4, 6)
     ]
-    stored = {key for table, key in world.stored() if table == world.target("app")}
-    assert stored == {("CUSTOMER#1", "ORDER#0000000001"), ("CUSTOMER#2", "ORDER#0000000003")}
+    stored = {item["id"]["N"] for (table, _), item in world.stored().items() if table == world.target("app")}
+    assert not stored & {"4", "5", "6"}
     assert world.phase() is Phase.LOAD
-    states = [chunk.state for chunk in chunks(world.store, f"{world.schema}.orders")]
-    assert states == ["loaded", "dumped", "dumped"]
+    assert next(islice(chunks(world.store, f"{world.schema}.orders"), 1, None)).state == "dumped"
 
 
 def tampered(world: World, data: bytes) -> str:
@@ -180,7 +209,8 @@ def test_a_chunk_that_changed_in_s3_is_refused_by_its_name(dumped: World) -> Non
     with pytest.raises(KeyshiftError, match="is damaged: its SHA-256 is") as caught:
         dumped.load()
     assert name in str(caught.value)
-    assert not [key for table, key in dumped.stored() if table == dumped.target("app")]
+    stored = {item["id"]["N"] for (table, _), item in dumped.stored().items() if table == dumped.target("app")}
+    assert not stored & {"1", "2", "3"}
 
 
 def test_a_chunk_or_manifest_that_is_gone_is_told_by_its_name(dumped: World) -> None:
@@ -204,18 +234,17 @@ def test_a_target_that_is_not_there_is_told_before_anything_is_written(dumped: W
     assert dumped.phase() is Phase.LOAD
 
 
-def test_what_dynamodb_refuses_is_named_by_its_key(dumped: World) -> None:
+def test_what_dynamodb_refuses_is_set_aside_by_its_row(dumped: World) -> None:
     """Only the service knows all of its rules; of a batch it does not say which item breaks them."""
     dynamodb, table = dumped.clients.dynamodb, dumped.target("app")
     dynamodb.delete_table(TableName=table)
     orders = dumped.keymap.targets[table]
     ensure_table(dynamodb, replace(orders, sort_key=KeyAttribute("sk", "N")), dumped.migration.id)
-    with pytest.raises(Problems) as caught:
-        dumped.load()
-    assert {problem.where for problem in caught.value.problems} == {
-        f"table {table} item (pk=CUSTOMER#1, sk=ORDER#0000000001)",
-        f"table {table} item (pk=CUSTOMER#2, sk=ORDER#0000000003)",
-    }
+    assert dumped.load().rejected == 6
+    found = rejects(dumped)
+    assert {line["key"]["id"] for line in found} == {1, 3, 4, 5, 6, 7}
+    assert all(line["reason"].startswith(f"DynamoDB refuses its item of {table}: ") for line in found)
+    assert {name for name, _ in dumped.stored()} == {dumped.target("purchases"), dumped.target("tags")}
 
 
 def test_the_rows_of_the_dump_count_and_not_what_became_of_them(dumped: World) -> None:

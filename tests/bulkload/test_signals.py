@@ -46,7 +46,7 @@ class Prey:
         return shot
 
 
-def settings_file(world: World, folder: Path, **urls: str) -> Path:
+def settings_file(world: World, folder: Path, processes: int = 1, **urls: str) -> Path:
     source, bulkload = world.settings.source, world.settings.bulkload
     endpoints = {**world.settings.aws.endpoints.urls, **urls}
     password = source.password.get_secret_value()
@@ -59,7 +59,9 @@ control_table: {world.settings.control_table}
 source: {{host: {source.host}, port: {source.port}, user: {source.user}, password: "{password}", tls: {{mode: "off"}}}}
 aws: {{region: {world.settings.aws.region}, endpoints: {{{", ".join(f"{k}: '{v}'" for k, v in endpoints.items())}}}}}
 bucket: {{name: {world.settings.bucket.name}}}
-bulkload: {{chunk_rows: {bulkload.chunk_rows}, load_concurrency: 1, lease_seconds: 1, signature_validity_seconds: 1}}
+bulkload:
+  {{chunk_rows: {bulkload.chunk_rows}, load_processes: {processes}, load_concurrency: 1, lease_seconds: 1,
+    signature_validity_seconds: 1}}
 """
     )
     return path

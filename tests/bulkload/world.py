@@ -200,7 +200,7 @@ def make_world(database: Database, endpoints: Endpoints, schema: str, folder: Pa
         ),
         aws=AwsSettings(region=CREDENTIALS["AWS_DEFAULT_REGION"], endpoints=EndpointSettings(**endpoints.urls)),
         bucket=BucketSettings(name=unique("bucket")),
-        bulkload=BulkloadSettings(chunk_rows=3, load_concurrency=2),
+        bulkload=BulkloadSettings(chunk_rows=3, load_processes=1, load_concurrency=2),
         apply=ApplySettings(request_life_seconds=0.2),
     )
     world = migrated(database, schema, settings, parse_keymap(text, "keymap.yaml"))

@@ -1,0 +1,136 @@
+"""One chunk, from its file to the acceptance of all its writes: what every engine that writes through the API does.
+
+The file is read whole and checked against what was recorded, all its rows are turned into writes, and only then is the
+first of them sent. Whoever asked for it records the chunk as loaded, or not. It may be done again, by anybody, as often
+as one likes, as long as the lease is held.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+from bulkload.chunkfile import ChunkReader, check_digest
+from bulkload.load.rejects import Reject, encode_rejects, key_name, problems
+from bulkload.load.send import Refusal, Sender
+from bulkload.load.writes import ChunkRows, plan_writes
+from bulkload.parallel import run_all
+from bulkload.storage import Storage
+from keymap.errors import Problems
+from keymap.rules import Keymap
+from keymap.schema import TableSchema
+from keymap.template import PatchError
+from keyshift.aws.clients import DynamoDBClient, explaining
+from keyshift.aws.retry import RetriesExhausted
+from keyshift.control.chunks import Bound, Chunk
+from keyshift.control.migration import Migration
+from keyshift.process.garbage import collected_later
+from keyshift.process.settings import Settings
+from keyshift.process.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A chunk to be loaded, and the schema of its table as it was dumped."""
+
+    chunk: Chunk
+    schema: TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of it: writes that were accepted, and rows that are in the rejects file instead."""
+
+    writes: int
+    rejected: int = 0
+
+
+class ChunkLoader:
+    """Loads chunks of one migration (its id). Rows of one chunk that cannot become items may be `rejects_max`."""
+
+    def __init__(self, keymap: Keymap, migration: str, storage: Storage, sender: Sender, rejects_max: int) -> None:
+        self._keymap = keymap
+        self._migration = migration
+        self._storage = storage
+        self._sender = sender
+        self._rejects_max = rejects_max
+
+    def load(self, task: Task, fetched: Callable[[], bytes] | None = None) -> Loaded:
+        """Write a chunk, whose file is fetched now or was by `fetched`. All that it was made of is let go of.
+
+        Raises ChunkError for a file that is not what was dumped; Problems that name its rows where too many of them
+        cannot be written, before anything is; RetriesExhausted, LeaseLost, Stopped; KeyshiftErrors that tell the chunk.
+        """
+        name = f"chunk {task.chunk.number} of {task.chunk.table}"
+        try:
+            with explaining(f"loading {name}"), collected_later():
+                return self._load(task, fetched)
+        except RetriesExhausted as error:
+            first, last = (self._bound(task, bound) for bound in (task.chunk.lower, task.chunk.upper))
+            error.message += f"; {name} is not loaded: its rows are those after {first}, up to {last}"
+            raise
+
+    def _load(self, task: Task, fetched: Callable[[], bytes] | None) -> Loaded:
+        name = self._storage.address(task.chunk.object)
+        data = fetched() if fetched else self._storage.get(task.chunk.object)
+        check_digest(data, task.chunk.sha256, name)
+        writes = plan_writes(self._keymap, self._migration, self._rows(task, data))
+        self._require_few(writes.rejects, task.schema)
+        refusals = self._sender.send(writes)
+        rejects = [*writes.rejects, *(self._refused(self._rows(task, data), refusals) if refusals else ())]
+        self._require_few(rejects, task.schema)
+        if rejects:
+            chunk = task.chunk
+            where = self._storage.rejects_name(chunk.table, chunk.generation, chunk.number)
+            self._storage.put(where, encode_rejects(rejects, chunk, task.schema))
+        return Loaded(writes.items - len(refusals), len(rejects))
+
+    def _rows(self, task: Task, data: bytes) -> ChunkRows:
+        chunk, schema = task.chunk, task.schema
+        reader = ChunkReader(io.BytesIO(data), self._storage.address(chunk.object))
+        reader.require(self._migration, chunk.table, schema.primary_key)
+        rows = reader.rows(chunk.rows)
+        return ChunkRows(schema, rows, chunk.uncut, reader.header.version, alone=not chunk.generation)
+
+    @staticmethod
+    def _bound(task: Task, bound: Bound) -> str:
+        return "the table's end" if bound is None else key_name(task.schema, bound)
+
+    def _require_few(self, rejects: Sequence[Reject], schema: TableSchema) -> None:
+        if len(rejects) > self._rejects_max:
+            raise Problems(problems(rejects, schema))
+
+    def _refused(self, chunk: ChunkRows, refusals: Sequence[Refusal]) -> list[Reject]:
+        """The rows behind what DynamoDB refused: found by mapping them once more, as that is seldom."""
+        by_item = {(refusal.table, refusal.key): refusal for refusal in refusals}
+        found = []
+        for row in chunk.rows:
+            try:
+                patches = self._keymap.row_patches(chunk.schema.full_name, row, chunk.version)
+            except PatchError:
+                continue  # a reject already
+            for patch in patches:
+                refusal = by_item.get((patch.table, patch.key))
+                if refusal and (not refusal.slots or (patch.slot, patch.owner) in refusal.slots):
+                    found.append(Reject.of(chunk.schema, row, refusal.reason, refusal.remedy))
+                    break
+        return found
+
+
+def chunk_loader(  # noqa: PLR0913 - collaborators are handed in
+    settings: Settings,
+    keymap: Keymap,
+    migration: Migration,
+    storage: Storage,
+    *,
+    client: DynamoDBClient,
+    executor: Executor,
+    stop: Stop,
+) -> ChunkLoader:
+    """The loader of one process. `client` is guarded by its owner and used for the targets; `executor` has a thread for
+    each call in flight.
+    """
+    run = partial(run_all, executor=executor, concurrency=settings.bulkload.load_concurrency, stop=stop)
+    sender = Sender(client, keymap, migration.id, run, stop)
+    return ChunkLoader(keymap, migration.id, storage, sender, settings.bulkload.rejects_max)
