@@ -198,7 +198,8 @@ class Load:
         if following is None:
             count = min(count, len(work))
         if count > 1 and not self._alone:
-            order = Order(settings, tools.migration, tools.lease.owner)
+            bare = settings.model_copy(update={"source": settings.source.without_password()})
+            order = Order(bare, tools.migration, tools.lease.owner)
             return Crew(order, tools.lease.deadline, count, tools.guard, tools.stop)
         client, stop = tools.own.dynamodb, tools.stop
         loader = chunk_loader(

@@ -33,7 +33,7 @@ STOP: Final = "stop"  # what is sent in the place of a task: end soon, between t
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that a worker is made of, as it goes to another process. `owner` holds the lease."""
+    """All that a worker is made of, as it goes to another process: no password. `owner` holds the lease."""
 
     settings: Settings
     migration: Migration

@@ -123,6 +123,12 @@ class SourceSettings(Section):
         wired._fetch = fetch  # noqa: SLF001 - of our own class
         return wired
 
+    def without_password(self) -> Self:
+        """The same place, for a process that does not connect to it: no password, nor a way to ask for it."""
+        bare = self.model_copy(update={"password": SecretStr("")})
+        bare._fetch = None  # noqa: SLF001 - of our own class
+        return bare
+
     def fresh_password(self) -> SecretStr:
         """The password as it is now, so that a rotated one is picked up at a reconnect; with IAM a new token.
 
