@@ -31,6 +31,11 @@ class Rate:
             self._seen.popleft()
         self._seen.append((now, count))
 
+    def seen(self, now: float, count: int) -> float:
+        """The rate, with the count of now."""
+        self.add(now, count)
+        return self.per_second(now)
+
     def per_second(self, now: float) -> float:
         """Growth per second since the beginning of the window; 0 where nothing is known."""
         if not self._seen or now <= self._seen[0][0]:

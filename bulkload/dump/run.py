@@ -15,7 +15,7 @@ from functools import partial
 from bulkload.board import Board
 from bulkload.dump.gentle import Gentle
 from bulkload.dump.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
-from bulkload.dump.table import Done, TableDump, Tools
+from bulkload.dump.table import Done, Recorded, TableDump, Tools, nobody
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.folder import open_storage
 from bulkload.hold import Hold
@@ -61,10 +61,12 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
     progress: Progress = silent,
     *,
     tables: Collection[str] = (),
+    recorded: Recorded = nobody,
 ) -> DumpReport:
     """Dump what is not dumped yet. A stop ends it early, between two chunks, with a report that is not complete.
 
-    `tables` limits this run to some of the captured tables (none: all). Raises KeyshiftError, with what to do: capture
+    `tables` limits this run to some of the captured tables (none: all); `recorded` is called for each chunk that is
+    recorded, in whichever thread did that. Raises KeyshiftError, with what to do: capture
     has not started, another process dumps (Busy), the keymap does not fit the tables or one is not captured (Problems),
     source, control table or bucket refuse. What was recorded is kept.
     """
@@ -98,6 +100,7 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
                     clock=boottime,
                 ),
                 stop=stop,
+                recorded=recorded,
             )
 
         done = _Dump(tools_for, _chosen(migration.tables, tables))

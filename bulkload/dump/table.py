@@ -5,6 +5,7 @@ names; the next one reads the same range again. The table's end is a chunk witho
 read; then the manifest is written, and last the table is recorded as dumped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +41,13 @@ _log = get_logger(__name__)
 UNIT: Final = "rows"
 
 
+Recorded = Callable[[Chunk, TableSchema], None]
+
+
+def nobody(chunk: Chunk, schema: TableSchema) -> None:
+    """Nobody waits for chunks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the dump of any table works with."""
@@ -53,6 +61,7 @@ class Tools:
     board: Board
     gentle: Gentle
     stop: Stop
+    recorded: Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,7 @@ class TableDump:
         self._tools.storage.put(chunk.object, encoded.data)
         steadily(lambda: record_dumped(self._tools.lease, chunk, self._tools.migration.epoch), self._tools.stop)
         self.done = self.done.with_chunk(chunk)
+        self._tools.recorded(chunk, self._schema)
         _log.info("chunk_dumped", table=self._table, chunk=number, rows=chunk.rows, bytes=chunk.bytes)
         return chunk
 

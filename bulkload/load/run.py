@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.sharedctypes import RawValue
 
+from bulkload.board import Board
 from bulkload.folder import open_storage
 from bulkload.hold import NEVER, Hold, SendGuard, steadily
 from bulkload.load.chunk import Loaded, Task, chunk_loader
@@ -89,7 +90,8 @@ def load(  # noqa: PLR0913 - collaborators are handed in
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
         alone = writing is not None
-        job = Load(Tools(settings, migration, keymap, lease, guard, clients, own, progress, stop), alone=alone)
+        board = Board(store, LOAD, progress, stop, boottime)
+        job = Load(Tools(settings, migration, keymap, lease, guard, clients, own, board, stop), alone=alone)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
@@ -120,7 +122,7 @@ class Tools:
     guard: SendGuard
     clients: Clients
     own: Clients
-    progress: Progress
+    board: Board
     stop: Stop
 
 
@@ -220,7 +222,7 @@ class Load:
         _log.info(
             "chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=loaded.writes, **rejected
         )
-        tools.progress(chunk.table, rows, max(rows, self._totals.get(chunk.table, 0)), UNIT)
+        tools.board(chunk.table, rows, max(rows, self._totals.get(chunk.table, 0)), UNIT)
 
     def _require_few(self, table: str) -> None:
         rejected, most = self._rejected[table], self._tools.settings.bulkload.rejects_max

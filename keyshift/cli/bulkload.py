@@ -1,25 +1,30 @@
 """`keyshift bulkload`: the existing rows, from MySQL through S3 into DynamoDB under their new keys."""
 
+from functools import partial
+from typing import TypeVar
+
 import click
 
-from bulkload.board import Board
+from bulkload.both import dump_and_load
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
 from bulkload.load.run import LoadReport
 from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
+from keyshift.cli.bulkload_report import Timed, tell_dump, tell_load, tell_tables
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
 from keyshift.cli.verify import parts
 from keyshift.cli.wiring import Wiring, pass_wiring
-from keyshift.control.lease import LOAD
+from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import progress as progress_of
 from keyshift.cutover.remains import ready
 from keyshift.cutover.setup import remover
-from keyshift.process.clock import boottime
 from keyshift.process.stop import Stopped
+
+R = TypeVar("R", DumpReport, LoadReport)
 
 
 @click.group()
@@ -54,18 +59,24 @@ def load(context: click.Context, wiring: Wiring) -> None:
     """
     wiring.log()
     _load(wiring)
-    _tell_rejects(context, wiring)
+    _end(context, wiring)
 
 
 @bulkload.command()
 @pass_wiring
 @click.pass_context
 def run(context: click.Context, wiring: Wiring) -> None:
-    """Dump, then load. Goes on where it was interrupted."""
+    """Dump and load, each chunk as soon as it is dumped. Goes on where it was interrupted.
+
+    Tables that are loaded again, beside replay, are dumped first and then loaded.
+    """
     wiring.log()
-    _dump(wiring)
-    _load(wiring)
-    _tell_rejects(context, wiring)
+    if read_phase(wiring.store) is Phase.LOAD:
+        _both(wiring)
+    else:
+        _dump(wiring)
+        _load(wiring)
+    _end(context, wiring)
 
 
 bulkload.add_command(status)
@@ -73,36 +84,51 @@ bulkload.add_command(throttle)
 
 
 def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
-    with teller() as progress:
+    with teller() as progress, Timed() as timed:
         report = run_dump(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at, tables=tables)
-    click.echo(f"dumped {report.chunks:,} chunks: {report.rows:,} rows, {report.bytes:,} bytes compressed")
-    if not report.complete:
-        raise Stopped("asked to stop")
-    return report
+    tell_dump(report, timed.seconds)
+    return _whole(report)
 
 
 def _load(wiring: Wiring) -> LoadReport:
-    with teller() as progress:
-        board = Board(wiring.store, LOAD, progress.at, wiring.stop, boottime)
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
-    click.echo(f"loaded {report.chunks:,} chunks: {report.rows:,} rows in {report.writes:,} writes")
+    with teller() as progress, Timed() as timed:
+        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+    tell_load(report, timed.seconds)
+    return _whole(report)
+
+
+def _both(wiring: Wiring) -> None:
+    schemas = wiring.schemas
+    with teller() as progress, Timed() as timed:
+        dumped, loaded = dump_and_load(
+            wiring.settings,
+            wiring.keymap,
+            wiring.clients,
+            schemas,
+            wiring.stop,
+            dumping=partial(progress.at, doing="dump"),
+            loading=partial(progress.at, doing="load"),
+        )
+    tell_dump(dumped, timed.seconds)
+    tell_load(loaded, timed.seconds)
+    _whole(dumped)
+    _whole(loaded)
+
+
+def _whole(report: R) -> R:
+    """The report of something that has come to its end. Raises Stopped."""
     if not report.complete:
         raise Stopped("asked to stop")
-    click.echo("everything is loaded, and replay is open")
-    _finish_reloads(wiring)
     return report
 
 
-def _tell_rejects(context: click.Context, wiring: Wiring) -> None:
-    """End with an exit code of its own where rows could not become items, in this run or an earlier one."""
+def _end(context: click.Context, wiring: Wiring) -> None:
+    """What comes when everything is loaded. The exit code tells of rows that could not become items, whenever."""
+    click.echo("everything is loaded, and replay is open")
+    _finish_reloads(wiring)
     found = progress_of(wiring.store, wiring.migration.tables)
-    for table in found.tables:
-        if table.rejected:
-            click.echo(
-                f"{table.table}: {table.rejected:,} rows could not become items (rejects-*.jsonl beside its chunks)"
-            )
+    tell_tables(found)
     if found.rejected:
-        click.echo("verify finds them again, until the rows are corrected at their source, or filtered out")
         context.exit(EXIT_FOUND)
 
 

@@ -3,8 +3,9 @@
 One object serves all long commands: the bulk load tells how far a table is, verify and sweep how much more was done.
 """
 
+import math
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bulkload.board import Rate
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
 
@@ -30,8 +32,8 @@ _log = get_logger("progress")
 class Teller(Protocol):
     """Where progress is told."""
 
-    def at(self, table: str, done: int, total: int, unit: str) -> None:
-        """`done` of about `total` are done (0: nobody knows how many there are)."""
+    def at(self, table: str, done: int, total: int, unit: str, doing: str = "") -> None:
+        """`done` of about `total` are done (0: nobody knows how many); `doing` what, where that is not clear."""
 
     def more(self, what: str, table: str, count: int) -> None:
         """`count` more are done of what is being done with this table."""
@@ -40,13 +42,18 @@ class Teller(Protocol):
 class Bars:
     """A bar per table, on standard error."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, clock: Callable[[], float]) -> None:
         self._progress = progress
+        self._clock = clock
         self._tasks: dict[str, TaskID] = {}
+        self._rates: defaultdict[TaskID, Rate] = defaultdict(Rate)
 
-    def at(self, table: str, done: int, total: int, unit: str) -> None:
+    def at(self, table: str, done: int, total: int, unit: str, doing: str = "") -> None:
         """Move the table's bar."""
-        self._progress.update(self._task(table, total), completed=done, total=total or None, unit=unit)
+        task = self._task(f"{doing} {table}".lstrip(), total)
+        rate = self._rates[task].seen(self._clock(), done)
+        speed = f"{unit}, {rate:,.0f}/s" if rate else unit
+        self._progress.update(task, completed=done, total=total or None, unit=speed)
 
     def more(self, what: str, table: str, count: int) -> None:
         """Move the bar of what is being done with the table."""
@@ -65,11 +72,17 @@ class Lines:
         self._clock = clock
         self._told: dict[str, float] = {}
         self._counts: Counter[str] = Counter()
+        self._rates: defaultdict[str, Rate] = defaultdict(Rate)
 
-    def at(self, table: str, done: int, total: int, unit: str) -> None:
-        """Log how far the table is."""
-        if self._is_due(table) or done >= total > 0:
-            _log.info("progress", table=table, done=done, total=total, unit=unit)
+    def at(self, table: str, done: int, total: int, unit: str, doing: str = "") -> None:
+        """Log how far the table is, how fast it goes, and when it will be done."""
+        name = f"{doing} {table}".lstrip()
+        rate = self._rates[name].seen(self._clock(), done)
+        if self._is_due(name) or done >= total > 0:
+            fields: dict[str, object] = {"doing": doing} if doing else {}
+            if rate:
+                fields |= {"per_second": round(rate), "eta_seconds": math.ceil(max(0, total - done) / rate)}
+            _log.info("progress", table=table, done=done, total=total, unit=unit, **fields)
 
     def more(self, what: str, table: str, count: int) -> None:
         """Log how much has been done with the table."""
@@ -101,4 +114,4 @@ def teller() -> Iterator[Teller]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bars(progress)
+        yield Bars(progress, boottime)
