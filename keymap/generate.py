@@ -12,7 +12,15 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from keymap.attributes import INTEGER_END, PARTITION_KEY_BYTES_MAX, Attribute, attribute, json_attribute, number
+from keymap.attributes import (
+    INTEGER_END,
+    PARTITION_KEY_BYTES_MAX,
+    Attribute,
+    attribute,
+    json_attribute,
+    json_text_attribute,
+    number,
+)
 from keymap.conversions import converted
 from keymap.fields import Part
 from keymap.patch import Item, Key
@@ -132,7 +140,10 @@ _USUAL: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
     "N": (_WHOLE,),
     "BOOL": (("type(VALUE) is int and 0 <= VALUE <= 1", "{'BOOL': VALUE == 1}"),),
     "B": (_BYTES,),
-    "JSON": (("type(VALUE) is Json", "asked_json(ASKED)"),),
+    "JSON": (
+        ("type(VALUE) is Json", "asked_json(ASKED)"),
+        ("type(VALUE) is str and (quick := json_text_attribute(VALUE))", "quick"),
+    ),
 }  # by the type that is asked for: what is usual, and its attribute
 
 
@@ -174,6 +185,7 @@ _SHARED: Final[dict[str, Any]] = {
     "asked_json": _asked_json,
     "attribute": attribute,
     "json_attribute": json_attribute,
+    "json_text_attribute": json_text_attribute,
     "number": number,
 }
 
