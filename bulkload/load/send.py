@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from bulkload.load.writes import ChunkWrites
+from bulkload.load.writes import AnyItem, ChunkWrites
 from bulkload.parallel import Job
 from keymap.errors import KeyshiftError, Problem, Problems
-from keymap.patch import Item, Patch
+from keymap.patch import Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, Unexplained, write_slots
 from keyshift.process.stop import Stop
 
-Put = tuple[str, Item]  # table and item, or only its key
+Put = tuple[str, AnyItem]  # table and item, or only its key
 Run = Callable[[Iterator[Job]], None]
 
 _INVALID: Final = "ValidationException"
@@ -68,7 +68,7 @@ class Sender:
             raise (Problems(problems) if problems else explain(error, "writing a batch")) from error
 
     def _put_batch(self, puts: Sequence[Put]) -> None:
-        by_table: dict[str, list[Item]] = {}
+        by_table: dict[str, list[AnyItem]] = {}
         for table, item in puts:
             by_table.setdefault(table, []).append(item)
         items.batch_put(self._client, by_table, stop=self._stop)

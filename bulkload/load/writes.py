@@ -5,6 +5,9 @@ a grouped item that is proven to lie within the chunk (docs/design, "Slots and p
 are *written guarded*, each only if it is absent or older: another chunk, or another table, holds their neighbours, or
 rows may have passed the slot to each other between the reading of two chunks.
 
+Where each row is an item of its own, as in most tables, there are no slots to put together: its item is made in one
+step and kept as the text that will be sent.
+
 A row that DynamoDB could not take, and rows that fall on one slot, are found here, all of the chunk at once, so that a
 chunk that is not right has written nothing.
 """
@@ -13,16 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keymap.attributes import ITEM_BYTES_MAX, oversize
+from keymap.attributes import ITEM_BYTES_MAX, item_size, oversize
 from keymap.check import groups_whole
 from keymap.errors import Problem, Problems
-from keymap.items import group_item, whole_item
+from keymap.items import WholeItems, group_item, whole_item
 from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import PatchError
 from keymap.updates import per_update
 from keymap.values import Canonical, Row
+from keyshift.aws.items import EncodedItem, encode_item
 
 NAMED_MAX = 20  # bad rows named in one error: enough to see what they share, and it still fits a screen
 _TEXT_MAX = 60  # characters of one key value in a message
@@ -31,11 +35,14 @@ _SIZE_REMEDY = f"Exclude or shorten large columns in the keymap, or filter such 
 _SLOT_REMEDY = f"Put the whole primary key into the target's key; {_ANEW}"
 
 
+AnyItem = Item | EncodedItem
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkWrites:
     """The writes of one chunk. No two `puts` (table, item) have one key; `guarded` hold slots of one item each."""
 
-    puts: Sequence[tuple[str, Item]]
+    puts: Sequence[tuple[str, AnyItem]]
     guarded: Sequence[Sequence[Patch]]
 
     @property
@@ -71,23 +78,56 @@ _Slots = dict[tuple[str, str], _Owned]  # of one item, by slot and owner
 def plan_writes(keymap: Keymap, migration: str, chunk: ChunkRows) -> ChunkWrites:
     """The writes of a chunk. Raises Problems that name the rows that cannot be written, up to 20 of them."""
     problems: list[Problem] = []
+    made = WholeItems(keymap, chunk.schema.full_name, migration, chunk.version)
+    writes = _puts(made, chunk, problems) if chunk.alone and made.possible else _any(keymap, migration, chunk, problems)
+    Problems.raise_if_any(_shortened(problems, chunk.schema))
+    return writes
+
+
+def _puts(made: WholeItems, chunk: ChunkRows, problems: list[Problem]) -> ChunkWrites:
+    """The writes where each row is an item of its own, or none, or one of each of several kinds."""
+    schema, puts = chunk.schema, list[tuple[str, AnyItem]]()
+    rows: dict[tuple[str, Key], list[Canonical]] = {}  # by the item that each became: its primary key
+    for row in chunk.rows:
+        try:
+            items = made.of(row)
+        except PatchError as error:
+            problems.append(_unfit(schema, row, error))
+            continue
+        for table, key, item in items:
+            if (table, key) in rows:
+                other = dict(zip(schema.primary_key, rows[table, key], strict=True))
+                problems.append(_collision(schema, table, row, other))
+                continue
+            rows[table, key] = [row.get(name) for name in schema.primary_key]
+            encoded = encode_item(item)
+            if encoded is None:
+                puts.append((table, item))
+            elif encoded.bytes <= ITEM_BYTES_MAX or (size := item_size(item)) <= ITEM_BYTES_MAX:
+                puts.append((table, encoded))
+            else:
+                problems.append(_too_large(schema, table, [row], size))
+    return ChunkWrites(puts, ())
+
+
+def _any(keymap: Keymap, migration: str, chunk: ChunkRows, problems: list[Problem]) -> ChunkWrites:
+    """The writes of any table: the slots of each item together, and then what is to be done with them."""
     items = _items(keymap, chunk, problems)
     whole = groups_whole(keymap, chunk.schema, chunk.uncut)
-    puts: list[tuple[str, Item]] = []
+    puts: list[tuple[str, AnyItem]] = []
     guarded: list[Sequence[Patch]] = []
     for (table, _), slots in items.items():
         patches = [owned.patch for owned in slots.values()]
         single = patches[0].is_whole
         item = whole_item(keymap, migration, patches[0]) if single else group_item(keymap, migration, patches)
         if size := oversize(item):
-            problems.append(_too_large(chunk.schema, table, slots, size))
+            problems.append(_too_large(chunk.schema, table, [owned.row for owned in slots.values()], size))
         elif (
             not chunk.alone or any(patch.owner or patch.names is not None for patch in patches) or not (single or whole)
         ):
             guarded += per_update(patches)
         else:
             puts.append((table, item))
-    Problems.raise_if_any(_shortened(problems, chunk.schema))
     return ChunkWrites(puts, guarded)
 
 
@@ -96,7 +136,7 @@ def _items(keymap: Keymap, chunk: ChunkRows, problems: list[Problem]) -> Mapping
     for owned in _patches(keymap, chunk, problems):
         slots = items.setdefault((owned.patch.table, owned.patch.key), {})
         if other := _in_the_way(slots, owned.patch):
-            problems.append(_collision(chunk.schema, owned, other))
+            problems.append(_collision(chunk.schema, owned.patch.table, owned.row, other.row))
         else:
             slots[owned.patch.slot, owned.patch.owner] = owned
     return items
@@ -108,8 +148,7 @@ def _patches(keymap: Keymap, chunk: ChunkRows, problems: list[Problem]) -> Itera
         try:
             patches = keymap.row_patches(table, row, chunk.version)
         except PatchError as error:
-            remedy = f"{error.remedy or 'Correct the keymap'}; {_ANEW}"
-            problems.append(Problem(row_name(chunk.schema, row), error.message, remedy))
+            problems.append(_unfit(chunk.schema, row, error))
         else:
             yield from (_Owned(patch, row) for patch in patches)
 
@@ -122,14 +161,18 @@ def _in_the_way(slots: _Slots, patch: Patch) -> _Owned | None:
     return slots.get((patch.slot, patch.owner))
 
 
-def _collision(schema: TableSchema, owned: _Owned, other: _Owned) -> Problem:
-    what = f"it falls on the same slot of one item of {owned.patch.table} as {row_name(schema, other.row)}"
-    return Problem(row_name(schema, owned.row), what, _SLOT_REMEDY)
+def _unfit(schema: TableSchema, row: Row, error: PatchError) -> Problem:
+    return Problem(row_name(schema, row), error.message, f"{error.remedy or 'Correct the keymap'}; {_ANEW}")
 
 
-def _too_large(schema: TableSchema, table: str, slots: _Slots, size: int) -> Problem:
-    first = row_name(schema, next(iter(slots.values())).row)
-    where = first if len(slots) == 1 else f"{first} and {len(slots) - 1} more rows of its item"
+def _collision(schema: TableSchema, table: str, row: Row, other: Row) -> Problem:
+    what = f"it falls on the same slot of one item of {table} as {row_name(schema, other)}"
+    return Problem(row_name(schema, row), what, _SLOT_REMEDY)
+
+
+def _too_large(schema: TableSchema, table: str, rows: Sequence[Row], size: int) -> Problem:
+    first = row_name(schema, rows[0])
+    where = first if len(rows) == 1 else f"{first} and {len(rows) - 1} more rows of its item"
     return Problem(
         where, f"the item of {table} would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}", _SIZE_REMEDY
     )
