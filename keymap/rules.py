@@ -72,7 +72,7 @@ class Rule:
 
     def key(self, row: Row) -> Key | None:
         """The key of the item that this row has a part of; None where the filter keeps it out. Raises PatchError."""
-        if not meets(row, self.conditions):
+        if self.conditions and not meets(row, self.conditions):
             return None
         return self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
 
