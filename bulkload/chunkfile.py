@@ -17,9 +17,10 @@ from operator import itemgetter
 from typing import IO, Any, Final
 
 from keymap.errors import KeyshiftError
+from keymap.generate import row_maker
 from keymap.values import Canonical, Row
 from keymap.version import floor
-from keymap.wire import WireError, decode_values, dumps, loads, values_json
+from keymap.wire import WireError, dumps, loads, values_json
 from keyshift.zstd import zstd
 
 FORMAT = 1
@@ -154,21 +155,18 @@ class ChunkReader:
 
     def rows(self, expected: int) -> Iterator[Row]:
         """All rows. Raises ChunkError also where the file does not hold `expected` of them."""
-        count = 0
+        count, made = 0, row_maker(self.header.columns)
         try:
             for line in self._lines:
-                yield self._row(line)
+                values = loads(line)
+                if type(values) is not list:
+                    raise TypeError("a row is not an array")
+                yield made(values)
                 count += 1
         except _DAMAGE as error:
             raise self._damaged(error) from error
         if count != expected:
             raise ChunkError(f"{self._name} holds {count} rows, and {expected} were dumped", _ANEW)
-
-    def _row(self, line: bytes) -> Row:
-        values = loads(line)
-        if not isinstance(values, list):
-            raise TypeError("a row is not an array")
-        return dict(zip(self.header.columns, decode_values(values), strict=True))
 
     def _read_header(self, line: bytes) -> ChunkHeader:
         fields: Any = loads(line)

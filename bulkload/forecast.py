@@ -14,7 +14,7 @@ from keymap.errors import Problem
 from keymap.prices import Stream, lambda_cost, s3_cost
 
 DUMP_ROWS_PER_SECOND: Final = 50_000
-LOAD_ROWS_PER_SECOND: Final = 7_500
+LOAD_ROWS_PER_SECOND: Final = 50_000  # by the clock, into a sink: most often it is the tables that decide
 APPLY_CHANGES_PER_SECOND: Final = 1_300  # of one batch at a time; the Lambda function applies many side by side
 TABLE_UNITS_PER_SECOND: Final = 4_000  # write units that a new on-demand table takes before it has grown (AWS's guide)
 MARGIN: Final = 2.0  # estimates of rows are off by 40 % and more, and the source is busy when it matters

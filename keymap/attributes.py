@@ -4,12 +4,13 @@ Sources of the limits: the DynamoDB developer guide ("Constraints", "Item sizes 
 """
 
 import binascii
+from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
 import orjson
 
-from keymap.jsons import shortest_digits
+from keymap.jsons import lost_nothing, quick_document, shortest_digits
 from keymap.patch import Item
 from keymap.values import Canonical, Json
 
@@ -65,23 +66,51 @@ def attribute(value: Canonical) -> Attribute | None:
 
 def json_attribute(value: Json) -> Attribute:
     """A JSON document as M, L, S, N, BOOL or NULL."""
-    return document(value.quick_document())
+    return json_text_attribute(value.text) or document(value.document())
 
 
-def document(value: Any) -> Attribute:  # noqa: ANN401 - a JSON document is any of its types
-    """A decoded JSON document as M, L, S, N, BOOL or NULL. Numbers are exact, or floats as of `Json.quick_document`."""
+def json_text_attribute(text: str) -> Attribute | None:
+    """The same of a document given as any JSON text; None where it takes the long way, by its canonical form."""
+    try:
+        found = quick_document(text)
+        try:
+            return document(found)
+        except _Inexact:
+            return document(found, _shortest) if lost_nothing(found, text) else None
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+class _Inexact(ValueError):
+    """A document holds a float, which may not be all that its text says."""
+
+
+def _inexact(_value: float) -> Attribute:
+    raise _Inexact
+
+
+def _shortest(value: float) -> Attribute:
+    """A float whose shortest digits are those of its text, as the canonical form has it."""
+    digits = shortest_digits(value)
+    if "e" in digits:
+        raise _Inexact
+    return number(int(digits[:-2]) if digits.endswith(".0") else Decimal(digits))
+
+
+def document(value: Any, of_float: Callable[[float], Attribute] = _inexact) -> Attribute:  # noqa: ANN401 - any type
+    """A decoded JSON document, its numbers exact, as M, L, S, N, BOOL or NULL."""
     kind = type(value)
     if kind is str:
         return {"S": value}
     if kind is dict:  # the texts within are done here, because a call for each would double the time
-        return {"M": {name: {"S": one} if type(one) is str else document(one) for name, one in value.items()}}
+        return {"M": {name: {"S": one} if type(one) is str else document(one, of_float) for name, one in value.items()}}
     if kind is list:
-        return {"L": [{"S": one} if type(one) is str else document(one) for one in value]}
+        return {"L": [{"S": one} if type(one) is str else document(one, of_float) for one in value]}
     if kind is bool:
         return {"BOOL": value}
     if value is None:
         return {"NULL": True}
-    return number(Decimal(shortest_digits(value)) if kind is float else value)
+    return of_float(value) if kind is float else number(value)
 
 
 def _bytes_of(attribute: Attribute) -> int:

@@ -9,7 +9,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final
 
-from keymap.attributes import Attribute, attribute, document, json_attribute, number
+from keymap.attributes import Attribute, attribute, document, json_attribute, json_text_attribute, number
 from keymap.kinds import Kind, kind_of
 from keymap.schema import Column
 from keymap.template import PatchError, text_of
@@ -74,7 +74,8 @@ def _held(value: Canonical) -> Json:
 
 
 def _json(value: Canonical) -> Attribute:
-    return json_attribute(_held(value))
+    quick = json_text_attribute(value) if isinstance(value, str) else None
+    return quick or json_attribute(_held(value))
 
 
 def _array(value: Canonical) -> list[Any]:

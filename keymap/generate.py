@@ -1,28 +1,38 @@
 """Rows mapped by Python code that is written for a rule: what nearly all rows need, without a loop.
 
 Functions are written that make a rule's key, and what its lane is told by, and for each shape of row one that turns its
-columns into attributes. Each knows the usual values only. Whatever else comes goes to the plain code (`Rule.patch`,
-`conversions.converted`), which says what is right and raises every error; tests hold these functions to it. Names and
-literal text get into the source as repr() only.
+columns into attributes, and one that makes it of a chunk's line. Each knows the usual values only. Whatever else comes
+goes to the plain code (`Rule.patch`, `conversions.converted`), which says what is right and raises every error; tests
+hold these functions to it. Names and literal text get into the source as repr() only.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from keymap.attributes import INTEGER_END, PARTITION_KEY_BYTES_MAX, Attribute, attribute, json_attribute, number
+from keymap.attributes import (
+    INTEGER_END,
+    PARTITION_KEY_BYTES_MAX,
+    Attribute,
+    attribute,
+    json_attribute,
+    json_text_attribute,
+    number,
+)
 from keymap.conversions import converted
 from keymap.fields import Part
 from keymap.patch import Item, Key
 from keymap.targets import KeyAttribute
 from keymap.template import Template
 from keymap.values import Json, Row
+from keymap.wire import PLAIN, decode_typed
 
 QuickKey = Callable[[Row], Key | None]  # None: the plain code must look at the row
 QuickCheck = Callable[[Row], int | None]  # the same
 Put = Callable[[Row, Item], None]  # the attributes of a row's columns into an item; raises PatchError where one cannot
+MakeRow = Callable[[list[Any]], Row]  # raises ValueError for more or fewer values, WireError for an unknown type
 
 
 class Chosen(NamedTuple):
@@ -132,7 +142,10 @@ _USUAL: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
     "N": (_WHOLE,),
     "BOOL": (("type(VALUE) is int and 0 <= VALUE <= 1", "{'BOOL': VALUE == 1}"),),
     "B": (_BYTES,),
-    "JSON": (("type(VALUE) is Json", "asked_json(ASKED)"),),
+    "JSON": (
+        ("type(VALUE) is Json", "asked_json(ASKED)"),
+        ("type(VALUE) is str and (quick := json_text_attribute(VALUE))", "quick"),
+    ),
 }  # by the type that is asked for: what is usual, and its attribute
 
 
@@ -143,6 +156,16 @@ def put_columns(names: Sequence[str], chosen: Iterable[Chosen], *, keep_nulls: b
     for one in chosen:
         lines += _column(one, values[one.column], keep_nulls=keep_nulls)
     found: Put = _compiled("put(row, item)", lines, dict(_SHARED))
+    return found
+
+
+@lru_cache(maxsize=64)  # tables are read one after the other
+def row_maker(names: tuple[str, ...]) -> MakeRow:
+    """The function that makes a row with these columns of its values as typed JSON (keymap.wire), in their order."""
+    values = {name: f"value{index}" for index, name in enumerate(names)}
+    made = (f"{name!r}: {value} if type({value}) in plain else typed({value})" for name, value in values.items())
+    lines = [f"({''.join(f'{value}, ' for value in values.values())}) = given", f"return {{{', '.join(made)}}}"]
+    found: MakeRow = _compiled("row(given)", lines, {"plain": PLAIN, "typed": decode_typed})
     return found
 
 
@@ -174,6 +197,7 @@ _SHARED: Final[dict[str, Any]] = {
     "asked_json": _asked_json,
     "attribute": attribute,
     "json_attribute": json_attribute,
+    "json_text_attribute": json_text_attribute,
     "number": number,
 }
 

@@ -10,9 +10,11 @@ from typing import Any
 from keymap.attributes import Attribute
 from keymap.bookkeeping import Bookkeeping
 from keymap.owners import Registers, merged, registers_of, shown, stored
-from keymap.patch import WHOLE, Item, Patch
-from keymap.rules import Keymap
+from keymap.patch import WHOLE, Item, Key, Patch
+from keymap.rules import Keymap, naming
 from keymap.slots import entry_of
+from keymap.template import PatchError
+from keymap.values import Row
 from keymap.version import mark
 
 Request = dict[str, Any]
@@ -28,6 +30,39 @@ def whole_item(keymap: Keymap, migration: str, patch: Patch) -> Item:
         books.mark(WHOLE): {"S": mark(patch.version, tombstone=patch.attributes is None)},
     }
     return item | {books.owner(WHOLE): {"S": patch.owner}} if patch.owner else item
+
+
+class WholeItems:
+    """What `whole_item` gives of all patches of a table's rows, made in one step, where each row is an item of its own.
+
+    That is so where every rule puts and none has a hook (`of` is for such tables). The rows carry one version.
+    """
+
+    def __init__(self, keymap: Keymap, table: str, migration: str, version: str) -> None:
+        books = keymap.bookkeeping
+        self._table, self._rules = table, keymap.rules[table]
+        self._books = {
+            books.migration: {"S": migration},
+            books.mark(WHOLE): {"S": mark(version, tombstone=False)},
+        }
+
+    @property
+    def possible(self) -> bool:
+        """Whether the table is such a one."""
+        return all(rule.puts and rule.hook is None for rule in self._rules)
+
+    def of(self, row: Row) -> list[tuple[str, Key, Item]]:
+        """Target table, key and item of each rule that takes the row. Raises PatchError, naming the table."""
+        found: list[tuple[str, Key, Item]] = []
+        try:
+            for rule in self._rules:
+                key = rule.key(row)
+                if key is not None:
+                    target = rule.target
+                    found.append((target.name, key, {**target.key_item(key), **rule.content(row), **self._books}))
+        except PatchError as error:
+            raise naming(self._table, error) from None
+        return found
 
 
 def group_item(keymap: Keymap, migration: str, patches: Sequence[Patch]) -> Item:

@@ -72,7 +72,7 @@ class Rule:
 
     def key(self, row: Row) -> Key | None:
         """The key of the item that this row has a part of; None where the filter keeps it out. Raises PatchError."""
-        if not meets(row, self.conditions):
+        if self.conditions and not meets(row, self.conditions):
             return None
         return self.quick_key(row) or tuple(self._key_value(index, row) for index in range(len(self.templates)))
 
@@ -95,12 +95,17 @@ class Rule:
         if self.slot is not None:
             name = self._name(self.slot, row)
             return Patch(self.target.name, key, self._slot(name), self._part(name, row), version, owner)
-        attributes = self._attributes(row)
-        if self.index_keys:
-            require_index_keys(self.index_keys, attributes)
+        attributes = self.content(row)
         if self.shares:
             return Patch(self.target.name, key, WHOLE, attributes, version, owner, self._names(row))
         return Patch(self.target.name, key, WHOLE, attributes, version, owner)
+
+    def content(self, row: Row) -> Item:
+        """What the row sets beside its key, where it is no part of a group. Raises PatchError."""
+        attributes = self._attributes(row)
+        if self.index_keys:
+            require_index_keys(self.index_keys, attributes)
+        return attributes
 
     def removal(self, row: Row, version: str) -> Patch | None:
         """The patch that removes what this row owned: for a part of what `patch` costs, as its values do not count."""
@@ -268,7 +273,7 @@ class Keymap:
                 elif (patch := make(rule, row, version)) is not None:
                     found.append(patch)
         except PatchError as error:
-            raise PatchError(f"table {table}: {error.message}", error.remedy) from None
+            raise naming(table, error) from None
         return found
 
     def lanes(self, table: str, before: Row | None, after: Row | None, lanes: int) -> tuple[int, ...]:
@@ -294,7 +299,7 @@ class Keymap:
                         if lane is not None:
                             found.append(lane)
         except PatchError as error:
-            raise PatchError(f"table {table}: {error.message}", error.remedy) from None
+            raise naming(table, error) from None
         return tuple(found) if len(found) < 2 else tuple(sorted(set(found)))  # noqa: PLR2004 - most have one
 
     def patches(self, change: Change) -> list[Patch]:
@@ -309,6 +314,11 @@ class Keymap:
     def puts_all(self, target: str) -> bool:
         """Whether each of the target's items is put whole by the one row that it belongs to."""
         return all(rule.puts for rules in self.rules.values() for rule in rules if rule.target.name == target)
+
+
+def naming(table: str, error: PatchError) -> PatchError:
+    """The error with its table."""
+    return PatchError(f"table {table}: {error.message}", error.remedy)
 
 
 def _quick_lanes(quick: QuickCheck, before: Row | None, after: Row | None, lanes: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from keymap.attributes import key_number
 from keymap.document import IndexDocument, LocalIndexDocument, OneAttribute, TargetDocument
-from keymap.patch import Item, Key
+from keymap.patch import Item, Key, KeyValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,12 @@ class Target:
 
     def key_item(self, key: Key) -> Item:
         """A key as typed attributes."""
-        return {
-            part.name: {part.type: value if isinstance(value, bytes) else str(value)}
-            for part, value in zip(self.keys, key, strict=True)
-        }
+        first, sort = self.partition_key, self.sort_key
+        if sort is None:
+            (value,) = key
+            return {first.name: {first.type: _typed(value)}}
+        value, other = key
+        return {first.name: {first.type: _typed(value)}, sort.name: {sort.type: _typed(other)}}
 
     def key_of(self, item: Item) -> Key:
         """The key of an item as DynamoDB gives it, equal to the key of the patches that wrote it."""
@@ -70,6 +72,10 @@ class Target:
             key_number(Decimal(value)) if part.type == "N" else value
             for part, value in zip(self.keys, values, strict=True)
         )
+
+
+def _typed(value: KeyValue) -> str | bytes:
+    return value if isinstance(value, str | bytes) else str(value)
 
 
 def target_of(name: str, document: TargetDocument) -> Target:

@@ -12,10 +12,11 @@ with such a line is of another format, so that a consumer from before says what 
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from gzip import BadGzipFile, compress, decompress
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -75,17 +76,20 @@ def decode_value(value: Any) -> Canonical:  # noqa: ANN401 - JSON
     """The canonical value of typed JSON. Raises WireError on a type that this version does not know."""
     if value is None or isinstance(value, str | int):
         return value
-    match value:
-        case {"N": text}:
-            return Decimal(text)
-        case {"B": text}:
-            return base64.b64decode(text)
-        case {"J": text}:
-            return Json(text)
-        case {"SS": members}:
-            return tuple(members)
-        case {"I": text}:
-            return int(text)
+    return decode_typed(value)
+
+
+_TYPED: Final[Mapping[str, Callable[[Any], Canonical]]] = MappingProxyType(
+    {"N": Decimal, "B": binascii.a2b_base64, "J": Json, "SS": tuple, "I": int}
+)
+
+
+def decode_typed(value: Any) -> Canonical:  # noqa: ANN401 - JSON
+    """The same of a value that is no plain JSON."""
+    if type(value) is dict and len(value) == 1:
+        for kind, held in value.items():
+            if read := _TYPED.get(kind):
+                return read(held)
     raise WireError("a value has a type that this version does not know", "Deploy the version that wrote the record")
 
 
@@ -117,21 +121,16 @@ def _at_once(values: Row | Sequence[Canonical]) -> bytes | None:
         return None
 
 
-_PLAIN: Final = frozenset({str, int, bool, type(None)})  # what JSON has itself, and most values are: without a call
+PLAIN: Final = frozenset({str, int, bool, type(None)})  # what JSON has itself, and most values are: without a call
 
 
 def decode_row(encoded: dict[str, Any]) -> Row:
     """The row of typed JSON."""
-    return {name: value if type(value) in _PLAIN else decode_value(value) for name, value in encoded.items()}
+    return {name: value if type(value) in PLAIN else decode_typed(value) for name, value in encoded.items()}
 
 
 dumps = orjson.dumps
 loads = orjson.loads
-
-
-def decode_values(encoded: list[Any]) -> list[Canonical]:
-    """The canonical values of typed JSON, in their order."""
-    return [value if type(value) in _PLAIN else decode_value(value) for value in encoded]
 
 
 def encode_change(change: Change) -> bytes:

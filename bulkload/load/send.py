@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bulkload.load.writes import ChunkWrites
+from bulkload.load.writes import AnyItem, ChunkWrites
 from bulkload.parallel import Job
 from keymap.errors import KeyshiftError
-from keymap.patch import Item, Key, Patch
+from keymap.patch import Key, Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, Unexplained, write_slots
 from keyshift.process.stop import Stop
 
-Put = tuple[str, Item]  # table and item, or only its key
+Put = tuple[str, AnyItem]  # table and item, or only its key
 Run = Callable[[Iterator[Job]], None]
 
 _INVALID: Final = "ValidationException"
@@ -81,7 +81,7 @@ class Sender:
             refusals += found
 
     def _put_batch(self, puts: Sequence[Put]) -> None:
-        by_table: dict[str, list[Item]] = {}
+        by_table: dict[str, list[AnyItem]] = {}
         for table, item in puts:
             by_table.setdefault(table, []).append(item)
         items.batch_put(self._client, by_table, stop=self._stop)
@@ -93,7 +93,7 @@ class Sender:
         except ClientError as error:
             if error_code(error) != _INVALID:
                 raise
-            return _refused(table, self._keymap.targets[table].key_of(item), error)
+            return _refused(table, self._keymap.targets[table].key_of(dict(item)), error)
         return None
 
     def _guarded(self, patches: Sequence[Patch], refusals: list[Refusal]) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 
 from keymap.patch import Item
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code
+from keyshift.aws.lean.body import EncodedItem as EncodedItem  # noqa: PLC0414 - what may be put in an item's place
+from keyshift.aws.lean.body import encode_item as encode_item  # noqa: PLC0414
 from keyshift.aws.retry import pause, retried
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import NEVER, Stop
@@ -44,7 +46,7 @@ WRITTEN: Final = Written()
 
 def batch_put(
     client: DynamoDBClient,
-    items_by_table: Mapping[str, Iterable[Item]],
+    items_by_table: Mapping[str, Iterable[Item | EncodedItem]],
     backoff: Backoff | None = None,
     *,
     stop: Stop | None = None,

@@ -17,6 +17,7 @@ from keyshift.aws.items import (
     batch_get,
     batch_put,
     delete,
+    encode_item,
     put,
     scan,
     update,
@@ -127,8 +128,10 @@ def test_what_a_batch_leaves_over_is_not_done_until_it_is_accepted(
 def test_everything_is_put_through_every_kind_of_failure(
     faulty: Clients, dynamodb_faults: FaultProxy, clients: Clients, table: str
 ) -> None:
+    """Encoded ahead or not."""
     dynamodb_faults.rules = WORST
-    batch_put(faulty.dynamodb, {table: map(_item, range(600))}, _backoff())
+    ahead = [encode_item(_item(number)) if number % 2 else _item(number) for number in range(600)]
+    batch_put(faulty.dynamodb, {table: [item for item in ahead if item is not None]}, _backoff())
     assert len(dynamodb_faults.faults) >= 5
     assert _numbers(scan(clients.dynamodb, table)) == list(range(600))
 

@@ -3,10 +3,12 @@
 import json
 from decimal import Context, Decimal
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from keymap.attributes import attribute, json_attribute, number
+from keymap.attributes import attribute, json_attribute, json_text_attribute, number
+from keymap.conversions import converted
 from keymap.values import json_text
 
 NUMBERS = "0 -0 0.00 -0.0 1.0 10.00 12.50 120 1E+3 1.5E-7 0.000001 1E-200 1.1E+126 NaN NaN123 sNaN Infinity".split()
@@ -56,3 +58,44 @@ def exactly(value: object) -> dict:
 def test_a_documents_attribute_is_that_of_its_exact_values(text: str) -> None:
     document = json_text(text)
     assert repr(json_attribute(document)) == repr(exactly(document.document())) == repr(attribute(document))
+
+
+@settings(max_examples=500)
+@given(json_documents, st.sampled_from([(", ", ": "), (",", ":"), (" ,\n", "\t:")]), st.booleans())
+@example([18446744073709551615, 2.0, -0.0, 1e16, 1e5, 100.0, 1e-7, 0.00001, {"b c": 12.5, "a": 1}], (", ", ": "), True)
+def test_text_as_a_server_keeps_it_gives_the_attribute_of_its_canonical_form(
+    document: object, separators: tuple[str, str], escaped: bool
+) -> None:
+    """Names in maps may stand in another order, which says nothing."""
+    text = json.dumps(document, separators=separators, ensure_ascii=escaped)
+    found = json_text_attribute(text)
+    assert found in (None, json_attribute(json_text(text)))
+    assert converted(text, "JSON", "c") == json_attribute(json_text(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"b": 1, "a": "x  y"}',
+        "[1.5, -2]",
+        "12.50e1",
+        '{"a":1,"a":2.5}',
+        "1" * 39,
+        "1e400",
+        "-0",
+        "-0.0",
+        "2.50",
+        '"\\u00e9"',
+        "[" * 300 + "0.5" + "]" * 300,
+        '"\\ud800"',
+        "1E+130",
+        "0.1000000000000000055511151231257827021181583404541015625",
+    ],
+)
+def test_any_number_of_such_text_is_exact(text: str) -> None:
+    assert converted(text, "JSON", "c") == json_attribute(json_text(text)) == exactly(json_text(text).document())
+
+
+@pytest.mark.parametrize("text", ['{"b": 1, "a": [true, null, "1.5"]}', "[1.5, -2]", '{"a b":2.25}', "7", '"x"', "3.0"])
+def test_usual_text_needs_no_canonical_form(text: str) -> None:
+    assert json_text_attribute(text) == json_attribute(json_text(text))

@@ -17,7 +17,7 @@ from keymap.errors import Problems
 from keymap.generate import Chosen, put_columns
 from keymap.lanes import lane_of
 from keymap.patch import Item
-from keymap.rules import Rule
+from keymap.rules import Keymap, Rule
 from keymap.template import PatchError
 from keymap.values import Canonical, Json, Row, json_document, json_text
 from tests.keymap.keymaps import TEXT, keymap
@@ -68,8 +68,8 @@ def keys(draw: st.DrawFn, name: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> Rule:
-    """A rule of any form. What the check would refuse is welcome, as long as it can be compiled."""
+def keymaps(draw: st.DrawFn) -> Keymap:
+    """With one rule of any form. What the check would refuse is welcome, as long as it can be compiled."""
     partition, key = draw(keys("pk"))
     target = {"partition_key": partition}
     if draw(st.booleans()):
@@ -83,10 +83,13 @@ def rules(draw: st.DrawFn) -> Rule:
     rule["rename"] = draw(st.sampled_from([{}, {"a": "it's"}, {"a": 'new"'}, {"b": "pk"}, {"c c": "a"}]))
     text = yaml.safe_dump({"keyshift": 1, "targets": {"app": target}, "tables": {"d.t": [rule]}})
     try:
-        (found,) = keymap(text).rules["d.t"]
+        return keymap(text)
     except Problems:
         assume(False)
-    return found
+        raise
+
+
+rules = keymaps().map(lambda found: found.rules["d.t"][0])
 
 
 def outcome(make: Callable[[Row], object], row: Row) -> str:
@@ -149,7 +152,7 @@ def test_what_is_written_for_columns_gives_what_the_plain_loop_gives(
 
 
 @settings(max_examples=400)
-@given(rules(), st.lists(rows(), min_size=1, max_size=5))
+@given(rules, st.lists(rows(), min_size=1, max_size=5))
 def test_what_is_written_for_a_rule_gives_the_same_item_or_the_same_refusal(rule: Rule, given_rows: list[Row]) -> None:
     plain = dataclasses.replace(rule, quick_key=lambda _: None)
     with patch.object(columns, "OFTEN", 0):
@@ -162,7 +165,7 @@ def test_what_is_written_for_a_rule_gives_the_same_item_or_the_same_refusal(rule
 
 
 @settings(max_examples=400)
-@given(rules(), st.lists(rows(), min_size=1, max_size=5), st.integers(1, 4096))
+@given(rules, st.lists(rows(), min_size=1, max_size=5), st.integers(1, 4096))
 def test_the_lane_of_a_row_is_that_of_its_key_or_the_same_refusal(
     rule: Rule, given_rows: list[Row], lanes: int
 ) -> None:

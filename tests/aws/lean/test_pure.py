@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyshift.aws.lean import retries
-from keyshift.aws.lean.body import decode, decode_error, encode
+from keyshift.aws.lean.body import decode, decode_error, encode, encode_item
 from keyshift.aws.lean.retries import Retries
 from keyshift.aws.lean.route import route_to
 from keyshift.aws.lean.signature import Signer
@@ -91,6 +91,19 @@ def test_a_body_says_what_botocores_says(item: dict[str, Any]) -> None:
 
 
 @given(items)
+def test_an_item_encoded_ahead_is_the_same_to_both_clients_and_to_whoever_reads_it(item: dict[str, Any]) -> None:
+    ahead = encode_item(item)
+    assert ahead is not None
+    assert ahead == item
+    assert (len(ahead), set(ahead), {name: ahead[name] for name in item}) == (len(item), set(item), item)
+    request, same = ({"RequestItems": {"t": [{"PutRequest": {"Item": one}}]}} for one in (item, ahead))
+    assert encode(same) == encode(request)
+    operation, serializer = MODEL.operation_model("BatchWriteItem"), create_serializer("json", False)
+    theirs, ours = (serializer.serialize_to_request(one, operation)["body"] for one in (request, same))
+    assert theirs == ours
+
+
+@given(items)
 def test_an_answer_is_read_as_botocore_reads_it(item: dict[str, Any]) -> None:
     answers: dict[str, dict[str, Any]] = {
         "GetItem": {"Item": item},
@@ -123,7 +136,11 @@ def test_what_is_no_document_is_an_error_that_is_tried_again(body: bytes) -> Non
 
 
 def test_half_a_surrogate_pair_goes_out_escaped() -> None:
+    """It cannot be encoded ahead, and what was goes beside it."""
     assert encode({"S": "\ud800", "B": b"\x00"}) == rb'{"S": "\ud800", "B": "AA=="}'
+    assert encode_item({"a": {"S": "\ud800"}}) is None
+    ahead = encode_item({"a": {"B": b"\x00"}})
+    assert encode({"S": "\ud800", "T": ahead}) == rb'{"S": "\ud800", "T": {"a": {"B": "AA=="}}}'
 
 
 def test_what_has_no_wire_form_is_a_mistake_of_ours() -> None:
