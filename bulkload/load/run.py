@@ -21,6 +21,7 @@ from typing import Final
 from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.folder import open_storage
 from bulkload.hold import Hold, SendGuard, steadily
+from bulkload.load.budget import Budget, budget_for
 from bulkload.load.send import Sender
 from bulkload.load.targets import Survey
 from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
@@ -86,7 +87,8 @@ def load(  # noqa: PLR0913 - the last is for tests
         guard.watch(own.dynamodb)
         storage = open_storage(settings.bulkload.folder, clients, migration, stop)
         tools = Tools(migration, keymap, lease, storage, own.dynamodb, progress, stop)
-        job = Load(tools, settings.bulkload.load_concurrency)
+        budget = budget_for(settings.bulkload, clients.dynamodb, keymap.targets.values(), stop)
+        job = Load(tools, settings.bulkload.load_concurrency, budget)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
@@ -104,7 +106,9 @@ def load(  # noqa: PLR0913 - the last is for tests
 
 def _clients(settings: Settings) -> Clients:
     aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
-    return make_clients(aws.region, aws.endpoints.urls, connections_max=connections_max, kind=aws.client)
+    return make_clients(
+        aws.region, aws.endpoints.urls, connections_max=connections_max, attempts_max=1, kind=aws.client
+    )
 
 
 def _open(lease: Lease, signature_validity_seconds: float, stop: Stop) -> None:
@@ -149,8 +153,9 @@ class _Table:
 class Load:
     """All chunks of all tables, one after the other, each with several threads."""
 
-    def __init__(self, tools: Tools, concurrency: int) -> None:
+    def __init__(self, tools: Tools, concurrency: int, budget: Budget) -> None:
         self._tools = tools
+        self._budget = budget
         self._concurrency = concurrency
         self._chunks = self._rows = self._writes = 0
 
@@ -210,7 +215,7 @@ class Load:
     def _sender(self, executor: Executor) -> Sender:
         tools = self._tools
         run = partial(run_all, executor=executor, concurrency=self._concurrency, stop=tools.stop)
-        return Sender(tools.dynamodb, tools.keymap, tools.migration.id, run, tools.stop)
+        return Sender(tools.dynamodb, tools.keymap, tools.migration.id, run, tools.stop, budget=self._budget)
 
     def _load_table(self, table: _Table, sender: Sender) -> None:
         rows = sum(chunk.rows for chunk in table.chunks if chunk.state is ChunkState.LOADED)

@@ -62,9 +62,13 @@ Kind = Literal["lean", "boto3"]
 
 
 class Options(NamedTuple):
-    """What all clients of a process have in common. `connections_max` are kept, for each service."""
+    """What all clients of a process have in common. `connections_max` are kept, for each service.
+
+    `attempts_max`: tries of one call below this door. Whoever must see each of them asks for one.
+    """
 
     connections_max: int
+    attempts_max: int
     kind: Kind
 
 
@@ -147,7 +151,7 @@ class Clients:
 
     def _make(self, service: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+            retries={"mode": "standard", "total_max_attempts": self._options.attempts_max},
             connect_timeout=CONNECT_SECONDS_MAX,
             read_timeout=READ_SECONDS_MAX,
             max_pool_connections=self._options.connections_max,
@@ -175,6 +179,7 @@ def make_clients(
     endpoints: Mapping[str, str] | None = None,
     *,
     connections_max: int = CONNECTIONS_MAX,
+    attempts_max: int = ATTEMPTS_MAX,
     kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
@@ -184,7 +189,9 @@ def make_clients(
     Raises KeyshiftError when the AWS profile that the environment names does not exist.
     """
     try:
-        return Clients(botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, kind))
+        return Clients(
+            botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, attempts_max, kind)
+        )
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
 

@@ -115,6 +115,17 @@ class BulkloadSettings(Section):
         le=256,
         description="BatchWriteItem calls in flight: hides the round trip; more only helps real tables",
     )
+    write_units_per_second_max: Whole = Field(
+        default=0,
+        ge=0,
+        description="write units a second that the load spends on each table, and on each global index; 0: no limit",
+    )
+    write_percent_max: Amount = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="the same in percent of what each takes: provisioned, or warm if on demand; 0: no limit",
+    )
     lease_seconds: Amount = Field(
         default=10.0, ge=1, description="seconds without renewal before another loader may take over"
     )
