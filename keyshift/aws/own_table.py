@@ -7,6 +7,7 @@ from keymap.targets import KeyAttribute, Target
 from keyshift.aws import table_shape
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explaining
 from keyshift.aws.ownership import TAG, wait_until
+from keyshift.process.capacity import CapacitySection
 from keyshift.process.stop import NEVER, Stop
 
 CONTROL_KEYS: Final = (KeyAttribute("migration", "S"), KeyAttribute("item", "S"))
@@ -27,13 +28,22 @@ def table_problems(client: DynamoDBClient, target: Target) -> list[Problem] | No
     return None if table is None else table_shape.problems(target, table)
 
 
-def ensure_table(client: DynamoDBClient, target: Target, owner: str, *, stop: Stop = NEVER) -> bool:
+def ensure_table(
+    client: DynamoDBClient,
+    target: Target,
+    owner: str,
+    *,
+    capacity: CapacitySection | None = None,
+    stop: Stop = NEVER,
+) -> bool:
     """Make sure of an active table with the target's key and indexes; says whether it is `owner`'s own creation.
+
+    `capacity` is that of a table which is made now.
 
     Raises Problems when a table of that name has another key or lacks an index, KeyshiftError when AWS refuses or the
     table does not become active within minutes, Stopped.
     """
-    return _ensure(client, target, owner, stop)
+    return _ensure(client, target, owner, stop, capacity)
 
 
 def ensure_control_table(client: DynamoDBClient, name: str, owner: str, *, stop: Stop = NEVER) -> bool:
@@ -53,21 +63,23 @@ def delete_table(client: DynamoDBClient, name: str, *, stop: Stop = NEVER) -> No
     wait_until(lambda: describe_table(client, name) is None, f"table {name} to be gone", stop)
 
 
-def _ensure(client: DynamoDBClient, target: Target, owner: str, stop: Stop) -> bool:
+def _ensure(
+    client: DynamoDBClient, target: Target, owner: str, stop: Stop, capacity: CapacitySection | None = None
+) -> bool:
     name = target.name
     _wait_while_deleting(client, name, stop)
-    created = describe_table(client, name) is None and _create(client, target, owner)
+    created = describe_table(client, name) is None and _create(client, target, owner, capacity)
     table = _wait_active(client, name, stop)
     Problems.raise_if_any(table_shape.problems(target, table))
     return created or _is_ours(client, table, owner)
 
 
-def _create(client: DynamoDBClient, target: Target, owner: str) -> bool:
+def _create(client: DynamoDBClient, target: Target, owner: str, capacity: CapacitySection | None) -> bool:
     """Whether our call is known to have created the table."""
     tags: Any = [{"Key": TAG, "Value": owner}]
     with explaining(f"creating table {target.name}"):
         try:
-            client.create_table(**table_shape.request(target), Tags=tags)
+            client.create_table(**table_shape.request(target, capacity), Tags=tags)
         except ClientError as error:
             if error_code(error) != _IN_USE:
                 raise

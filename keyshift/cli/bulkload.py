@@ -10,6 +10,7 @@ from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
+from keyshift.cli.bulkload_warm import warm
 from keyshift.cli.progress import teller
 from keyshift.cli.verify import parts
 from keyshift.cli.wiring import Wiring, pass_wiring
@@ -64,6 +65,7 @@ def run(wiring: Wiring) -> None:
 
 bulkload.add_command(status)
 bulkload.add_command(throttle)
+bulkload.add_command(warm)
 
 
 def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:

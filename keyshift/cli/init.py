@@ -101,7 +101,14 @@ def create(wiring: Wiring, migration: Migration) -> Iterator[tuple[Resource, boo
             wiring,
             Resource("table", target.name),
             there=resources.table_keys(clients.dynamodb, target.name) is not None,
-            ensure=partial(resources.ensure_table, clients.dynamodb, target, migration.id, stop=stop),
+            ensure=partial(
+                resources.ensure_table,
+                clients.dynamodb,
+                target,
+                migration.id,
+                capacity=settings.capacity.get(target.name),
+                stop=stop,
+            ),
         )
     yield _made(
         wiring,

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from keymap.errors import Problems
 from keyshift.process.accept import AcceptSettings
+from keyshift.process.capacity import CapacitySection
 from keyshift.process.sections import (
     Amount,
     AwsSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "AwsSettings",
     "BucketSettings",
     "BulkloadSettings",
+    "CapacitySection",
     "CaptureSettings",
     "EndpointSettings",
     "MetricsSettings",
@@ -209,6 +211,10 @@ class Settings(Section):
     apply: ApplySettings = Field(default_factory=ApplySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
     accept: AcceptSettings = Field(default_factory=AcceptSettings)
+    capacity: dict[str, CapacitySection] = Field(
+        default_factory=dict,
+        description="by target table: what `keyshift init` makes it able to take, in place of the keymap's billing",
+    )
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     @field_validator("migration")
