@@ -79,7 +79,7 @@ def load(  # noqa: PLR0913 - the last is for tests
     was recorded is kept.
     """
     with explaining("loading"), closing(writing or _clients(settings)) as own:
-        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+        store = Store(clients.control, settings.control_table, settings.migration)
         migration = control.load(store)
         control.require_digest(migration, keymap.digest)
         lease = Lease(store, LOAD, this_process(), settings.bulkload.lease_seconds, boottime)

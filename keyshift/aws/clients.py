@@ -58,6 +58,7 @@ READ_SECONDS_MAX = 20
 ATTEMPTS_MAX = 3  # of one call, below this door; botocore's own default for its standard mode
 CONNECTIONS_MAX = 64  # per service: more than any concurrency that our settings begin with
 
+CONTROL = "control_table"  # its endpoint's name, beside those that are called as their services
 Kind = Literal["lean", "boto3"]
 
 
@@ -89,6 +90,14 @@ class Clients:
     def dynamodb(self) -> DynamoDBClient:
         """The low-level DynamoDB client: typed items, binary values are bytes."""
         client: DynamoDBClient = self._client("dynamodb", parameter_validation=False)
+        return client
+
+    @property
+    def control(self) -> DynamoDBClient:
+        """The DynamoDB client of the control table: another one only where the settings name an endpoint for it."""
+        if CONTROL not in self._endpoints:
+            return self.dynamodb
+        client: DynamoDBClient = self._client("dynamodb", CONTROL, parameter_validation=False)
         return client
 
     @property
@@ -143,13 +152,13 @@ class Clients:
         for client in made:
             client.close()
 
-    def _client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+    def _client(self, service: str, place: str = "", **options: Any) -> Any:  # noqa: ANN401 - made at run time
         with self._lock:
-            if service not in self._made:
-                self._made[service] = self._make(service, options)
-            return self._made[service]
+            if (place or service) not in self._made:
+                self._made[place or service] = self._make(service, place or service, options)
+            return self._made[place or service]
 
-    def _make(self, service: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _make(self, service: str, place: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
         config = Config(
             retries={"mode": "standard", "total_max_attempts": self._options.attempts_max},
             connect_timeout=CONNECT_SECONDS_MAX,
@@ -162,7 +171,7 @@ class Clients:
         try:
             client = self._session.client(
                 service,  # type: ignore[call-overload]  # the stubs have one overload per name
-                endpoint_url=self._endpoints.get(service),
+                endpoint_url=self._endpoints.get(place),
                 config=config,
             )
             if self._options.kind == "boto3" or service not in LEAN_CALLS:
@@ -183,6 +192,8 @@ def make_clients(
     kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
+
+    The control table's may be another than DynamoDB's, under the name CONTROL.
 
     `kind`: by whom the calls of the traffic are made, keyshift.aws.lean or boto3; all others are boto3's.
 

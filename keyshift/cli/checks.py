@@ -18,6 +18,7 @@ from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
 from keyshift.aws.billing import creation_cost
 from keyshift.aws.clients import explaining
+from keyshift.aws.probe import control_problems
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.cli.errors import SERVICE_ERRORS, told
 from keyshift.cli.wiring import Wiring
@@ -119,10 +120,12 @@ class Checks:
 
     def _control(self) -> Finding:
         name = self._wiring.settings.control_table
-        keys = resources.table_keys(self._wiring.clients.dynamodb, name)
+        client = self._wiring.clients.control
+        lacking = control_problems(client, name)
+        keys = resources.table_keys(client, name)
         if keys is None:
-            return Finding("control table", f"{name} is {_TO_COME}")
-        problems = resources.check_keys(name, keys, resources.CONTROL_KEYS)
+            return Finding("control table", f"{name} is {_TO_COME}", tuple(lacking))
+        problems = [*lacking, *resources.check_keys(name, keys, resources.CONTROL_KEYS)]
         return Finding("control table", name, tuple(problems), present=not problems)
 
     def _recorded(self) -> Migration | None:

@@ -53,7 +53,7 @@ def record(wiring: Wiring) -> Migration:
     """Make sure of the control table and of the migration in it. Raises KeyshiftError where another is recorded."""
     settings, keymap = wiring.settings, wiring.keymap
     ours = resources.ensure_control_table(
-        wiring.clients.dynamodb, settings.control_table, settings.migration, stop=wiring.stop
+        wiring.clients.control, settings.control_table, settings.migration, stop=wiring.stop
     )
     migration = migrations.create(
         wiring.store,

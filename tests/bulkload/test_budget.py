@@ -1,6 +1,7 @@
 """What the load spends: no more than is set, and no faster than the table takes, whatever the endpoint tells of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.items import batch_put, put
 from keyshift.aws.resources import delete_table, ensure_table
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.process.settings import BulkloadSettings
+from keyshift.process.settings import AwsSettings, BulkloadSettings, EndpointSettings
 from keyshift.process.stop import NEVER
+from tests.bulkload.world import World
+from tests.servers.alternator import NEWER, OLDER
 from tests.servers.aws import unique
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, Capacity, refusal
@@ -138,3 +141,22 @@ def test_a_percentage_goes_by_the_tables_own_capacity(clients: Clients, target: 
         budget_for(half, clients.dynamodb, [missing], NEVER)
     fixed = budget_for(BulkloadSettings(write_units_per_second_max=80), clients.dynamodb, [target], NEVER, 0.25)
     assert fixed.units_per_second(target.name) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("rules", [NEWER, OLDER], ids=["newer", "older"])
+def test_a_load_into_an_endpoint_that_is_only_compatible(world: World, dynamodb: FaultProxy, rules: Any) -> None:
+    """The control table stands elsewhere; a budget holds, though nobody tells what is consumed."""
+    dynamodb.rules = rules
+    urls = EndpointSettings(dynamodb=dynamodb.url, control_table=world.clients.dynamodb.meta.endpoint_url, s3=s3(world))
+    clients = make_clients("us-east-1", urls.urls)
+    settings = world.settings.model_copy(update={"aws": AwsSettings(region="us-east-1", endpoints=urls)})
+    there = replace(world, settings=settings, clients=clients)
+    assert there.dump().complete
+    assert there.load(write_units_per_second_max=500).complete
+    assert world.stored() == world.expected()
+    assert not dynamodb.calls["TransactWriteItems"]
+    clients.close()
+
+
+def s3(world: World) -> str:
+    return str(world.clients.s3.meta.endpoint_url)
