@@ -11,7 +11,7 @@ What is answered, with ReportBatchItemFailures and bisect on:
 
 Settings come from the environment: KEYSHIFT_MIGRATION (its name), KEYSHIFT_CONTROL_TABLE, KEYSHIFT_KEYMAP (the keymap's
 path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16) and
-KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes).
+KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes), KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
 """
 
 import base64

@@ -47,20 +47,20 @@ class Metered:
 
     def put_item(self, **request: Any) -> Document:  # noqa: ANN401 - as boto3's calls
         """PutItem."""
-        return self._one(
-            self._client.put_item, request, put_units(self._targets[request["TableName"]], request["Item"])
-        )
+        target = self._targets[request["TableName"]]
+        return self._one(self._client.put_item, request, lambda: put_units(target, request["Item"]))
 
     def update_item(self, **request: Any) -> Document:  # noqa: ANN401
         """UpdateItem."""
-        return self._one(self._client.update_item, request, update_units(self._targets[request["TableName"]], request))
+        target = self._targets[request["TableName"]]
+        return self._one(self._client.update_item, request, lambda: update_units(target, request))
 
-    def _one(self, call: Callable[..., Any], request: Document, units: Units) -> Document:
+    def _one(self, call: Callable[..., Any], request: Document, units: Callable[[], Units]) -> Document:
         table = request["TableName"]
-        self._budget.take(table, units)
-        answer = self._sent(call, request, {table: units})
+        taken = self._take(table, units)
+        answer = self._sent(call, request, {table: taken})
         told = _told(answer, table, only=True)
-        self._budget.spent(table, units, units if told is None else told)
+        self._budget.spent(table, taken, units() if told is None else told)
         return answer
 
     def _take(self, table: str, units: Callable[[], Units]) -> Units:

@@ -84,8 +84,8 @@ def _throughput(place: Mapping[str, Any], *, on_demand: bool) -> Throughput:
     return Throughput(
         provisioned.get("ReadCapacityUnits") or None,
         provisioned.get("WriteCapacityUnits") or None,
-        warm.get("ReadUnitsPerSecond"),
-        warm.get("WriteUnitsPerSecond"),
+        warm.get("ReadUnitsPerSecond") or None,  # ministack tells of none at all
+        warm.get("WriteUnitsPerSecond") or None,
         limit if limit > 0 else None,  # -1 takes a maximum away
     )
 
