@@ -95,9 +95,6 @@ def raise_warm(client: DynamoDBClient, name: str, write_units: Mapping[str, int]
 
     It takes minutes to hours until it is there, and costs once. Raises KeyshiftError where it cannot be had.
     """
-    known = client.meta.service_model.operation_model("UpdateTable").input_shape
-    if known is None or "WarmThroughput" not in known.members:
-        raise KeyshiftError("the installed botocore does not know warm throughput", "Install boto3 1.35.60 or newer")
     with explaining(f"raising the warm throughput of table {name}"):
         client.update_table(**warm_request(name, write_units))
     told = read_capacity(client, name)

@@ -10,6 +10,7 @@ from typing import Final
 
 from cdc.begin import captured_tables, source_problems
 from keymap.errors import KeyshiftError, Problem, Problems
+from keymap.item_units import TABLE
 from keymap.prices import ASKED, REGION
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
@@ -17,6 +18,7 @@ from keymap.targets import Target
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
 from keyshift.aws.billing import creation_cost
+from keyshift.aws.capacity import read_capacity
 from keyshift.aws.clients import explaining
 from keyshift.aws.probe import control_problems
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
@@ -140,7 +142,7 @@ class Checks:
         if problems is None:
             return replace(_missing("table", name, recorded), notes=tuple(self._warm_notes(name)))
         evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"
-        notes = ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name))
+        notes = [*ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name)), *self._colder(name)]
         return Finding(f"table {name}", evidence, tuple(problems), tuple(notes), present=not problems)
 
     def _capacity(self) -> Finding:
@@ -156,6 +158,20 @@ class Checks:
                 f"its warm throughput costs about ${dollars:,.2f} once, when it is made ({REGION}, prices of {ASKED})"
             )
             yield Problem(f"table {name}", what, "Take warm_write_units and warm_read_units out if it should not")
+
+    def _colder(self, name: str) -> Iterator[Problem]:
+        """What a table that is there has less of than the settings want: nothing is raised unasked."""
+        wanted = self._wiring.settings.capacity.get(name)
+        units = wanted.warm_write_units if wanted else None
+        if not units or not (told := read_capacity(self._wiring.clients.dynamodb, name)):
+            return
+        warm = told.throughputs[TABLE].warm_write
+        if (warm or 0) < units and not told.warming:
+            what = f"{warm or 'no'} write units a second are warm, and the settings want {units:,}"
+            remedy = (
+                f"`keyshift bulkload warm --table {name} --write-units {units}`, where the endpoint has such a thing"
+            )
+            yield Problem(f"table {name}", what, remedy)
 
     def _stream(self, recorded: Migration | None) -> Finding:
         wanted, kinesis = self._wiring.settings.stream, self._wiring.clients.kinesis

@@ -1,6 +1,7 @@
 """The load keeps to what it may spend and finds out what a table takes; nobody waits for ever. On our own clock."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,13 +11,26 @@ from hypothesis import strategies as st
 
 from bulkload.load.budget import Budget, ceilings_of
 from bulkload.load.rate import BURST_SECONDS, Rate
+from bulkload.load.send import Sender
+from bulkload.load.writes import ChunkWrites
 from keymap.errors import Problems
 from keymap.item_units import TABLE
+from keymap.rules import parse_keymap
 from keyshift.aws.capacity import Capacity, Throughput
 from keyshift.process.settings import BulkloadSettings
 from keyshift.process.stop import Stop, Stopped
 
 BATCH = 25.0
+TWO_TABLES = """\
+keyshift: 1
+targets:
+  hot: {partition_key: {pk: S}}
+  cold: {partition_key: {pk: S}}
+tables:
+  shop.orders:
+    - {target: hot, key: {pk: "{id}"}}
+    - {target: cold, key: {pk: "{id}"}}
+"""
 TAKES_800 = Throughput(None, None, 12_000, 800, None)
 
 
@@ -203,3 +217,27 @@ def test_a_percentage_of_what_nobody_knows_is_refused_by_name() -> None:
     unknown = Capacity({TABLE: Throughput(None, None, None, None, None)})
     with pytest.raises(Problems, match=r"table app: bulkload.write_percent_max .*"):
         ceilings_of(BulkloadSettings(write_percent_max=50), {"app": unknown})
+
+
+def test_writes_to_a_table_that_must_wait_let_the_others_of_their_chunk_go_first() -> None:
+    time, sent = Time(), []
+
+    class Client:
+        def batch_write_item(self, **request: Any) -> dict[str, Any]:
+            (table,) = request["RequestItems"]
+            sent.append((table, len(request["RequestItems"][table])))
+            return {"ConsumedCapacity": [{"TableName": table, "CapacityUnits": 1.0}]}
+
+    keymap = parse_keymap(TWO_TABLES, "keymap.yaml")
+    budget = Budget({("hot", TABLE): 100.0}, time.stop, clock=time)
+    budget.take("hot", {TABLE: 400.0})
+    puts = [(table, {"pk": {"S": f"{number}"}}) for number in range(30) for table in ("hot", "cold")]
+
+    def run(jobs: Iterator[Any]) -> None:
+        for job in jobs:
+            job()
+
+    sender = Sender(cast("Any", Client()), keymap, "shop.1", run, time.stop, budget=budget)
+    sender.send(ChunkWrites(puts, []))
+    assert sent == [("cold", 15), ("cold", 15), ("hot", 15), ("hot", 15)]
+    assert time.slept

@@ -59,6 +59,8 @@ def test_capacity_is_set_shown_and_raised(project: Project, endpoints: Any, monk
     assert project.made() == []
     project.edit("keyshift.yaml", f", {name}-app: {{indexes: {{by_nota: {{}}}}}}", "")
     assert project.keyshift("init").code == 0
+    project.edit("keyshift.yaml", f"{name}-groups: {{", f"{name}-app: {{warm_write_units: 10000}}, {name}-groups: {{")
+    assert "no write units a second are warm, and the settings want 10,000" in project.keyshift("doctor").out
     warm = Warm()
     with FaultProxy(endpoints.urls["dynamodb"], Rule(warm.told, ("DescribeTable", "UpdateTable"))) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
