@@ -188,12 +188,12 @@ def make_clients(
     endpoints: Mapping[str, str] | None = None,
     *,
     connections_max: int = CONNECTIONS_MAX,
-    attempts_max: int = ATTEMPTS_MAX,
+    attempts_max: int | None = None,
     kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
 
-    The control table's may be another than DynamoDB's, under the name CONTROL.
+    The control table's may be another than DynamoDB's, under the name CONTROL. `attempts_max`: see Options.
 
     `kind`: by whom the calls of the traffic are made, keyshift.aws.lean or boto3; all others are boto3's.
 
@@ -201,7 +201,10 @@ def make_clients(
     """
     try:
         return Clients(
-            botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, attempts_max, kind)
+            botocore.session.get_session(),
+            region,
+            dict(endpoints or {}),
+            Options(connections_max, attempts_max or ATTEMPTS_MAX, kind),
         )
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
