@@ -4,6 +4,7 @@ It is a plan, not a promise: rows are the server's estimate, and rates are those
 (docs/performance.md). So the time is doubled before it is compared with what retention allows.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +12,11 @@ from typing import Final
 from bulkload.plan import TablePlan
 from keymap.capacity import ON_DEMAND
 from keymap.errors import Problem
-from keymap.prices import Stream, lambda_cost, s3_cost
+from keymap.prices import NEW_WARM_WRITE_UNITS, Stream, lambda_cost, s3_cost
 
 DUMP_ROWS_PER_SECOND: Final = 50_000
 LOAD_ROWS_PER_SECOND: Final = 50_000  # by the clock, into a sink: most often it is the tables that decide
 APPLY_CHANGES_PER_SECOND: Final = 1_300  # of one batch at a time; the Lambda function applies many side by side
-TABLE_UNITS_PER_SECOND: Final = 4_000  # write units that a new on-demand table takes before it has grown (AWS's guide)
 MARGIN: Final = 2.0  # estimates of rows are off by 40 % and more, and the source is busy when it matters
 COMPRESSION: Final = 3.0  # of chunks and packs, at least
 CHANGE_OVERHEAD_BYTES: Final = 200  # of a change's line beside its two row images
@@ -27,17 +27,30 @@ _HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """A target table (`index` "") or one of its global indexes: the load's write units, and how many it takes a second.
+
+    `origin` of the latter: what keyshift.aws.capacity says, "budget" (the settings'), or "assumed" where nobody tells.
+    """
+
+    table: str
+    index: str
+    write_units: int
+    units_per_second: float = NEW_WARM_WRITE_UNITS
+    origin: str = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """What there is to do. `write_units` by target, indexes included (empty: nobody has tried rows).
+    """What there is to do. `payers`: all that has a capacity of its own; their units are 0 if nobody has tried rows.
 
     `shards` are the stream's, 0 where it is on demand; `rows_per_second_max` and `bytes_per_second_max` the dump's
     limits (0: none); `changes_per_second` what the application writes to the captured tables.
     """
 
     tables: tuple[TablePlan, ...]
-    write_units: tuple[int, ...]
+    payers: tuple[Payer, ...]
     month_cost: float
-    targets: int
     shards: int
     rows_per_second_max: int
     bytes_per_second_max: int
@@ -57,12 +70,32 @@ class Work:
     def apply_changes_per_second(self) -> float:
         """How many changes the Lambda function applies in a second: by its batches at once, and what tables take."""
         batches = (self.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD
-        return min(APPLY_CHANGES_PER_SECOND * batches, TABLE_UNITS_PER_SECOND * self.targets)
+        tables = sum(payer.units_per_second for payer in self.payers if not payer.index)
+        return min(APPLY_CHANGES_PER_SECOND * batches, tables)
+
+    @property
+    def write_units(self) -> int:
+        """Of all tables and indexes."""
+        return sum(payer.write_units for payer in self.payers)
+
+    @property
+    def write_seconds(self) -> float:
+        """How long the tables take, one after the other; a table and its indexes are written to together."""
+        slowest: dict[str, float] = {}
+        for payer in self.payers:
+            seconds = payer.write_units / payer.units_per_second
+            slowest[payer.table] = max(slowest.get(payer.table, 0.0), seconds)
+        return sum(slowest.values())
+
+    def wanted_units_per_second(self, payer: Payer, load_hours: float = 0.0) -> int:
+        """What it would have to take for the load to end in so many hours; 0: for nobody to wait for it."""
+        seconds = load_hours * _HOUR or self.rows / LOAD_ROWS_PER_SECOND
+        return math.ceil(payer.write_units / seconds) if seconds else 0
 
     @property
     def units_per_row(self) -> float:
         """Write units of one row, on average."""
-        return sum(self.write_units) / self.rows if self.rows else 0.0
+        return self.write_units / self.rows if self.rows else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +131,7 @@ class Costs:
 def hours(work: Work) -> Hours:
     """How long each part takes."""
     dump = _longest(work.rows / DUMP_ROWS_PER_SECOND, *_limited(work)) / _HOUR
-    slowest = sum(units / TABLE_UNITS_PER_SECOND for units in work.write_units)
-    load = _longest(work.rows / LOAD_ROWS_PER_SECOND, slowest) / _HOUR
+    load = _longest(work.rows / LOAD_ROWS_PER_SECOND, work.write_seconds) / _HOUR
     spare = work.apply_changes_per_second - work.changes_per_second
     catch_up = (dump + load) * work.changes_per_second / spare if spare > 0 else None
     return Hours(dump, load, catch_up)
@@ -130,7 +162,7 @@ def costs(work: Work, taken: Hours, retention_hours: int) -> Costs:
         kinesis=stream.cost,
         lambda_=lambda_cost(calls, per_call, LAMBDA_MEMORY_BYTES),
         s3=s3_cost(chunks, work.bytes / COMPRESSION, kept),
-        dynamodb=ON_DEMAND.writes(sum(work.write_units) + changes * work.units_per_row),
+        dynamodb=ON_DEMAND.writes(work.write_units + changes * work.units_per_row),
         dynamodb_month=work.month_cost,
     )
 

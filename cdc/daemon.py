@@ -46,7 +46,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
 
     Raises KeyshiftError for what only a person can mend; what precedes it was sent, and the checkpoint saved.
     """
-    store = Store(clients.dynamodb, settings.control_table, settings.migration)
+    store = Store(clients.control, settings.control_table, settings.migration)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     migrations.require_adopted(migration)

@@ -1,6 +1,8 @@
-"""What a migration costs beside DynamoDB's own writes: Kinesis, Lambda and S3. Arithmetic only.
+"""What a migration costs beside DynamoDB's own writes: Kinesis, Lambda, S3, and warm throughput. Arithmetic only.
 
-Sources: the pages aws.amazon.com/kinesis/data-streams/pricing, …/lambda/pricing and …/s3/pricing.
+Sources: the pages aws.amazon.com/kinesis/data-streams/pricing, …/lambda/pricing, …/s3/pricing and …/dynamodb/pricing.
+What warm throughput is raised by costs once what as many provisioned units cost for an hour; what a table has by
+itself, which for a new one on demand is 4,000 write units and 12,000 read units, is free.
 All prices, and DynamoDB's in keymap/capacity.py, are of one region and one date: `REGION`, `ASKED`.
 """
 
@@ -22,7 +24,10 @@ _GB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class ServicePrices:
-    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3. Each name ends with what it is for."""
+    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3; units of DynamoDB that are kept warm.
+
+    Each name ends with what it is for; a warm unit is paid for once.
+    """
 
     shard_hour: float
     extended_shard_hour: float
@@ -37,6 +42,8 @@ class ServicePrices:
     s3_puts_thousand: float
     s3_gets_thousand: float
     s3_gb_month: float
+    warm_write_unit: float
+    warm_read_unit: float
 
 
 PRICES: Final = ServicePrices(
@@ -53,7 +60,11 @@ PRICES: Final = ServicePrices(
     s3_puts_thousand=0.005,
     s3_gets_thousand=0.0004,
     s3_gb_month=0.023,
+    warm_write_unit=0.00065,
+    warm_read_unit=0.00013,
 )
+NEW_WARM_WRITE_UNITS: Final = 4_000  # of a new table or index on demand, a second
+NEW_WARM_READ_UNITS: Final = 12_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +110,8 @@ def s3_cost(objects: float, stored_bytes: float, hours: float) -> float:
     """Of objects that are put once, read once, and kept for so long."""
     requests = objects / 1000 * (PRICES.s3_puts_thousand + PRICES.s3_gets_thousand)
     return requests + stored_bytes / _GB * PRICES.s3_gb_month * hours / MONTH_HOURS
+
+
+def warm_cost(more_write_units: int, more_read_units: int = 0) -> float:
+    """What it costs, once, to raise warm throughput by so many units; by fewer than none, nothing."""
+    return max(0, more_write_units) * PRICES.warm_write_unit + max(0, more_read_units) * PRICES.warm_read_unit

@@ -11,7 +11,7 @@ What is answered, with ReportBatchItemFailures and bisect on:
 
 Settings come from the environment: KEYSHIFT_MIGRATION (its name), KEYSHIFT_CONTROL_TABLE, KEYSHIFT_KEYMAP (the keymap's
 path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16) and
-KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes).
+KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes), KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
 """
 
 import base64
@@ -27,7 +27,7 @@ from keyshift.apply.refusals import OtherStream
 from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import Kind, make_clients
+from keyshift.aws.clients import CONTROL, Kind, make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.phase import KeymapChanged
@@ -66,8 +66,9 @@ def applier() -> StreamApplier:
     keymap = load_keymap(archive / os.environ.get("KEYSHIFT_KEYMAP", "keymap.yaml"))
     concurrency = int(os.environ.get("KEYSHIFT_WRITE_CONCURRENCY", WRITE_CONCURRENCY))
     kind: Kind = "boto3" if os.environ.get("KEYSHIFT_AWS__CLIENT") == "boto3" else "lean"
-    clients = make_clients(connections_max=concurrency, kind=kind)
-    store = Store(clients.dynamodb, table, name)
+    own = {CONTROL: url} if (url := os.environ.get("KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE")) else {}
+    clients = make_clients(endpoints=own, connections_max=concurrency, kind=kind)
+    store = Store(clients.control, table, name)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))

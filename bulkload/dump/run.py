@@ -71,7 +71,7 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
     source, control table or bucket refuse. What was recorded is kept.
     """
     with explaining("dumping"):
-        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+        store = Store(clients.control, settings.control_table, settings.migration)
         migration = load(store)
         require_digest(migration, keymap.digest)
         _require_begun(store)

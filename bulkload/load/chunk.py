@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bulkload.chunkfile import ChunkReader, check_digest
+from bulkload.load.budget import Budget
 from bulkload.load.rejects import Reject, encode_rejects, key_name, problems
 from bulkload.load.send import Refusal, Sender
 from bulkload.load.writes import ChunkRows, plan_writes
@@ -21,7 +22,7 @@ from keymap.errors import Problems
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import PatchError
-from keyshift.aws.clients import DynamoDBClient, explaining
+from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.control.chunks import Bound, Chunk
 from keyshift.control.migration import Migration
@@ -127,10 +128,19 @@ def chunk_loader(  # noqa: PLR0913 - collaborators are handed in
     client: DynamoDBClient,
     executor: Executor,
     stop: Stop,
+    budget: Budget,
 ) -> ChunkLoader:
     """The loader of one process. `client` is guarded by its owner and used for the targets; `executor` has a thread for
     each call in flight.
     """
     run = partial(run_all, executor=executor, concurrency=settings.bulkload.load_concurrency, stop=stop)
-    sender = Sender(client, keymap, migration.id, run, stop)
+    sender = Sender(client, keymap, migration.id, run, stop, budget=budget)
     return ChunkLoader(keymap, migration.id, storage, sender, settings.bulkload.rejects_max)
+
+
+def writing_clients(settings: Settings) -> Clients:
+    """Clients for the writes of one process: every try is seen here, since a throttle must slow the next writes."""
+    aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
+    return make_clients(
+        aws.region, aws.endpoints.urls, connections_max=connections_max, attempts_max=1, kind=aws.client
+    )

@@ -20,7 +20,8 @@ from multiprocessing.sharedctypes import RawValue
 from bulkload.board import Board
 from bulkload.folder import open_storage
 from bulkload.hold import NEVER, Hold, SendGuard, steadily
-from bulkload.load.chunk import Loaded, Task, chunk_loader
+from bulkload.load.budget import budget_for
+from bulkload.load.chunk import Loaded, Task, chunk_loader, writing_clients
 from bulkload.load.opening import open_when_settled
 from bulkload.load.targets import Survey
 from bulkload.load.work import Following, Table, Work, recorded_table
@@ -29,7 +30,7 @@ from bulkload.load.workers import Alone, Crew, Workers, processors
 from bulkload.progress import Progress, silent
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
-from keyshift.aws.clients import Clients, explaining, make_clients
+from keyshift.aws.clients import Clients, explaining
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
 from keyshift.control.chunks import record_loaded
@@ -80,8 +81,8 @@ def load(  # noqa: PLR0913 - collaborators are handed in
     items (Problems, before anything is written), too many rows cannot become items (Problems, before anything of their
     chunk is written), a chunk is damaged, the lease is lost. What was recorded is kept.
     """
-    with explaining("loading"), closing(writing or _clients(settings)) as own:
-        store = Store(clients.dynamodb, settings.control_table, settings.migration)
+    with explaining("loading"), closing(writing or writing_clients(settings)) as own:
+        store = Store(clients.control, settings.control_table, settings.migration)
         migration = control.load(store)
         control.require_digest(migration, keymap.digest)
         deadline = RawValue("d", NEVER)  # where the processes of the load see it too
@@ -104,11 +105,6 @@ def load(  # noqa: PLR0913 - collaborators are handed in
         except Stopped:
             return job.report(complete=False)
         return job.report(complete=True)
-
-
-def _clients(settings: Settings) -> Clients:
-    aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
-    return make_clients(aws.region, aws.endpoints.urls, connections_max=connections_max, kind=aws.client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +197,18 @@ class Load:
             count = min(count, len(work))
         if count > 1 and not self._alone:
             bare = settings.model_copy(update={"source": settings.source.without_password()})
-            order = Order(bare, tools.migration, tools.lease.owner)
+            order = Order(bare, tools.migration, tools.lease.owner, share=1 / count)
             return Crew(order, tools.lease.deadline, count, tools.guard, tools.stop)
-        client, stop = tools.own.dynamodb, tools.stop
+        stop, targets = tools.stop, tools.keymap.targets.values()
         loader = chunk_loader(
-            settings, tools.keymap, tools.migration, self._storage, client=client, executor=executor, stop=stop
+            settings,
+            tools.keymap,
+            tools.migration,
+            self._storage,
+            client=tools.own.dynamodb,
+            executor=executor,
+            stop=stop,
+            budget=budget_for(settings.bulkload, tools.clients.dynamodb, targets, stop),
         )
         return Alone(loader, stop)
 

@@ -5,11 +5,14 @@ A call comes back only when no request of it is being sent any more, so a caller
 writes may be repeated: a put writes the same item, and a guarded write finds itself done.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from bulkload.load.budget import Budget
+from bulkload.load.metered import Metered
 from bulkload.load.writes import AnyItem, ChunkWrites
 from bulkload.parallel import Job
 from keymap.errors import KeyshiftError
@@ -39,7 +42,7 @@ class Refusal:
 
 
 def batches(puts: Sequence[Put]) -> list[Sequence[Put]]:
-    """The puts in batches that DynamoDB takes.
+    """The puts, which are of one table, in batches that DynamoDB takes.
 
     Neighbours in the primary key go to different batches: they often share a partition key, and one partition takes
     1,000 writes per second.
@@ -48,11 +51,25 @@ def batches(puts: Sequence[Put]) -> list[Sequence[Put]]:
     return [puts[begin::count] for begin in range(count)]
 
 
-class Sender:
-    """Writes chunks for one migration (its id). `client` is guarded by its owner; `run` runs jobs, many at a time."""
+def _by_table(puts: Sequence[Put]) -> dict[str, list[Put]]:
+    """A batch of one table tells by itself whether that table throttles, and holds up no other."""
+    tables: dict[str, list[Put]] = {}
+    for put in puts:
+        tables.setdefault(put[0], []).append(put)
+    return tables
 
-    def __init__(self, client: DynamoDBClient, keymap: Keymap, migration: str, run: Run, stop: Stop) -> None:
-        self._client = client
+
+class Sender:
+    """Writes chunks for one migration (its id). `client` is guarded by its owner; `run` runs jobs, many at a time.
+
+    `budget` says how fast: a table that must wait lets the writes to the others of the chunk go first.
+    """
+
+    def __init__(  # noqa: PLR0913 - collaborators are handed in
+        self, client: DynamoDBClient, keymap: Keymap, migration: str, run: Run, stop: Stop, *, budget: Budget
+    ) -> None:
+        self._client: DynamoDBClient = Metered(client, budget, keymap.targets)  # type: ignore[assignment]
+        self._budget = budget
         self._keymap = keymap
         self._migration = migration
         self._run = run
@@ -65,8 +82,17 @@ class Sender:
         return refusals
 
     def _jobs(self, writes: ChunkWrites, refusals: list[Refusal]) -> Iterator[Job]:
-        yield from (partial(self._put, batch, refusals) for batch in batches(writes.puts))
-        yield from (partial(self._guarded, patches, refusals) for patches in writes.guarded)
+        """The jobs, each of one table: next is always one of a table that need not wait, or waits the least."""
+        waiting: dict[str, deque[Job]] = {}
+        for table, puts in _by_table(writes.puts).items():
+            waiting.setdefault(table, deque()).extend(partial(self._put, batch, refusals) for batch in batches(puts))
+        for patches in writes.guarded:
+            waiting.setdefault(patches[0].table, deque()).append(partial(self._guarded, patches, refusals))
+        while waiting:
+            table = min(waiting, key=self._budget.wait_seconds) if len(waiting) > 1 else next(iter(waiting))
+            yield waiting[table].popleft()
+            if not waiting[table]:
+                del waiting[table]
 
     def _put(self, puts: Sequence[Put], refusals: list[Refusal]) -> None:
         try:
@@ -81,10 +107,7 @@ class Sender:
             refusals += found
 
     def _put_batch(self, puts: Sequence[Put]) -> None:
-        by_table: dict[str, list[AnyItem]] = {}
-        for table, item in puts:
-            by_table.setdefault(table, []).append(item)
-        items.batch_put(self._client, by_table, stop=self._stop)
+        items.batch_put(self._client, {puts[0][0]: [item for _, item in puts]}, stop=self._stop)
 
     def _refusal(self, put: Put) -> Refusal | None:
         table, item = put

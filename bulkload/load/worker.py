@@ -15,11 +15,11 @@ from typing import Final
 
 from bulkload.folder import open_storage
 from bulkload.hold import SendGuard
-from bulkload.load.chunk import ChunkLoader, Loaded, Task, chunk_loader
+from bulkload.load.budget import budget_for
+from bulkload.load.chunk import ChunkLoader, Loaded, Task, chunk_loader, writing_clients
 from bulkload.storage import Storage
 from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap
-from keyshift.aws.clients import make_clients
 from keyshift.control.lease import LOAD, Deadline, LeaseLost
 from keyshift.control.migration import Migration, require_digest
 from keyshift.process import log
@@ -33,11 +33,14 @@ STOP: Final = "stop"  # what is sent in the place of a task: end soon, between t
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that a worker is made of, as it goes to another process: no password. `owner` holds the lease."""
+    """All that a worker is made of, as it goes to another process: no password. `owner` holds the lease;
+    `share` (0 to 1) of all budgets is this worker's.
+    """
 
     settings: Settings
     migration: Migration
     owner: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,19 @@ def main(order: Order, deadline: Deadline, pipe: Connection) -> None:
     try:
         keymap = load_keymap(settings.keymap)
         require_digest(order.migration, keymap.digest)
-        aws, concurrency = settings.aws, settings.bulkload.load_concurrency
-        clients = make_clients(aws.region, aws.endpoints.urls, connections_max=concurrency + 1, kind=aws.client)
+        clients, concurrency = writing_clients(settings), settings.bulkload.load_concurrency
         with closing(clients), ThreadPoolExecutor(concurrency, thread_name_prefix="load") as executor:
             guard.watch(clients.dynamodb)
             storage = open_storage(settings.bulkload.folder, clients, order.migration, stop)
             loader = chunk_loader(
-                settings, keymap, order.migration, storage, client=clients.dynamodb, executor=executor, stop=stop
+                settings,
+                keymap,
+                order.migration,
+                storage,
+                client=clients.dynamodb,
+                executor=executor,
+                stop=stop,
+                budget=budget_for(settings.bulkload, clients.dynamodb, keymap.targets.values(), stop, order.share),
             )
             with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching:
                 inbox.open(storage, fetching)

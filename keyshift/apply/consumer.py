@@ -57,7 +57,7 @@ _log = get_logger("apply")
 
 def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> None:
     """Apply the stream until `stop` is set. Raises KeyshiftError for what only a person can mend."""
-    store = Store(clients.dynamodb, settings.control_table, settings.migration)
+    store = Store(clients.control, settings.control_table, settings.migration)
     try:
         doing = f"reading migration {settings.migration}"
         migration = retried(lambda: migrations.load(store), Backoff(), stop, doing)

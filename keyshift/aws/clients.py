@@ -58,13 +58,18 @@ READ_SECONDS_MAX = 20
 ATTEMPTS_MAX = 3  # of one call, below this door; botocore's own default for its standard mode
 CONNECTIONS_MAX = 64  # per service: more than any concurrency that our settings begin with
 
+CONTROL = "control_table"  # its endpoint's name, beside those that are called as their services
 Kind = Literal["lean", "boto3"]
 
 
 class Options(NamedTuple):
-    """What all clients of a process have in common. `connections_max` are kept, for each service."""
+    """What all clients of a process have in common. `connections_max` are kept, for each service.
+
+    `attempts_max`: tries of one call below this door. Whoever must see each of them asks for one.
+    """
 
     connections_max: int
+    attempts_max: int
     kind: Kind
 
 
@@ -85,6 +90,14 @@ class Clients:
     def dynamodb(self) -> DynamoDBClient:
         """The low-level DynamoDB client: typed items, binary values are bytes."""
         client: DynamoDBClient = self._client("dynamodb", parameter_validation=False)
+        return client
+
+    @property
+    def control(self) -> DynamoDBClient:
+        """The DynamoDB client of the control table: another one only where the settings name an endpoint for it."""
+        if CONTROL not in self._endpoints:
+            return self.dynamodb
+        client: DynamoDBClient = self._client("dynamodb", CONTROL, parameter_validation=False)
         return client
 
     @property
@@ -139,15 +152,15 @@ class Clients:
         for client in made:
             client.close()
 
-    def _client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+    def _client(self, service: str, place: str = "", **options: Any) -> Any:  # noqa: ANN401 - made at run time
         with self._lock:
-            if service not in self._made:
-                self._made[service] = self._make(service, options)
-            return self._made[service]
+            if (place or service) not in self._made:
+                self._made[place or service] = self._make(service, place or service, options)
+            return self._made[place or service]
 
-    def _make(self, service: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _make(self, service: str, place: str, options: dict[str, Any]) -> Any:  # noqa: ANN401
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+            retries={"mode": "standard", "total_max_attempts": self._options.attempts_max},
             connect_timeout=CONNECT_SECONDS_MAX,
             read_timeout=READ_SECONDS_MAX,
             max_pool_connections=self._options.connections_max,
@@ -158,7 +171,7 @@ class Clients:
         try:
             client = self._session.client(
                 service,  # type: ignore[call-overload]  # the stubs have one overload per name
-                endpoint_url=self._endpoints.get(service),
+                endpoint_url=self._endpoints.get(place),
                 config=config,
             )
             if self._options.kind == "boto3" or service not in LEAN_CALLS:
@@ -175,16 +188,24 @@ def make_clients(
     endpoints: Mapping[str, str] | None = None,
     *,
     connections_max: int = CONNECTIONS_MAX,
+    attempts_max: int | None = None,
     kind: Kind = "lean",
 ) -> Clients:
     """The clients for a region and endpoints by service name (both optional: botocore's own sources apply then).
+
+    The control table's may be another than DynamoDB's, under the name CONTROL. `attempts_max`: see Options.
 
     `kind`: by whom the calls of the traffic are made, keyshift.aws.lean or boto3; all others are boto3's.
 
     Raises KeyshiftError when the AWS profile that the environment names does not exist.
     """
     try:
-        return Clients(botocore.session.get_session(), region, dict(endpoints or {}), Options(connections_max, kind))
+        return Clients(
+            botocore.session.get_session(),
+            region,
+            dict(endpoints or {}),
+            Options(connections_max, attempts_max or ATTEMPTS_MAX, kind),
+        )
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
 

@@ -7,6 +7,7 @@ from keymap.targets import KeyAttribute, Target
 from keyshift.aws import table_shape
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explaining
 from keyshift.aws.ownership import TAG, wait_until
+from keyshift.process.capacity import CapacitySection
 from keyshift.process.stop import NEVER, Stop
 
 CONTROL_KEYS: Final = (KeyAttribute("migration", "S"), KeyAttribute("item", "S"))
@@ -17,23 +18,32 @@ _NO_TAGS = {"UnknownOperationException", "ValidationException"}  # DynamoDB Loca
 
 def table_keys(client: DynamoDBClient, name: str) -> tuple[KeyAttribute, ...] | None:
     """The key attributes of a table, partition key first; None when there is no such table. Raises KeyshiftError."""
-    table = _describe(client, name)
+    table = describe_table(client, name)
     return None if table is None else table_shape.keys_of(table)
 
 
 def table_problems(client: DynamoDBClient, target: Target) -> list[Problem] | None:
     """What is wrong with key and indexes of the target's table; None when there is no table. Raises KeyshiftError."""
-    table = _describe(client, target.name)
+    table = describe_table(client, target.name)
     return None if table is None else table_shape.problems(target, table)
 
 
-def ensure_table(client: DynamoDBClient, target: Target, owner: str, *, stop: Stop = NEVER) -> bool:
+def ensure_table(
+    client: DynamoDBClient,
+    target: Target,
+    owner: str,
+    *,
+    capacity: CapacitySection | None = None,
+    stop: Stop = NEVER,
+) -> bool:
     """Make sure of an active table with the target's key and indexes; says whether it is `owner`'s own creation.
+
+    `capacity` is that of a table which is made now.
 
     Raises Problems when a table of that name has another key or lacks an index, KeyshiftError when AWS refuses or the
     table does not become active within minutes, Stopped.
     """
-    return _ensure(client, target, owner, stop)
+    return _ensure(client, target, owner, stop, capacity)
 
 
 def ensure_control_table(client: DynamoDBClient, name: str, owner: str, *, stop: Stop = NEVER) -> bool:
@@ -50,24 +60,26 @@ def delete_table(client: DynamoDBClient, name: str, *, stop: Stop = NEVER) -> No
         except ClientError as error:
             if error_code(error) not in {_MISSING, _IN_USE}:  # in use: it is being deleted
                 raise
-    wait_until(lambda: _describe(client, name) is None, f"table {name} to be gone", stop)
+    wait_until(lambda: describe_table(client, name) is None, f"table {name} to be gone", stop)
 
 
-def _ensure(client: DynamoDBClient, target: Target, owner: str, stop: Stop) -> bool:
+def _ensure(
+    client: DynamoDBClient, target: Target, owner: str, stop: Stop, capacity: CapacitySection | None = None
+) -> bool:
     name = target.name
     _wait_while_deleting(client, name, stop)
-    created = _describe(client, name) is None and _create(client, target, owner)
+    created = describe_table(client, name) is None and _create(client, target, owner, capacity)
     table = _wait_active(client, name, stop)
     Problems.raise_if_any(table_shape.problems(target, table))
     return created or _is_ours(client, table, owner)
 
 
-def _create(client: DynamoDBClient, target: Target, owner: str) -> bool:
+def _create(client: DynamoDBClient, target: Target, owner: str, capacity: CapacitySection | None) -> bool:
     """Whether our call is known to have created the table."""
     tags: Any = [{"Key": TAG, "Value": owner}]
     with explaining(f"creating table {target.name}"):
         try:
-            client.create_table(**table_shape.request(target), Tags=tags)
+            client.create_table(**table_shape.request(target, capacity), Tags=tags)
         except ClientError as error:
             if error_code(error) != _IN_USE:
                 raise
@@ -75,7 +87,8 @@ def _create(client: DynamoDBClient, target: Target, owner: str) -> bool:
     return True
 
 
-def _describe(client: DynamoDBClient, name: str) -> dict[str, Any] | None:
+def describe_table(client: DynamoDBClient, name: str) -> dict[str, Any] | None:
+    """A table as AWS describes it, None when there is none. Raises KeyshiftError."""
     with explaining(f"looking at table {name}"):
         try:
             found: Any = client.describe_table(TableName=name)["Table"]
@@ -101,7 +114,7 @@ def _wait_active(client: DynamoDBClient, name: str, stop: Stop) -> dict[str, Any
     seen: list[dict[str, Any]] = []
 
     def is_active() -> bool:
-        table = _describe(client, name)
+        table = describe_table(client, name)
         seen[:] = [table] if table else []
         # UPDATING takes reads and writes as ACTIVE does, and can last for hours while an index is built.
         return table is not None and table["TableStatus"] in {"ACTIVE", "UPDATING"}
@@ -112,7 +125,7 @@ def _wait_active(client: DynamoDBClient, name: str, stop: Stop) -> dict[str, Any
 
 def _wait_while_deleting(client: DynamoDBClient, name: str, stop: Stop) -> None:
     def is_settled() -> bool:
-        table = _describe(client, name)
+        table = describe_table(client, name)
         return table is None or table["TableStatus"] != "DELETING"
 
     wait_until(is_settled, f"the former table {name} to be gone", stop)

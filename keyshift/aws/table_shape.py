@@ -5,13 +5,15 @@ from typing import Any, Final
 
 from keymap.errors import Problem
 from keymap.targets import Index, KeyAttribute, Target
+from keyshift.aws.billing import index_billing, table_billing
+from keyshift.process.capacity import CapacitySection
 
 _KEY_TYPES: Final = ("HASH", "RANGE")
 _PROJECTIONS: Final = {"all": "ALL", "keys": "KEYS_ONLY"}
 _TABLE_REMEDY: Final = "Name another table, correct the target's key, or remove this table"
 
 
-def request(target: Target) -> dict[str, Any]:
+def request(target: Target, capacity: CapacitySection | None = None) -> dict[str, Any]:
     """What CreateTable wants of the target, without tags. The target's indexes are made with the table."""
     attributes = {key.name: key.type for keys in _all_keys(target) for key in keys}
     wanted: dict[str, Any] = {
@@ -21,12 +23,13 @@ def request(target: Target) -> dict[str, Any]:
             {"AttributeName": name, "AttributeType": kind} for name, kind in sorted(attributes.items())
         ],
     }
-    if target.billing == "provisioned":
-        wanted |= {"BillingMode": "PROVISIONED", "ProvisionedThroughput": _capacity(target)}
-    else:
-        wanted["BillingMode"] = "PAY_PER_REQUEST"
+    wanted |= table_billing(target, capacity)
     for name, is_local in (("GlobalSecondaryIndexes", False), ("LocalSecondaryIndexes", True)):
-        indexes = [_index(index) for index in target.indexes if index.is_local is is_local]
+        indexes = [
+            _index(index) | ({} if is_local else index_billing(target, index, capacity))
+            for index in target.indexes
+            if index.is_local is is_local
+        ]
         if indexes:  # an empty list is refused
             wanted[name] = indexes
     return wanted
@@ -37,8 +40,7 @@ def _all_keys(target: Target) -> list[tuple[KeyAttribute, ...]]:
 
 
 def _index(index: Index) -> dict[str, Any]:
-    wanted = {"IndexName": index.name, "KeySchema": _schema(index.keys), "Projection": _projection(index)}
-    return wanted if index.read_capacity is None else wanted | {"ProvisionedThroughput": _capacity(index)}
+    return {"IndexName": index.name, "KeySchema": _schema(index.keys), "Projection": _projection(index)}
 
 
 def _schema(keys: Sequence[KeyAttribute]) -> list[dict[str, str]]:
@@ -49,10 +51,6 @@ def _projection(index: Index) -> dict[str, Any]:
     if isinstance(index.projection, tuple):
         return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.projection)}
     return {"ProjectionType": _PROJECTIONS[index.projection]}
-
-
-def _capacity(billed: Target | Index) -> dict[str, Any]:
-    return {"ReadCapacityUnits": billed.read_capacity, "WriteCapacityUnits": billed.write_capacity}
 
 
 def keys_of(table: Mapping[str, Any]) -> tuple[KeyAttribute, ...]:

@@ -14,6 +14,7 @@ from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_report import Timed, tell_dump, tell_load, tell_tables
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
+from keyshift.cli.bulkload_warm import warm
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
 from keyshift.cli.verify import parts
@@ -81,6 +82,7 @@ def run(context: click.Context, wiring: Wiring) -> None:
 
 bulkload.add_command(status)
 bulkload.add_command(throttle)
+bulkload.add_command(warm)
 
 
 def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:

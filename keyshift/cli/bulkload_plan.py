@@ -1,18 +1,19 @@
 """`keyshift bulkload plan`: how much there is, how long it takes, what it costs, and are changes kept so long?"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
 
 from bulkload.estimate import read_estimates
-from bulkload.forecast import MARGIN, Costs, Hours, Work, costs, hours, refusals
+from bulkload.forecast import MARGIN, Costs, Hours, Payer, Work, costs, hours, refusals
 from bulkload.plan import TablePlan, plan_tables
 from keymap.check import check
 from keymap.errors import Problem, Problems
 from keymap.prices import ASKED, REGION
 from keyshift.cli import show
 from keyshift.cli.keymap_check import tried
+from keyshift.cli.target_capacity import payers
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.mysql.evidence import rds_retention_hours
 from keyshift.mysql.facts import read_facts
@@ -31,6 +32,7 @@ class Plan:
     costs: Costs
     stream_hours: int
     binlog_hours: float | None
+    load_hours: float = 0.0  # that were asked for
 
     @property
     def refusals(self) -> list[Problem]:
@@ -51,15 +53,22 @@ class Plan:
     type=click.FloatRange(min=0),
     help="Row changes of the captured tables; default: of the whole server, on average since it started.",
 )
+@click.option(
+    "--load-hours",
+    type=click.FloatRange(min=0, min_open=True),
+    help="For how long the load may take, in what the tables would have to take a second; default: what else it takes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @pass_wiring
-def plan(wiring: Wiring, /, *, rows: int, changes_per_second: float | None, as_json: bool) -> None:
+def plan(
+    wiring: Wiring, /, *, rows: int, changes_per_second: float | None, load_hours: float | None, as_json: bool
+) -> None:
     """Show how much there is to move, how long it takes and what it costs, by estimates. Changes nothing.
 
     Refuses, with what to do, where the stream or the binlog would lose changes before the load has ended.
     """
     Problems.raise_if_any(check(wiring.keymap, wiring.schemas))
-    made = _plan(wiring, rows, changes_per_second)
+    made = replace(_plan(wiring, rows, changes_per_second), load_hours=load_hours or 0.0)
     if as_json:
         show.as_json(_document(made))
     else:
@@ -77,9 +86,8 @@ def _plan(wiring: Wiring, rows: int, changes_per_second: float | None) -> Plan:
     schemas = (wiring.schemas[table] for table in keymap.tables)
     work = Work(
         tables=tuple(plan_tables(keymap, schemas, estimates, settings.bulkload.chunk_rows)),
-        write_units=tuple(one.write_units + sum(index.write_units for index in one.indexes) for one in targets),
+        payers=payers(wiring, targets),
         month_cost=sum(target.month_cost for target in targets),
-        targets=len(keymap.targets),
         shards=0 if settings.stream.on_demand else settings.stream.shards,
         rows_per_second_max=settings.bulkload.throttle.rows_per_second_max,
         bytes_per_second_max=settings.bulkload.throttle.bytes_per_second_max,
@@ -97,7 +105,8 @@ def _document(made: Plan) -> dict[str, Any]:
         "rows": made.work.rows,
         "bytes": made.work.bytes,
         "chunks": sum(table.chunks for table in made.work.tables),
-        "write_units": sum(made.work.write_units),
+        "write_units": made.work.write_units,
+        "targets": [asdict(payer) | {"wanted_units_per_second": _wanted(made, payer)} for payer in made.work.payers],
         "changes_per_second": made.work.changes_per_second,
         "hours": asdict(made.hours) | {"needed": made.hours.needed},
         "retention_hours": {"stream": made.stream_hours, "binlog": made.binlog_hours},
@@ -109,6 +118,10 @@ def _document(made: Plan) -> dict[str, Any]:
 def _tell(made: Plan) -> None:
     headings = ("table", "rows, about", "MiB, about", "chunks, about", "written slot by slot")
     show.columns(headings, [_line(table) for table in made.work.tables])
+    show.columns(
+        ("table or index", "write units", "takes a second", "by", "would like a second"),
+        [_capacity_line(made, payer) for payer in made.work.payers],
+    )
     taken, cost, binlog = made.hours, made.costs, made.binlog_hours
     catch_up = "never" if taken.catch_up is None else f"{taken.catch_up:.1f}"
     click.echo(f"hours    dump {taken.dump:.1f}, load {taken.load:.1f}, catching up {catch_up}")
@@ -122,6 +135,15 @@ def _tell(made: Plan) -> None:
         f"Lambda {cost.lambda_:,.2f}, S3 {cost.s3:,.2f} ({REGION}, prices of {ASKED}); "
         f"then {cost.dynamodb_month:,.2f} a month for the items"
     )
+
+
+def _wanted(made: Plan, payer: Payer) -> int:
+    return made.work.wanted_units_per_second(payer, made.load_hours)
+
+
+def _capacity_line(made: Plan, payer: Payer) -> tuple[str, int, int, str, int]:
+    name = f"  index {payer.index}" if payer.index else payer.table
+    return name, payer.write_units, round(payer.units_per_second), payer.origin, _wanted(made, payer)
 
 
 def _line(table: TablePlan) -> tuple[str, int, int, int, str]:

@@ -4,18 +4,23 @@
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from cdc.begin import captured_tables, source_problems
 from keymap.errors import KeyshiftError, Problem, Problems
+from keymap.item_units import TABLE
+from keymap.prices import ASKED, REGION
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.targets import Target
 from keymap.wire import WireError, decode_header
 from keyshift.aws import resources, stream
+from keyshift.aws.billing import creation_cost
+from keyshift.aws.capacity import read_capacity
 from keyshift.aws.clients import explaining
+from keyshift.aws.probe import control_problems
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.cli.errors import SERVICE_ERRORS, told
 from keyshift.cli.wiring import Wiring
@@ -25,6 +30,7 @@ from keyshift.control.migration import Migration, NotInitialised
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_facts
 from keyshift.mysql.preflight import preflight
+from keyshift.process.capacity import capacity_problems
 
 PEEKS_MAX: Final = 5  # reads of one shard until its first record shows: Kinesis may answer with empty pages
 _TO_COME: Final = "not there yet: `keyshift init` creates it"
@@ -66,6 +72,8 @@ class Checks:
                 recorded = self._recorded()
             except (KeyshiftError, *SERVICE_ERRORS) as error:
                 found.append(_failed("migration", error))
+        if self._wiring.settings.capacity and not keymap.problems:
+            found.append(attempt("capacity", self._capacity))
         targets = () if keymap.problems else self._wiring.keymap.targets.values()
         found += [attempt(f"table {target.name}", partial(self._table, target, recorded)) for target in targets]
         found.append(attempt("stream", partial(self._stream, recorded)))
@@ -114,10 +122,12 @@ class Checks:
 
     def _control(self) -> Finding:
         name = self._wiring.settings.control_table
-        keys = resources.table_keys(self._wiring.clients.dynamodb, name)
+        client = self._wiring.clients.control
+        lacking = control_problems(client, name)
+        keys = resources.table_keys(client, name)
         if keys is None:
-            return Finding("control table", f"{name} is {_TO_COME}")
-        problems = resources.check_keys(name, keys, resources.CONTROL_KEYS)
+            return Finding("control table", f"{name} is {_TO_COME}", tuple(lacking))
+        problems = [*lacking, *resources.check_keys(name, keys, resources.CONTROL_KEYS)]
         return Finding("control table", name, tuple(problems), present=not problems)
 
     def _recorded(self) -> Migration | None:
@@ -130,10 +140,38 @@ class Checks:
         name = target.name
         problems = resources.table_problems(self._wiring.clients.dynamodb, target)
         if problems is None:
-            return _missing("table", name, recorded)
+            return replace(_missing("table", name, recorded), notes=tuple(self._warm_notes(name)))
         evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"
-        notes = ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name))
+        notes = [*ttl_risks(name, ttl_attribute(self._wiring.clients.dynamodb, name)), *self._colder(name)]
         return Finding(f"table {name}", evidence, tuple(problems), tuple(notes), present=not problems)
+
+    def _capacity(self) -> Finding:
+        wanted = self._wiring.settings.capacity
+        problems = capacity_problems(wanted, self._wiring.keymap.targets.values())
+        return Finding("capacity", f"is set for {', '.join(sorted(wanted))}", tuple(problems))
+
+    def _warm_notes(self, name: str) -> Iterator[Problem]:
+        """What a table that is to come costs for being warm."""
+        wanted = self._wiring.settings.capacity.get(name)
+        if wanted and (dollars := creation_cost(wanted)):
+            what = (
+                f"its warm throughput costs about ${dollars:,.2f} once, when it is made ({REGION}, prices of {ASKED})"
+            )
+            yield Problem(f"table {name}", what, "Take warm_write_units and warm_read_units out if it should not")
+
+    def _colder(self, name: str) -> Iterator[Problem]:
+        """What a table that is there has less of than the settings want: nothing is raised unasked."""
+        wanted = self._wiring.settings.capacity.get(name)
+        units = wanted.warm_write_units if wanted else None
+        if not units or not (told := read_capacity(self._wiring.clients.dynamodb, name)):
+            return
+        warm = told.throughputs[TABLE].warm_write
+        if (warm or 0) < units and not told.warming:
+            what = f"{warm or 'no'} write units a second are warm, and the settings want {units:,}"
+            remedy = (
+                f"`keyshift bulkload warm --table {name} --write-units {units}`, where the endpoint has such a thing"
+            )
+            yield Problem(f"table {name}", what, remedy)
 
     def _stream(self, recorded: Migration | None) -> Finding:
         wanted, kinesis = self._wiring.settings.stream, self._wiring.clients.kinesis

@@ -108,7 +108,7 @@ def _empty_kept_bucket(wiring: Wiring, migration: Migration) -> None:
 
 def _forget(wiring: Wiring, migration: Migration) -> None:
     """Remove the migration from the control table; the table too, if it is ours and nobody else is in it."""
-    name, dynamodb = wiring.settings.control_table, wiring.clients.dynamodb
+    name, dynamodb = wiring.settings.control_table, wiring.clients.control
     if not _is_created(migration, "control_table", name):
         migrations.forget(wiring.store)
         return
@@ -135,7 +135,7 @@ def _migrations(wiring: Wiring) -> Iterator[str]:
         "ExpressionAttributeValues": {":head": {"S": HEAD}},
     }
     with explaining(f"reading control table {name}"):
-        for item in items.scan(wiring.clients.dynamodb, name, options=options, stop=wiring.stop):
+        for item in items.scan(wiring.clients.control, name, options=options, stop=wiring.stop):
             yield item["migration"]["S"]
 
 

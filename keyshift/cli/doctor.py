@@ -7,14 +7,17 @@ from typing import Any
 
 import click
 
+from keymap.targets import Target
 from keyshift.aws import items, stream
-from keyshift.aws.clients import explaining
+from keyshift.aws.clients import DynamoDBClient, explaining
+from keyshift.aws.probe import endpoint_notes
 from keyshift.cli import show
 from keyshift.cli.checks import Checks, Finding, attempt
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.wiring import Wiring, pass_wiring
 
 _NOBODYS: dict[str, Any] = {"S": "doctor", "N": "0", "B": b"doctor"}
+_ENDPOINT = "endpoint of the target tables"
 Probe = tuple[str, Callable[[], str]]  # its name, and the calls, which return what was seen
 
 
@@ -32,6 +35,7 @@ def doctor(context: click.Context, wiring: Wiring) -> None:
     findings = [attempt("AWS identity", partial(_identity, wiring)), *Checks(wiring).all()]
     seen = {finding.name for finding in findings if finding.present}
     findings += [attempt(name, partial(_probed, name, look)) for name, look in _probes(wiring, seen)]
+    findings += [attempt(_ENDPOINT, partial(_endpoint, wiring, target)) for target in _first_target(wiring, seen)]
     show.lines(line for finding in findings for line in _lines(finding))
     wrong = any(finding.problems or finding.gone for finding in findings)
     click.echo("something is wrong: mend what is marked FAIL" if wrong else "everything that was tried is in order")
@@ -47,6 +51,18 @@ def _lines(finding: Finding) -> list[show.Line]:
 
 def _probed(name: str, look: Callable[[], str]) -> Finding:
     return Finding(name, look())
+
+
+def _first_target(wiring: Wiring, seen: set[str]) -> list[Target]:
+    """A table on which the endpoint of all of them can be tried, if there is one."""
+    if not any(one.startswith("table ") for one in seen):
+        return []
+    return [target for name, target in wiring.keymap.targets.items() if f"table {name}" in seen][:1]
+
+
+def _endpoint(wiring: Wiring, target: Target) -> Finding:
+    notes = endpoint_notes(wiring.clients.dynamodb, target)
+    return Finding(_ENDPOINT, "" if notes else "knows all that goes beyond the basic API", notes=tuple(notes))
 
 
 def _identity(wiring: Wiring) -> Finding:
@@ -71,11 +87,11 @@ def _probes(wiring: Wiring, seen: set[str]) -> list[Probe]:
     if "control table" in seen:
         control = wiring.settings.control_table
         key = {"migration": {"S": "doctor"}, "item": {"S": "doctor"}}
-        probes.append((f"use of table {control}", partial(_use_table, wiring, control, key)))
+        probes.append((f"use of table {control}", partial(_use_table, wiring, wiring.clients.control, control, key)))
     for name, target in wiring.keymap.targets.items() if any(one.startswith("table ") for one in seen) else ():
         if f"table {name}" in seen:
             key = {part.name: {part.type: _NOBODYS[part.type]} for part in target.keys}
-            probes.append((f"use of table {name}", partial(_use_table, wiring, name, key)))
+            probes.append((f"use of table {name}", partial(_use_table, wiring, wiring.clients.dynamodb, name, key)))
     if "stream" in seen:
         probes.append((f"reading stream {wiring.settings.stream.name}", partial(_read_stream, wiring)))
     if "bucket" in seen:
@@ -83,9 +99,9 @@ def _probes(wiring: Wiring, seen: set[str]) -> list[Probe]:
     return probes
 
 
-def _use_table(wiring: Wiring, name: str, key: dict[str, Any]) -> str:
+def _use_table(wiring: Wiring, client: DynamoDBClient, name: str, key: dict[str, Any]) -> str:
     """Reads, and writes whose condition can never hold: permission is looked at first, and nothing is written."""
-    client, pk = wiring.clients.dynamodb, next(iter(key))
+    pk = next(iter(key))
     never = {
         "TableName": name,
         "ConditionExpression": "attribute_exists(#pk) AND attribute_not_exists(#pk)",

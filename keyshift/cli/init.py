@@ -53,7 +53,7 @@ def record(wiring: Wiring) -> Migration:
     """Make sure of the control table and of the migration in it. Raises KeyshiftError where another is recorded."""
     settings, keymap = wiring.settings, wiring.keymap
     ours = resources.ensure_control_table(
-        wiring.clients.dynamodb, settings.control_table, settings.migration, stop=wiring.stop
+        wiring.clients.control, settings.control_table, settings.migration, stop=wiring.stop
     )
     migration = migrations.create(
         wiring.store,
@@ -101,7 +101,14 @@ def create(wiring: Wiring, migration: Migration) -> Iterator[tuple[Resource, boo
             wiring,
             Resource("table", target.name),
             there=resources.table_keys(clients.dynamodb, target.name) is not None,
-            ensure=partial(resources.ensure_table, clients.dynamodb, target, migration.id, stop=stop),
+            ensure=partial(
+                resources.ensure_table,
+                clients.dynamodb,
+                target,
+                migration.id,
+                capacity=settings.capacity.get(target.name),
+                stop=stop,
+            ),
         )
     yield _made(
         wiring,

@@ -63,7 +63,7 @@ class Wiring:
     @cached_property
     def store(self) -> Store:
         """The migration's items in the control table."""
-        return Store(self.clients.dynamodb, self.settings.control_table, self.settings.migration)
+        return Store(self.clients.control, self.settings.control_table, self.settings.migration)
 
     @cached_property
     def migration(self) -> Migration:

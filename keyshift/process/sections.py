@@ -49,13 +49,16 @@ class EndpointSettings(Section):
     """Where the services are, when not at AWS. botocore's own AWS_ENDPOINT_URL_* variables work too."""
 
     dynamodb: str | None = Field(default=None, description="URL of a DynamoDB-compatible endpoint; default: AWS")
+    control_table: str | None = Field(
+        default=None, description="URL of the control table's own endpoint, where the targets' cannot hold it"
+    )
     kinesis: str | None = Field(default=None, description="URL of a Kinesis-compatible endpoint; default: AWS")
     s3: str | None = Field(default=None, description="URL of an S3-compatible endpoint; default: AWS")
     sts: str | None = Field(default=None, description="URL of an STS endpoint (`keyshift doctor` asks it who we are)")
     secretsmanager: str | None = Field(default=None, description="URL of a Secrets Manager endpoint; default: AWS")
     ssm: str | None = Field(default=None, description="URL of an SSM (Parameter Store) endpoint; default: AWS")
 
-    @field_validator("dynamodb", "kinesis", "s3", "sts", "secretsmanager", "ssm")
+    @field_validator("dynamodb", "control_table", "kinesis", "s3", "sts", "secretsmanager", "ssm")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not re.match(r"https?://[^/]", value):

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from keymap.errors import Problems
 from keyshift.process.accept import AcceptSettings
+from keyshift.process.capacity import CapacitySection
 from keyshift.process.sections import (
     Amount,
     AwsSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "AwsSettings",
     "BucketSettings",
     "BulkloadSettings",
+    "CapacitySection",
     "CaptureSettings",
     "EndpointSettings",
     "MetricsSettings",
@@ -126,6 +128,17 @@ class BulkloadSettings(Section):
         ge=0,
         description="rows of a table that cannot become items and go to a rejects file; with one more the load stops",
     )
+    write_units_per_second_max: Whole = Field(
+        default=0,
+        ge=0,
+        description="write units a second that the load spends on each table, and on each global index; 0: no limit",
+    )
+    write_percent_max: Amount = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="the same in percent of what each takes: provisioned, or warm if on demand; 0: no limit",
+    )
     lease_seconds: Amount = Field(
         default=10.0, ge=1, description="seconds without renewal before another loader may take over"
     )
@@ -209,6 +222,10 @@ class Settings(Section):
     apply: ApplySettings = Field(default_factory=ApplySettings)
     verify: VerifySettings = Field(default_factory=VerifySettings)
     accept: AcceptSettings = Field(default_factory=AcceptSettings)
+    capacity: dict[str, CapacitySection] = Field(
+        default_factory=dict,
+        description="by target table: what `keyshift init` makes it able to take, in place of the keymap's billing",
+    )
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     @field_validator("migration")

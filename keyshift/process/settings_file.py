@@ -187,10 +187,22 @@ def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -
 
 
 def _siblings(model: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
-    for name in location[:-1]:
-        info = model.model_fields.get(name)
+    names = list(location[:-1])
+    while names:
+        info = model.model_fields.get(names.pop(0))
         inner = section_of(info) if info else None
+        if inner is None and info and (inner := _section_by_name(info)):
+            if not names:
+                return {}  # whatever stands here is a name that somebody gave
+            names.pop(0)
         if inner is None:
             break
         model = inner
     return dict(model.model_fields)
+
+
+def _section_by_name(info: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that holds sections under names, such as tables."""
+    values = get_args(info.annotation)[1:] if get_origin(info.annotation) is dict else ()
+    found = [value for value in values if isinstance(value, type) and issubclass(value, BaseModel)]
+    return found[0] if found else None

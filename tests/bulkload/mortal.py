@@ -50,7 +50,7 @@ class Mortal:
     """Clients whose calls all hang on one fuse."""
 
     def __init__(self, clients: Any, fuse: Fuse) -> None:
-        self.dynamodb = MortalClient(clients.dynamodb, fuse)
+        self.dynamodb = self.control = MortalClient(clients.dynamodb, fuse)
         self.s3 = MortalClient(clients.s3, fuse)
         self._clients = clients
 

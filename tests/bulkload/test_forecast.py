@@ -6,16 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.forecast import DUMP_ROWS_PER_SECOND, LOAD_ROWS_PER_SECOND, MARGIN, Work, costs, hours, refusals
+from bulkload.forecast import (
+    DUMP_ROWS_PER_SECOND,
+    LOAD_ROWS_PER_SECOND,
+    MARGIN,
+    Payer,
+    Work,
+    costs,
+    hours,
+    refusals,
+)
 from bulkload.plan import TablePlan
 
 HOUR = 3600
 ROWS = LOAD_ROWS_PER_SECOND * HOUR  # an hour's load
 WORK = Work(
     tables=(TablePlan("shop.orders", ROWS, ROWS * 100, ROWS // 10_000, ()),),
-    write_units=(),
+    payers=(Payer("app", "", 0),),
     month_cost=1.0,
-    targets=1,
     shards=2,
     rows_per_second_max=0,
     bytes_per_second_max=0,
@@ -31,7 +39,15 @@ def test_the_dump_takes_as_long_as_its_slowest_limit_says() -> None:
 
 def test_the_load_takes_as_long_as_the_tables_take_its_write_units() -> None:
     assert hours(WORK).load == pytest.approx(1)
-    assert hours(replace(WORK, write_units=(4000 * 2 * HOUR, 4000 * HOUR))).load == pytest.approx(3)
+    app, tags = Payer("app", "", 4000 * 2 * HOUR), Payer("tags", "", 4000 * HOUR)
+    assert hours(replace(WORK, payers=(app, tags))).load == pytest.approx(3)
+    warmed = replace(app, units_per_second=16_000)
+    assert hours(replace(WORK, payers=(warmed, tags))).load == pytest.approx(1.5)
+    index = Payer("app", "by_name", 500 * 4 * HOUR, 500, "provisioned")
+    slowed = replace(WORK, payers=(warmed, tags, index))
+    assert hours(slowed).load == pytest.approx(5), "a table waits for its slowest index, and for no other's"
+    assert slowed.wanted_units_per_second(index, 2) == 1000
+    assert slowed.wanted_units_per_second(index) == 2000, "the rest of the load takes an hour"
 
 
 def test_catching_up_takes_longer_the_more_changes_come_and_for_ever_where_too_many_do() -> None:
@@ -56,18 +72,20 @@ def test_a_load_is_refused_where_stream_or_binlog_forget_before_it_ends() -> Non
 
 
 def test_costs_are_those_of_the_load_and_of_the_changes_meanwhile() -> None:
-    idle = costs(replace(WORK, write_units=(1_000_000,)), hours(WORK), 24)
+    idle = costs(replace(WORK, payers=(Payer("app", "", 900_000), Payer("app", "i", 100_000))), hours(WORK), 24)
     assert idle.dynamodb == pytest.approx(0.625)
     assert idle.lambda_ == 0
     assert idle.kinesis == pytest.approx(2 * 0.015 * (hours(WORK).dump + 1))
     assert idle.together == pytest.approx(idle.dynamodb + idle.kinesis + idle.s3)
-    busy = replace(WORK, write_units=(ROWS,), changes_per_second=100.0)
+    busy = replace(WORK, payers=(Payer("app", "", ROWS),), changes_per_second=100.0)
     assert costs(busy, hours(busy), 24).dynamodb > costs(replace(busy, changes_per_second=0), hours(busy), 24).dynamodb
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**5), st.floats(0, 10**5), st.integers(0, 9), st.integers(24, 8760))
 def test_no_plan_divides_by_nothing(rows: int, size: int, changes: float, shards: int, retention: int) -> None:
     tables = (TablePlan("shop.orders", rows, rows * size, rows // 10_000, ()),)
-    work = replace(WORK, tables=tables, changes_per_second=changes, shards=shards, write_units=(rows,))
+    payer = Payer("app", "", rows)
+    work = replace(WORK, tables=tables, changes_per_second=changes, shards=shards, payers=(payer,))
+    assert work.wanted_units_per_second(payer) >= 0
     assert costs(work, hours(work), retention).together >= 0
     refusals(work, retention, None)

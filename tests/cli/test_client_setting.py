@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.load.run import _clients
+from bulkload.load.chunk import writing_clients
 from keyshift.aws.clients import Kind
 from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.wiring import Wiring
@@ -24,7 +24,7 @@ def test_the_setting_chooses_the_client(tmp_path: Path, monkeypatch: pytest.Monk
     config = tmp_path / "keyshift.yaml"
     config.write_text(SETTINGS + text)
     wiring = Wiring(config)
-    writing = _clients(wiring.settings)
+    writing = writing_clients(wiring.settings)
     for clients in (wiring.clients, writing):
         assert isinstance(clients.dynamodb, LeanClient) is isinstance(clients.kinesis, LeanClient) is (kind == "lean")
         clients.close()

@@ -32,13 +32,15 @@ from tests.mysql.test_permissions import PAGE, documented
 from tests.servers.aws import unique
 
 REGION, ACCOUNT = "eu-central-1", "000000000000"
-PARTS = ("init", "cdc run", "bulkload dump", "bulkload load", "apply run", "verify", "cutover")
+PARTS = ("init", "cdc run", "bulkload dump", "bulkload load", "bulkload plan", "apply run", "verify", "cutover")
 
 
 SELDOM = {  # what this migration has no need of, and another has
     ("init", "IncreaseStreamRetentionPeriod"): "it keeps for the 24 hours that a stream has anyway",
     ("init", "ListTagsOfResource"): "no table was there before",
     ("init", "TagResource"): "AWS wants it for a CreateTable with tags",
+    ("bulkload load", "DescribeTable"): "a budget in percent of what a table takes",
+    ("bulkload plan", "UpdateTable"): "warm throughput that is raised, of which the endpoint has none",
     ("bulkload load", "PutItem"): "an item of several rows that are not in one chunk",
     ("apply run", "BatchGetItem"): "what is delivered again behind the gate",
     ("cutover", "PutItem"): "tables of which a refusal was accepted, which are repaired",
@@ -165,6 +167,8 @@ def test_a_whole_migration_with_the_documented_permissions(parts: Parts, databas
         parts.run("bulkload dump", "bulkload", "throttle", "--rows-per-second", "100000")
         parts.run("bulkload dump")
         assert '"complete": false' in parts.run("bulkload dump", "bulkload", "status", "--json")
+        parts.run("bulkload plan")
+        parts.run("bulkload plan", "bulkload", "warm")
         parts.run("bulkload load")
         changes = ("UPDATE orders SET customer_id = 2 WHERE id = 1", "DELETE FROM purchase WHERE productid = 2")
         execute(database, *changes, schema=schema)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -97,6 +98,36 @@ def partial(share: float = 0.5) -> Fault:
     return partially
 
 
+class Capacity:
+    """A table of so many write units a second, which refuses what is beyond, and says which items those were.
+
+    An item counts as one unit. The first second's worth is there from the beginning.
+    """
+
+    def __init__(self, units_per_second: float) -> None:
+        self._units_per_second = self._left = units_per_second
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def limited(self, call: Call) -> Answer:
+        """The fault: of BatchWriteItem a part of a batch is refused, of other writes all."""
+        writes = json.loads(call.body).get("RequestItems")
+        wanted = sum(map(len, writes.values())) if writes else 1
+        taken = self._take(wanted)
+        if taken == wanted:
+            return call.forward(call.body)
+        return throttle(call) if not writes or not taken else _without_last(call, wanted - taken)
+
+    def _take(self, wanted: int) -> int:
+        with self._lock:
+            now = time.monotonic()
+            due = (now - self._at) * self._units_per_second
+            self._left, self._at = min(self._units_per_second, self._left + due), now
+            taken = min(wanted, int(self._left))
+            self._left -= taken
+            return taken
+
+
 def _partial_put_records(call: Call, share: float) -> Answer:
     request = json.loads(call.body)
     refused = _choose(call.chance, len(request["Records"]), share)
@@ -121,6 +152,17 @@ def _partial_batch_write_item(call: Call, share: float) -> Answer:
     refused = _choose(call.chance, len(writes), share)
     if len(refused) == len(writes):
         return throttle(call)  # as the service does when it could not write a single item
+    return _refusing(call, request, writes, refused)
+
+
+def _without_last(call: Call, count: int) -> Answer:
+    request = json.loads(call.body)
+    writes = [(table, write) for table, some in request["RequestItems"].items() for write in some]
+    return _refusing(call, request, writes, set(range(len(writes) - count, len(writes))))
+
+
+def _refusing(call: Call, request: dict[str, Any], writes: list[tuple[str, Any]], refused: set[int]) -> Answer:
+    """A batch of which these writes are refused, and the rest is done."""
     kept = _by_table([write for place, write in enumerate(writes) if place not in refused])
     answer = call.forward(_encode(request | {"RequestItems": kept}))
     if answer.status != HTTPStatus.OK:
@@ -147,6 +189,12 @@ def _encode(value: object) -> bytes:
 def _json(call: Call, status: int, value: object) -> Answer:
     version = "1.0" if "DynamoDB" in call.service else "1.1"
     return Answer(status, _encode(value), {"content-type": f"application/x-amz-json-{version}"})
+
+
+def refusal(code: str, message: str) -> Answer:
+    """DynamoDB's own way to say no, with words that matter."""
+    text = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
+    return Answer(400, _encode(text), {"content-type": "application/x-amz-json-1.0"})
 
 
 def _error(call: Call, status: int, code: str) -> Answer:
