@@ -27,6 +27,7 @@ from keyshift.process.stop import Stop
 _log = get_logger(__name__)
 
 LOOK_SECONDS_MAX: Final = 1.0  # asleep at a time: the limit may have changed meanwhile
+TOLD_SECONDS_MIN: Final = 1.0  # that is worth telling: of all calls in flight, for one chunk
 REFRESH_SECONDS: Final = 60.0  # between two looks at the tables' capacity: auto scaling acts within minutes
 
 Ceilings = Mapping[tuple[str, str], float]  # units a second by table and global index (TABLE for the table itself)
@@ -52,6 +53,7 @@ class Budget:
         self._read_ceilings = read_ceilings
         self._clock = clock
         self._rates: dict[tuple[str, str], Rate] = {}
+        self._waited: dict[str, float] = {}  # seconds, all threads together, since somebody asked
         self._lock = threading.Lock()
         self._refresh_at = clock() + REFRESH_SECONDS
         self._set(ceilings)
@@ -76,10 +78,22 @@ class Budget:
         try:
             for rate, ticket in turns:
                 while seconds := rate.wait_seconds(ticket):
-                    self._stop.sleep(min(seconds, LOOK_SECONDS_MAX))
+                    self._wait(table, min(seconds, LOOK_SECONDS_MAX))
         except BaseException:
             self.spent(table, units, {})
             raise
+
+    def waits(self) -> str:
+        """What writes have waited for since this was asked last; "" where they have not for a second in all."""
+        with self._lock:
+            waited, self._waited = self._waited, {}
+        table = max(waited, key=lambda name: waited[name], default="")
+        return f"write capacity of {table}" if waited.get(table, 0.0) >= TOLD_SECONDS_MIN else ""
+
+    def _wait(self, table: str, seconds: float) -> None:
+        with self._lock:
+            self._waited[table] = self._waited.get(table, 0.0) + seconds
+        self._stop.sleep(seconds)
 
     def spent(self, table: str, taken: Units, used: Units) -> None:
         """What a write for which `taken` was taken has really used; {} where it was not done."""

@@ -41,10 +41,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of it: writes that were accepted, and rows that are in the rejects file instead."""
+    """What became of it: writes that were accepted, rows that are in the rejects file instead, what it waited for."""
 
     writes: int
     rejected: int = 0
+    waits: str = ""
 
 
 class ChunkLoader:
@@ -85,7 +86,7 @@ class ChunkLoader:
             chunk = task.chunk
             where = self._storage.rejects_name(chunk.table, chunk.generation, chunk.number)
             self._storage.put(where, encode_rejects(rejects, chunk, task.schema))
-        return Loaded(writes.items - len(refusals), len(rejects))
+        return Loaded(writes.items - len(refusals), len(rejects), self._sender.waits())
 
     def _rows(self, task: Task, data: bytes) -> ChunkRows:
         chunk, schema = task.chunk, task.schema

@@ -225,6 +225,10 @@ class Load:
         _log.info(
             "chunk_loaded", table=chunk.table, chunk=chunk.number, rows=chunk.rows, writes=loaded.writes, **rejected
         )
+        if loaded.waits:
+            tools.board.waits(loaded.waits)
+        else:
+            tools.board.goes_on()
         tools.board(chunk.table, rows, max(rows, self._totals.get(chunk.table, 0)), UNIT)
 
     def _require_few(self, table: str) -> None:

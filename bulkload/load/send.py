@@ -81,6 +81,10 @@ class Sender:
         self._run(self._jobs(writes, refusals))
         return refusals
 
+    def waits(self) -> str:
+        """What writes have waited for since this was asked last; "" for nothing to speak of."""
+        return self._budget.waits()
+
     def _jobs(self, writes: ChunkWrites, refusals: list[Refusal]) -> Iterator[Job]:
         """The jobs, each of one table: next is always one of a table that need not wait, or waits the least."""
         waiting: dict[str, deque[Job]] = {}

@@ -241,3 +241,15 @@ def test_writes_to_a_table_that_must_wait_let_the_others_of_their_chunk_go_first
     sender.send(ChunkWrites(puts, []))
     assert sent == [("cold", 15), ("cold", 15), ("hot", 15), ("hot", 15)]
     assert time.slept
+
+
+def test_what_was_waited_for_is_told_once_where_it_is_worth_it() -> None:
+    time = Time()
+    budget = Budget({("hot", TABLE): 100.0}, time.stop, clock=time)
+    budget.take("hot", {TABLE: 1.0})
+    budget.take("cold", {TABLE: 1_000.0})
+    assert budget.waits() == ""
+    for _ in range(20):
+        budget.take("hot", {TABLE: BATCH})
+    assert budget.waits() == "write capacity of hot"
+    assert budget.waits() == ""
