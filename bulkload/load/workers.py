@@ -34,7 +34,7 @@ Done = Callable[[Task, Loaded], None]
 
 def processors() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has none
 
 
 class Workers(Protocol):
@@ -71,8 +71,10 @@ class Crew:
 
     def run(self, work: Work, done: Done) -> None:
         """As Workers."""
-        members = [_Member(self._order, self._deadline) for _ in range(self._count)]
+        members: list[_Member] = []
         try:
+            while len(members) < self._count:
+                members.append(_Member(self._order, self._deadline))
             self._run(members, work, done)
         finally:
             self._end(members)
