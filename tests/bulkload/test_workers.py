@@ -16,7 +16,7 @@ from tests.bulkload.world import World
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call
 
-WRITES = ("BatchWriteItem", "UpdateItem")
+WRITES = ("BatchWriteItem",)
 
 
 def children(pid: int) -> list[int]:
