@@ -1,6 +1,7 @@
 """What a migration costs beside DynamoDB's own writes: Kinesis, Lambda and S3. Arithmetic only.
 
-Sources: the pages aws.amazon.com/kinesis/data-streams/pricing, …/lambda/pricing and …/s3/pricing.
+Sources: the pages aws.amazon.com/kinesis/data-streams/pricing, …/lambda/pricing, …/s3/pricing, and, for DynamoDB's
+import from S3, …/dynamodb/pricing/on-demand.
 All prices, and DynamoDB's in keymap/capacity.py, are of one region and one date: `REGION`, `ASKED`.
 """
 
@@ -22,7 +23,9 @@ _GB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class ServicePrices:
-    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3. Each name ends with what it is for."""
+    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3; DynamoDB's import from S3, by the GB of
+    what its files hold before compression. Each name ends with what it is for.
+    """
 
     shard_hour: float
     extended_shard_hour: float
@@ -37,6 +40,7 @@ class ServicePrices:
     s3_puts_thousand: float
     s3_gets_thousand: float
     s3_gb_month: float
+    import_gb: float
 
 
 PRICES: Final = ServicePrices(
@@ -53,6 +57,7 @@ PRICES: Final = ServicePrices(
     s3_puts_thousand=0.005,
     s3_gets_thousand=0.0004,
     s3_gb_month=0.023,
+    import_gb=0.15,
 )
 
 
@@ -99,3 +104,8 @@ def s3_cost(objects: float, stored_bytes: float, hours: float) -> float:
     """Of objects that are put once, read once, and kept for so long."""
     requests = objects / 1000 * (PRICES.s3_puts_thousand + PRICES.s3_gets_thousand)
     return requests + stored_bytes / _GB * PRICES.s3_gb_month * hours / MONTH_HOURS
+
+
+def import_cost(raw_bytes: float) -> float:
+    """Of DynamoDB's import of files that hold so much before compression."""
+    return raw_bytes / _GB * PRICES.import_gb

@@ -10,21 +10,19 @@ Tables that are loaded again come after that, beside replay: each of their write
 version of the place where the reload began (docs/decisions/0022).
 """
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.folder import open_storage
 from bulkload.hold import Hold, SendGuard, steadily
+from bulkload.load.reading import Dump, DumpedTable
 from bulkload.load.send import Sender
 from bulkload.load.targets import Survey
-from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
-from bulkload.manifest import Manifest, decode_manifest, require_agreement
+from bulkload.manifest import Manifest
 from bulkload.parallel import run_all
 from bulkload.progress import Progress, silent
 from bulkload.storage import Storage
@@ -33,7 +31,8 @@ from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
-from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks, record_loaded
+from keyshift.control.chunks import Chunk, ChunkState, record_loaded
+from keyshift.control.imports import unfinished_imports
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, TooEarly, open_replay, read_phase
@@ -47,7 +46,6 @@ from keyshift.process.stop import Stop, Stopped
 
 _log = get_logger(__name__)
 UNIT: Final = "rows"
-_DUMP_FIRST: Final = "Run `keyshift bulkload dump` to its end first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class LoadReport:
     complete: bool
 
 
-def load(  # noqa: PLR0913 - the last is for tests
+def load(  # noqa: PLR0913 - the last but one is for tests
     settings: Settings,
     keymap: Keymap,
     clients: Clients,
@@ -68,11 +66,13 @@ def load(  # noqa: PLR0913 - the last is for tests
     progress: Progress = silent,
     *,
     writing: Clients | None = None,
+    first: "First | None" = None,
 ) -> LoadReport:
     """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
     is not complete.
 
-    `writing` are clients for nothing but the writes, made from the settings by default, and closed in the end. Raises
+    `writing` are clients for nothing but the writes, made from the settings by default, and closed in the end. `first`
+    brings the chunks of the first load into the tables in another way, and has recorded each when it returns. Raises
     KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other items
     or rows cannot be written (Problems, before anything of their chunk is), a chunk is damaged, the lease is lost. What
     was recorded is kept.
@@ -91,7 +91,7 @@ def load(  # noqa: PLR0913 - the last is for tests
             with Hold(lease, stop, boottime) as hold:
                 try:
                     if job.needed():
-                        job.run()
+                        job.run(first)
                         guard.settle(stop)
                         _open(lease, settings.bulkload.signature_validity_seconds, stop)
                     job.run_again()
@@ -133,17 +133,7 @@ class Tools:
     stop: Stop
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A dumped table and its chunks, as they are recorded."""
-
-    manifest: Manifest
-    chunks: Sequence[Chunk]
-    generation: str
-
-    @property
-    def pending(self) -> list[Chunk]:
-        return [chunk for chunk in self.chunks if chunk.state is not ChunkState.LOADED]
+First = Callable[[Tools, Dump, Sequence[str]], LoadReport]  # with the names of the tables
 
 
 class Load:
@@ -151,6 +141,7 @@ class Load:
 
     def __init__(self, tools: Tools, concurrency: int) -> None:
         self._tools = tools
+        self._dump = Dump(tools.migration, tools.keymap, tools.lease.store, tools.storage, tools.stop)
         self._concurrency = concurrency
         self._chunks = self._rows = self._writes = 0
 
@@ -164,21 +155,34 @@ class Load:
             raise KeyshiftError(message, "Nothing more is loaded; `keyshift status` shows where it stands")
         return phase is Phase.LOAD
 
-    def run(self) -> None:
+    def run(self, first: First | None = None) -> None:
         """Load every chunk of the first load that is not recorded as loaded. Raises KeyshiftError and Stopped."""
         again = self._again()
-        self._load([self._table(name, FIRST) for name in self._tools.migration.tables if name not in again])
+        names = [name for name in self._tools.migration.tables if name not in again]
+        if first is None:
+            self._require_no_import()
+            self._load([self._dump.table(name, FIRST) for name in names])
+            return
+        done = first(self._tools, self._dump, names)
+        self._chunks, self._rows, self._writes = done.chunks, done.rows, done.writes
+
+    def _require_no_import(self) -> None:
+        """Where an import may be under way, it might still write old items when replay has opened."""
+        if begun := steadily(lambda: unfinished_imports(self._tools.lease.store), self._tools.stop):
+            message = f"an import from S3 was begun into {', '.join(begun)}, and is not recorded as done"
+            remedy = "Set bulkload.engine to import, and run it to its end; or begin anew (`keyshift destroy`, `init`)"
+            raise KeyshiftError(message, remedy)
 
     def run_again(self) -> None:
         """The same of tables that are loaded again. Replay is open: nothing is written without a guard."""
-        self._load([self._table(name, generation) for name, generation in self._again().items()])
+        self._load([self._dump.table(name, generation) for name, generation in self._again().items()])
 
     def _again(self) -> dict[str, str]:
         """The tables that are loaded again, or were, with their generations."""
         found = steadily(lambda: read_reloads(self._tools.lease.store), self._tools.stop)
         return {name: found[name].generation for name in self._tools.migration.tables if name in found}
 
-    def _load(self, tables: Sequence[_Table]) -> None:
+    def _load(self, tables: Sequence[DumpedTable]) -> None:
         if not any(table.pending for table in tables):
             return
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="load") as executor:
@@ -192,16 +196,6 @@ class Load:
         """What was done."""
         return LoadReport(self._chunks, self._rows, self._writes, complete)
 
-    def _table(self, name: str, generation: str) -> _Table:
-        store, storage = self._tools.lease.store, self._tools.storage
-        if steadily(lambda: dumped_chunks(store, name, generation), self._tools.stop) is None:
-            raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
-        recorded = steadily(lambda: list(chunks(store, name, generation)), self._tools.stop)
-        object_name = storage.manifest_name(name, generation)
-        manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
-        require_agreement(manifest, storage.address(object_name), self._tools.migration.id, name, recorded)
-        return _Table(manifest, recorded, generation)
-
     def _survey(self, executor: Executor) -> None:
         tools = self._tools
         survey = Survey(tools.dynamodb, tools.keymap, tools.migration.id, tools.migration.epoch, tools.stop)
@@ -212,7 +206,7 @@ class Load:
         run = partial(run_all, executor=executor, concurrency=self._concurrency, stop=tools.stop)
         return Sender(tools.dynamodb, tools.keymap, tools.migration.id, run, tools.stop)
 
-    def _load_table(self, table: _Table, sender: Sender) -> None:
+    def _load_table(self, table: DumpedTable, sender: Sender) -> None:
         rows = sum(chunk.rows for chunk in table.chunks if chunk.state is ChunkState.LOADED)
         for chunk in table.pending:
             self._tools.stop.sleep(0)
@@ -225,21 +219,9 @@ class Load:
     @collected_later()
     def _load_chunk(self, manifest: Manifest, chunk: Chunk, sender: Sender) -> int:
         """Write a chunk; how many writes it took. All that it was made of is let go of."""
-        writes = self._plan(manifest, chunk)
+        writes = self._dump.writes(manifest, chunk)
         sender.send(writes)
         return writes.items
-
-    def _plan(self, manifest: Manifest, chunk: Chunk) -> ChunkWrites:
-        """All writes of a chunk whose file is what was recorded. Raises ChunkError, and Problems for its rows."""
-        name = self._tools.storage.address(chunk.object)
-        data = self._tools.storage.get(chunk.object)
-        check_digest(data, chunk.sha256, name)
-        reader = ChunkReader(io.BytesIO(data), name)
-        reader.require(self._tools.migration.id, chunk.table, manifest.schema.primary_key)
-        rows = ChunkRows(
-            manifest.schema, reader.rows(chunk.rows), chunk.uncut, reader.header.version, alone=not chunk.generation
-        )
-        return plan_writes(self._tools.keymap, self._tools.migration.id, rows)
 
     def _count(self, chunk: Chunk, writes: int) -> None:
         self._chunks += 1

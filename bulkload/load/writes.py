@@ -27,8 +27,8 @@ from keymap.values import Canonical, Row
 NAMED_MAX = 20  # bad rows named in one error: enough to see what they share, and it still fits a screen
 _TEXT_MAX = 60  # characters of one key value in a message
 _ANEW = "then start the migration anew (`keyshift destroy`, `keyshift init`)"
-_SIZE_REMEDY = f"Exclude or shorten large columns in the keymap, or filter such rows out; {_ANEW}"
-_SLOT_REMEDY = f"Put the whole primary key into the target's key; {_ANEW}"
+SIZE_REMEDY = f"Exclude or shorten large columns in the keymap, or filter such rows out; {_ANEW}"
+SLOT_REMEDY = f"Put the whole primary key into the target's key; {_ANEW}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,14 @@ def _in_the_way(slots: _Slots, patch: Patch) -> _Owned | None:
 
 def _collision(schema: TableSchema, owned: _Owned, other: _Owned) -> Problem:
     what = f"it falls on the same slot of one item of {owned.patch.table} as {row_name(schema, other.row)}"
-    return Problem(row_name(schema, owned.row), what, _SLOT_REMEDY)
+    return Problem(row_name(schema, owned.row), what, SLOT_REMEDY)
 
 
 def _too_large(schema: TableSchema, table: str, slots: _Slots, size: int) -> Problem:
     first = row_name(schema, next(iter(slots.values())).row)
     where = first if len(slots) == 1 else f"{first} and {len(slots) - 1} more rows of its item"
     return Problem(
-        where, f"the item of {table} would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}", _SIZE_REMEDY
+        where, f"the item of {table} would have {size} bytes, and DynamoDB takes {ITEM_BYTES_MAX}", SIZE_REMEDY
     )
 
 

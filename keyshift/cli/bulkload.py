@@ -5,6 +5,8 @@ import click
 from bulkload.board import Board
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
+from bulkload.imports.allowed import IMPORT
+from bulkload.imports.run import load as run_import
 from bulkload.load.run import LoadReport
 from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
@@ -78,7 +80,8 @@ def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
 def _load(wiring: Wiring) -> LoadReport:
     with teller() as progress:
         board = Board(wiring.store, LOAD, progress.at, wiring.stop, boottime)
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
+        run = run_import if wiring.settings.bulkload.engine == IMPORT else run_load
+        report = run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
     click.echo(f"loaded {report.chunks:,} chunks: {report.rows:,} rows in {report.writes:,} writes")
     if not report.complete:
         raise Stopped("asked to stop")

@@ -167,6 +167,17 @@ def record_created(store: Store, resource: Resource) -> None:
     _revise_head(store, remembered)
 
 
+def forget_created(store: Store, resource: Resource) -> None:
+    """Take back that we created it: somebody else did, between our look and our call. Safe to repeat."""
+    entry = f"{resource.kind}:{resource.name}"
+
+    def without(head: Record) -> Changes | None:
+        created = head.texts("created")
+        return {"created": tuple(one for one in created if one != entry)} if entry in created else None
+
+    _revise_head(store, without)
+
+
 def give_away(store: Store, kind: str) -> None:
     """Forget that we created resources of a kind: somebody else depends on them now. Safe to repeat."""
 

@@ -52,6 +52,7 @@ class Mortal:
     def __init__(self, clients: Any, fuse: Fuse) -> None:
         self.dynamodb = MortalClient(clients.dynamodb, fuse)
         self.s3 = MortalClient(clients.s3, fuse)
+        self.region = clients.region
         self._clients = clients
 
     def close(self) -> None:
