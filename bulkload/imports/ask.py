@@ -11,6 +11,7 @@ from keymap.errors import Problems
 from keymap.targets import Target
 from keyshift.aws import resources
 from keyshift.aws.imports import Described, Source, describe_import, find_import, start_import
+from keyshift.aws.items import scan
 from keyshift.control.imports import Import, ImportState, record_again, record_step
 from keyshift.control.migration import Resource, forget_created, record_created
 from keyshift.process.log import get_logger
@@ -42,8 +43,9 @@ class Asking:
             raise Problems([in_the_way(made.table)])
         # As `keyshift init` does: ours before it is made, so that `keyshift destroy` removes it whoever dies.
         steadily(partial(record_created, self._tools.lease.store, Resource("table", made.table)), self._tools.stop)
+        asked_before = made.state is ImportState.ASKED
         made = self._step(made, ImportState.ASKED)
-        return self._import(made) if made.items else self._make(made)
+        return self._import(made) if made.items else self._make(made, asked_before=asked_before)
 
     def _is_there(self, table: str) -> bool:
         return resources.table_arn(self._tools.dynamodb, table) is not None
@@ -76,10 +78,15 @@ class Asking:
             waited += _LOOK_SECONDS
         raise self._foreign(made)
 
-    def _make(self, made: Import) -> Import:
-        """A table that no row has an item in: of no files nothing can be imported."""
-        target, owner = self._targets[made.table], self._tools.migration.id
-        if not resources.ensure_table(self._tools.dynamodb, target, owner, stop=self._tools.stop):
+    def _make(self, made: Import, *, asked_before: bool) -> Import:
+        """A table that no row has an item in: of no files nothing can be imported.
+
+        Where an endpoint keeps no tags, one that a process which died was about to make is taken for ours if it is
+        empty.
+        """
+        client, stop, target = self._tools.dynamodb, self._tools.stop, self._targets[made.table]
+        ours = resources.ensure_table(client, target, self._tools.migration.id, stop=stop) or asked_before
+        if not ours or next(scan(client, made.table, stop=stop), None) is not None:
             raise self._foreign(made)
         return self._step(made, ImportState.DONE)
 

@@ -1,12 +1,14 @@
 """Whatever the keymap: the items that imports bring are those that engine local leaves in the same tables."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from keymap.patch import Item
+from keymap.patch import Item, Key
 from keymap.rules import parse_keymap
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
@@ -66,16 +68,21 @@ def everything(database: Database, endpoints: Endpoints, schema: str, tmp_path: 
     world.clients.close()
 
 
-def items(world: World) -> list[tuple[str, Item]]:
+def items(world: World) -> dict[tuple[str, Key], Item]:
     """All items as they are stored, bookkeeping included, but for how often each was written."""
-    revision = world.keymap.bookkeeping.revision
-    found = []
-    for table in world.keymap.targets:
-        pages = world.clients.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        found += [
-            (table, item | ({revision: {"N": "1"}} if revision in item else {})) for p in pages for item in p["Items"]
-        ]
-    return sorted(found, key=repr)
+    revision, found = world.keymap.bookkeeping.revision, {}
+    for name, target in world.keymap.targets.items():
+        pages = world.clients.dynamodb.get_paginator("scan").paginate(TableName=name, ConsistentRead=True)
+        for item in (one for page in pages for one in page["Items"]):
+            found[name, target.key_of(item)] = spelled(item) | ({revision: {"N": "1"}} if revision in item else {})
+    return found
+
+
+def spelled(value: Any) -> Any:
+    """Numbers in one spelling: DynamoDB Local gives an update's 3E+1 as it came, and a put's as 30."""
+    if isinstance(value, dict):
+        return {name: Decimal(one) if name == "N" else spelled(one) for name, one in value.items()}
+    return list(map(spelled, value)) if isinstance(value, list) else value
 
 
 def test_imports_bring_the_items_that_the_load_writes(everything: World, dynamodb: FaultProxy) -> None:
@@ -92,4 +99,6 @@ def test_imports_bring_the_items_that_the_load_writes(everything: World, dynamod
     settings = everything.settings.model_copy(update={"aws": AwsSettings(region="us-east-1", endpoints=endpoints)})
     again = World(**{**vars(everything), "settings": with_bulkload(settings, engine="import")})
     assert again.load().complete
-    assert items(everything) == expected
+    found = items(everything)
+    assert found.keys() == expected.keys()
+    assert {place: item for place, item in found.items() if item != expected[place]} == {}
