@@ -42,7 +42,8 @@ class Asking:
         if there and made.state is ImportState.WRITTEN:
             raise Problems([in_the_way(made.table)])
         # As `keyshift init` does: ours before it is made, so that `keyshift destroy` removes it whoever dies.
-        steadily(partial(record_created, self._tools.lease.store, Resource("table", made.table)), self._tools.stop)
+        lease, resource = self._tools.lease, Resource("table", made.table)
+        steadily(partial(record_created, lease.store, resource, lease), self._tools.stop)
         asked_before = made.state is ImportState.ASKED
         made = self._step(made, ImportState.ASKED)
         return self._import(made) if made.items else self._make(made, asked_before=asked_before)
@@ -91,8 +92,8 @@ class Asking:
         return self._step(made, ImportState.DONE)
 
     def _foreign(self, made: Import) -> Problems:
-        resource = Resource("table", made.table)
-        steadily(partial(forget_created, self._tools.lease.store, resource), self._tools.stop)
+        lease, resource = self._tools.lease, Resource("table", made.table)
+        steadily(partial(forget_created, lease.store, resource, lease), self._tools.stop)
         return Problems([in_the_way(made.table)])
 
     def _step(self, made: Import, state: ImportState, arn: str = "") -> Import:

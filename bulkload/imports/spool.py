@@ -9,7 +9,7 @@ a file; it is larger than DynamoDB takes then, and only counted.
 import pickle
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO, Final, Self
@@ -56,7 +56,8 @@ class Spool:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._stack.close()
+        with suppress(OSError):  # what a full disk did not take cannot be written now either, and nobody needs it
+            self._stack.close()
 
     def add(self, patches: Sequence[Patch]) -> None:
         """Put in patches of one item."""

@@ -251,8 +251,8 @@ def test_a_loader_that_slept_while_another_took_over_starts_no_import_and_record
     prey = Prey()
     if at == "PUT":
         s3.rules = (Rule(prey.shoot(signal.SIGSTOP, done=False), (at,), times=1),)
-    else:  # it has taken the lease, and recorded the files of three tables
-        dynamodb.rules = (Rule(prey.shoot(signal.SIGSTOP, done=True), (at,), skip=4, times=1), *service.rules)
+    else:  # it has taken the lease, recorded the files of three tables, that the first is ours, and that it asks for it
+        dynamodb.rules = (Rule(prey.shoot(signal.SIGSTOP, done=True), (at,), skip=5, times=1), *service.rules)
     with child("load", settings_file(shop, tmp_path, dynamodb=dynamodb.url, s3=s3.url), prey) as process:
         assert prey.hit.wait(SECONDS_MAX)
         assert shop.load(lease_seconds=1, signature_validity_seconds=1).complete
