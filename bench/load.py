@@ -6,12 +6,20 @@ from boto3.dynamodb.types import TypeDeserializer
 from bench import shape
 from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
-from bench.source import begun
+from bench.source import Begun, begun
 from bulkload.dump.run import dump
-from bulkload.load.run import load
+from bulkload.folder import open_storage
+from bulkload.imports.convert import Conversion
+from bulkload.load.reading import Dump
+from bulkload.load.run import Tools, load
+from bulkload.progress import silent
 from keymap.items import whole_item
 from keymap.version import floor
 from keyshift.aws.clients import make_clients
+from keyshift.control import migration as control
+from keyshift.control.lease import LOAD, Lease
+from keyshift.control.reloads import FIRST
+from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop
 
 
@@ -29,11 +37,25 @@ def _naive(rows: int, url: str) -> float:
     return per_core(rows, write)
 
 
+def _convert(source: Begun) -> None:
+    """What engine import does until AWS has its files."""
+    stop, migration = Stop(), control.load(source.store)
+    storage = open_storage(None, source.clients, migration, stop)
+    lease = Lease(source.store, LOAD, "bench", source.settings.bulkload.lease_seconds, boottime)
+    tools = Tools(migration, source.keymap, lease, storage, source.clients.dynamodb, silent, stop)
+    dumped = Dump(migration, source.keymap, source.store, storage, stop)
+    prefixes = {shape.TARGET: f"{migration.prefix}/{migration.id}/import/"}
+    Conversion(tools, dumped, prefixes).run([dumped.table(f"{shape.SCHEMA}.{shape.TABLE}", FIRST)])
+
+
 def measure(rows: int) -> list[Result]:
     """Items in a second of one core: ours reads, unpacks, checks, maps and writes; batch_writer only writes."""
     with begun(rows) as source, sink(source.url) as url:
         dump(source.settings, source.keymap, source.clients, Stop())
         writing = make_clients("us-east-1", {"dynamodb": url})
         ours = per_core(rows, lambda: load(source.settings, source.keymap, source.clients, Stop(), writing=writing))
+        converted = per_core(rows, lambda: _convert(source))
         naive = _naive(rows, url)
-    return compared("load", ("keyshift bulkload load", ours), ("boto3 batch_writer, ready items", naive), PER_CORE)
+    against = "boto3 batch_writer, ready items"
+    found = compared("load", ("keyshift bulkload load", ours), (against, naive), PER_CORE)
+    return [*found, Result("load", "engine import, to its files", converted, against, converted / naive, PER_CORE)]

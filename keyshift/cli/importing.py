@@ -111,7 +111,7 @@ def tell(found: list[Standing]) -> None:
         status = f" ({one.status})" if one.status else ""
         errors = f", {one.errors:,} errors" if one.errors else ""
         what = f"{one.imported:,} of {one.items:,} items, from {one.objects:,} files of {one.bytes:,} bytes"
-        click.echo(f"import into {one.table}: {one.state}{status}, {what}{errors}")
+        click.echo(f"import     into {one.table}: {one.state}{status}, {what}{errors}")
 
 
 def document(found: list[Standing]) -> list[dict[str, object]]:

@@ -47,7 +47,8 @@ def test_from_init_to_the_switch(importing: Migration) -> None:
         assert project.keyshift("doctor").code == 0
         told = answer_of(project, "bulkload", "status")["imports"]
         assert {one["table"] for one in told if one["state"] == "done" and one["imported"] == one["items"]} == tables
-        assert f"import into {project.name}-app: done" in project.keyshift("bulkload", "status").out
+        assert f"import     into {project.name}-app: done" in project.keyshift("bulkload", "status").out
+        assert f"import     into {project.name}-app: done" in project.keyshift("status").out
         written = application.written
         until(lambda: application.written > written + 50)
     answer = project.keyshift("cutover", "run")
