@@ -33,7 +33,7 @@ from tests.bulkload.world import World, with_bulkload
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.import_service import ImportService
 
-FIRST_CALL = 12  # of those after the lease is taken: before, a load dies as any other does (test_death.py)
+WRITES = ("put_object", "update_item", "transact_write_items", "import_table", "create_table", "tag_resource")
 IMPORT_STATE = ("state", "attempt", "arn")
 
 
@@ -51,7 +51,7 @@ def shop(world: World, service: ImportService, dynamodb: FaultProxy) -> Iterator
     """The shop as it is with this engine: dumped, and no target table is there. One of them will have no items."""
     assert service.rules
     world.execute("DELETE FROM tag WHERE name < 'zz'", "INSERT INTO purchase VALUES (3, 1, 1, 7), (3, 1, 2, 8)")
-    assert world.dump(chunk_rows=6).complete
+    assert world.dump(chunk_rows=20).complete
     remove_tables(world)
     endpoints = EndpointSettings(**{**world.settings.aws.endpoints.urls, "dynamodb": dynamodb.url})
     settings = world.settings.model_copy(update={"aws": AwsSettings(region="us-east-1", endpoints=endpoints)})
@@ -76,7 +76,7 @@ def states(world: World) -> set[str]:
 def test_rows_come_in_by_imports_and_replay_opens(shop: World, service: ImportService) -> None:
     told: list[tuple[str, int, int, str]] = []
     report = shop.load(progress=lambda *one: told.append(one))
-    assert report == LoadReport(4, 17, 4 + 6, complete=True)
+    assert report == LoadReport(2, 17, 4 + 6, complete=True)
     assert shop.stored() == shop.expected()
     assert shop.phase() is Phase.REPLAY
     assert {(one.items, one.state) for one in read_imports(shop.store).values()} == {
@@ -93,20 +93,20 @@ def test_rows_come_in_by_imports_and_replay_opens(shop: World, service: ImportSe
 def test_loads_that_die_at_any_call_come_to_an_end_together(
     shop: World, service: ImportService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each goes on from what the one before has recorded, dies one call later than that, and begins no import anew."""
+    """Each goes on from what the one before has recorded, dies at a later write, and begins no import anew."""
     monkeypatch.setattr("bulkload.hold.guard_sends", lambda *_: None)  # each would stay on the clients of them all
-    at, deaths, known = FIRST_CALL, 0, recorded(shop)
+    at, deaths, known = 1, 0, recorded(shop)
     while True:
         try:
-            fuse = Fuse(at)
+            fuse = Fuse(at, WRITES)
             shop.load(Mortal(shop.clients, fuse), Kept(shop.clients, fuse), lease_seconds=CALM)
         except Killed:
             deaths, before, known = deaths + 1, known, recorded(shop)
-            at = at + 1 if known == before else FIRST_CALL
+            at = at + 1 if known == before else 1
             shop.free(LOAD)
         else:
             break
-    assert deaths > 40
+    assert deaths > 30
     assert len(service.requests) == 2
     assert shop.stored() == shop.expected()
     assert shop.phase() is Phase.REPLAY
