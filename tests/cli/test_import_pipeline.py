@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from keymap.errors import KeyshiftError
 from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
-from tests.cli.steps import answer_of, fill
+from tests.cli.steps import answer_of, fill, pretend_capture_started
 from tests.cli.test_pipeline import Application, migration
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.import_service import ImportService
@@ -57,6 +58,39 @@ def test_from_init_to_the_switch(importing: Migration) -> None:
     assert report["rows"] > 0
     assert project.keyshift("destroy", "--yes", "--with-targets").code == 0
     assert project.made() == []
+
+
+def test_an_import_that_runs_is_shown_and_keeps_destroy_from_leaving_its_table(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that began it has died; AWS goes on, and the next one waits for it."""
+    urls = project.endpoints.urls
+    service = ImportService(urls["dynamodb"], urls["s3"])
+    service.looks = 1_000
+    project.edit("keyshift.yaml", "bulkload: {", "bulkload: {engine: import, ")
+    fill(project)
+    with FaultProxy(urls["dynamodb"], *service.rules) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+        assert project.keyshift("init").code == 0
+        pretend_capture_started(project)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("bulkload.imports.run.Imports._finish", _die)
+            assert "the process dies here" in project.keyshift("bulkload", "run").err
+        told = answer_of(project, "status")["imports"]
+        assert {(one["state"], one["status"], one["imported"]) for one in told} == {("running", "IN_PROGRESS", 0)}
+        assert "is being imported" in project.keyshift("doctor").out
+        answer = project.keyshift("destroy", "--yes")
+        assert answer.code == 2
+        assert "is running, and cannot be ended" in answer.err
+        service.hurry()
+        assert project.keyshift("bulkload", "load").code == 0
+        assert len(service.requests) == 2
+        assert project.keyshift("destroy", "--yes").code == 0
+        assert project.made() == []
+
+
+def _die(*_arguments: object) -> None:
+    raise KeyshiftError("the process dies here")
 
 
 def test_the_plan_compares_both_engines(project: Project) -> None:

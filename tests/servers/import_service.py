@@ -69,6 +69,11 @@ class ImportService:
         """The requests that began an import."""
         return [one.request for one in self._imports.values()]
 
+    def hurry(self) -> None:
+        """Let every import end at the next look."""
+        for one in self._imports.values():
+            one.looks = 1
+
     def _answer(self, call: Call) -> Answer | None:
         with self._lock:
             request = json.loads(call.body)
