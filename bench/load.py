@@ -16,18 +16,26 @@ from bench.daemon import Watched
 from bench.measure import PER_CORE, Result, compared, per_core
 from bench.sink import sink
 from bench.source import Begun, begun
+from bulkload.board import Board
 from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.dump.run import dump
 from bulkload.folder import open_storage
-from bulkload.load.run import load
+from bulkload.hold import SendGuard
+from bulkload.imports.convert import Conversion
+from bulkload.load.reading import Dump
+from bulkload.load.run import Tools, load
 from bulkload.load.writes import ChunkRows, plan_writes
 from bulkload.manifest import decode_manifest
+from bulkload.progress import silent
 from keymap.items import whole_item
 from keymap.version import floor
 from keyshift.aws.clients import make_clients
 from keyshift.cli.demo.commands import Commands
 from keyshift.control import migration as control
 from keyshift.control.chunks import chunks
+from keyshift.control.lease import LOAD, Lease
+from keyshift.control.reloads import FIRST
+from keyshift.process.clock import boottime
 from keyshift.process.garbage import collected_later
 from keyshift.process.stop import Stop
 
@@ -88,6 +96,20 @@ def _peak(rows: int) -> float:
     return peak
 
 
+def _convert(source: Begun) -> None:
+    """What engine import does until AWS has its files."""
+    stop, migration = Stop(), control.load(source.store)
+    storage = open_storage(None, source.clients, migration, stop)
+    lease = Lease(source.store, LOAD, "bench", source.settings.bulkload.lease_seconds, boottime)
+    guard = SendGuard(lease, 1.0, boottime)
+    board = Board(source.store, LOAD, silent, stop, boottime)
+    clients = source.clients
+    tools = Tools(source.settings, migration, source.keymap, lease, guard, storage, clients, clients, board, stop)
+    dumped = Dump(migration, source.keymap, source.store, storage, stop)
+    prefixes = {shape.TARGET: f"{migration.prefix}/{migration.id}/import/"}
+    Conversion(tools, dumped, prefixes).run([dumped.table(f"{shape.SCHEMA}.{shape.TABLE}", FIRST)])
+
+
 def measure(rows: int) -> list[Result]:
     """Items in a second of one core: ours reads, unpacks, checks, maps and writes; batch_writer only writes."""
     with begun(rows) as source, sink(source.url) as url:
@@ -95,12 +117,15 @@ def measure(rows: int) -> list[Result]:
         read, planned = _stages(source, rows)
         writing = make_clients("us-east-1", {"dynamodb": url})
         ours = per_core(rows, lambda: load(source.settings, source.keymap, source.clients, Stop(), writing=writing))
+        converted = per_core(rows, lambda: _convert(source))
         naive = _naive(rows, url)
     whole = 1e6 / ours
     parts = {"reading rows": read, "making items": planned - read, "sending, recording": whole - planned}
     small, large = _peak(rows), _peak(MORE_ROWS * rows)
+    against = "boto3 batch_writer, ready items"
     return [
-        *compared("load", (_OURS, ours), ("boto3 batch_writer, ready items", naive), PER_CORE),
+        *compared("load", (_OURS, ours), (against, naive), PER_CORE),
+        Result("load", "engine import, to its files", converted, against, converted / naive, PER_CORE),
         *(Result("load", name, part, f"all of {_OURS}", part / whole, _MICROSECONDS) for name, part in parts.items()),
         Result("load", f"peak memory, {MORE_ROWS} times the rows", large, f"{small:.0f} MiB", large / small, "MiB"),
     ]

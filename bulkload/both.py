@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from bulkload.dump.run import DumpReport, dump
-from bulkload.load.chunk import Task
+from bulkload.load.reading import Task
 from bulkload.load.run import LoadReport, load
 from bulkload.load.work import Following
 from bulkload.progress import Progress, silent

@@ -5,20 +5,23 @@ It is a plan, not a promise: rows are the server's estimate, and rates are those
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from bulkload.imports.allowed import OBJECT_BYTES, TABLE_BYTES_MAX
 from bulkload.plan import TablePlan
 from keymap.capacity import ON_DEMAND
 from keymap.errors import Problem
-from keymap.prices import NEW_WARM_WRITE_UNITS, Stream, lambda_cost, s3_cost
+from keymap.prices import NEW_WARM_WRITE_UNITS, Stream, import_cost, lambda_cost, s3_cost
 
 DUMP_ROWS_PER_SECOND: Final = 50_000
 LOAD_ROWS_PER_SECOND: Final = 50_000  # by the clock, into a sink: most often it is the tables that decide
+CONVERT_ROWS_PER_SECOND: Final = 15_000  # into files of an import; where few rows share items, twice as many
 APPLY_CHANGES_PER_SECOND: Final = 1_300  # of one batch at a time; the Lambda function applies many side by side
 MARGIN: Final = 2.0  # estimates of rows are off by 40 % and more, and the source is busy when it matters
 COMPRESSION: Final = 3.0  # of chunks and packs, at least
+JSON_SIZE: Final = 1.8  # of an item's bytes as DynamoDB JSON, at most: 13 bytes for each attribute (decision 0029)
 CHANGE_OVERHEAD_BYTES: Final = 200  # of a change's line beside its two row images
 LAMBDA_MEMORY_BYTES: Final = 1769 * 1024 * 1024  # lambda/template.yaml
 BATCHES_PER_SHARD: Final = 10  # its parallelization factor
@@ -45,7 +48,8 @@ class Work:
     """What there is to do. `payers`: all that has a capacity of its own; their units are 0 if nobody has tried rows.
 
     `shards` are the stream's, 0 where it is on demand; `rows_per_second_max` and `bytes_per_second_max` the dump's
-    limits (0: none); `changes_per_second` what the application writes to the captured tables.
+    limits (0: none); `changes_per_second` what the application writes to the captured tables. `item_bytes` are those of
+    all items by target, bookkeeping included; `imported`: they come in by imports from S3.
     """
 
     tables: tuple[TablePlan, ...]
@@ -55,6 +59,8 @@ class Work:
     rows_per_second_max: int
     bytes_per_second_max: int
     changes_per_second: float
+    item_bytes: Mapping[str, int] = field(default_factory=dict)
+    imported: bool = False
 
     @property
     def rows(self) -> int:
@@ -65,6 +71,11 @@ class Work:
     def bytes(self) -> int:
         """Of all tables, in the source's storage."""
         return sum(table.bytes for table in self.tables)
+
+    @property
+    def import_bytes(self) -> float:
+        """Of the lines of all files of imports, before compression."""
+        return sum(self.item_bytes.values()) * JSON_SIZE
 
     @property
     def apply_changes_per_second(self) -> float:
@@ -114,13 +125,18 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """In dollars, until replay has caught up; `dynamodb_month` is for keeping the items for a month."""
+    """In dollars, until replay has caught up; `dynamodb_month` is for keeping the items for a month.
+
+    `load_local` and `load_import` are what bringing the rows in costs with either engine: one of them is in `dynamodb`.
+    """
 
     kinesis: float
     lambda_: float
     s3: float
     dynamodb: float
     dynamodb_month: float
+    load_local: float
+    load_import: float
 
     @property
     def together(self) -> float:
@@ -131,10 +147,17 @@ class Costs:
 def hours(work: Work) -> Hours:
     """How long each part takes."""
     dump = _longest(work.rows / DUMP_ROWS_PER_SECOND, *_limited(work)) / _HOUR
-    load = _longest(work.rows / LOAD_ROWS_PER_SECOND, work.write_seconds) / _HOUR
+    load = _load_seconds(work) / _HOUR
     spare = work.apply_changes_per_second - work.changes_per_second
     catch_up = (dump + load) * work.changes_per_second / spare if spare > 0 else None
     return Hours(dump, load, catch_up)
+
+
+def _load_seconds(work: Work) -> float:
+    """Of an import, what it takes until AWS has its files: how long that takes then is not told before."""
+    if work.imported:
+        return work.rows / CONVERT_ROWS_PER_SECOND
+    return _longest(work.rows / LOAD_ROWS_PER_SECOND, work.write_seconds)
 
 
 def _limited(work: Work) -> Iterator[float]:
@@ -158,17 +181,37 @@ def costs(work: Work, taken: Hours, retention_hours: int) -> Costs:
     calls = min(changes, (work.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD * kept * _HOUR)
     per_call = changes / APPLY_CHANGES_PER_SECOND / calls if calls else 0.0
     chunks = sum(table.chunks + 1 for table in work.tables)
+    local, imported = ON_DEMAND.writes(work.write_units), import_cost(work.import_bytes)
+    files = work.import_bytes if work.imported else 0.0
     return Costs(
         kinesis=stream.cost,
         lambda_=lambda_cost(calls, per_call, LAMBDA_MEMORY_BYTES),
-        s3=s3_cost(chunks, work.bytes / COMPRESSION, kept),
-        dynamodb=ON_DEMAND.writes(work.write_units + changes * work.units_per_row),
+        s3=s3_cost(chunks + files / OBJECT_BYTES, (work.bytes + files) / COMPRESSION, kept),
+        dynamodb=(imported if work.imported else local) + ON_DEMAND.writes(changes * work.units_per_row),
         dynamodb_month=work.month_cost,
+        load_local=local,
+        load_import=imported,
     )
 
 
 def refusals(work: Work, stream_hours: int, binlog_hours: float | None) -> list[Problem]:
-    """Why this load must not begin: changes would expire before it has ended. `binlog_hours` None: kept for ever."""
+    """Why this load must not begin: changes would expire before it has ended, or a table is too large to be imported.
+
+    `binlog_hours` None: kept for ever.
+    """
+    return [*_expiring(work, stream_hours, binlog_hours), *_too_large(work)]
+
+
+def _too_large(work: Work) -> Iterator[Problem]:
+    for table, size in work.item_bytes.items() if work.imported else ():
+        if size * JSON_SIZE > TABLE_BYTES_MAX:
+            what = (
+                f"its items may fill {size * JSON_SIZE:,.0f} bytes of files, and one import reads {TABLE_BYTES_MAX:,}"
+            )
+            yield Problem(f"table {table}", what, "Set bulkload.engine to local")
+
+
+def _expiring(work: Work, stream_hours: int, binlog_hours: float | None) -> list[Problem]:
     needed = hours(work).needed
     if needed is None:
         what = f"changes come faster than they can be applied ({work.apply_changes_per_second:,.0f} a second)"

@@ -2,7 +2,8 @@
 
 Sources: the pages aws.amazon.com/kinesis/data-streams/pricing, …/lambda/pricing, …/s3/pricing and …/dynamodb/pricing.
 What warm throughput is raised by costs once what as many provisioned units cost for an hour; what a table has by
-itself, which for a new one on demand is 4,000 write units and 12,000 read units, is free.
+itself, which for a new one on demand is 4,000 write units and 12,000 read units, is free. DynamoDB's import from S3
+costs by what its files hold before compression.
 All prices, and DynamoDB's in keymap/capacity.py, are of one region and one date: `REGION`, `ASKED`.
 """
 
@@ -24,7 +25,8 @@ _GB: Final = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class ServicePrices:
-    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3; units of DynamoDB that are kept warm.
+    """In dollars: Kinesis by shard, on demand, and kept for longer; Lambda; S3; units of DynamoDB that are kept warm,
+    and its import from S3.
 
     Each name ends with what it is for; a warm unit is paid for once.
     """
@@ -44,6 +46,7 @@ class ServicePrices:
     s3_gb_month: float
     warm_write_unit: float
     warm_read_unit: float
+    import_gb: float
 
 
 PRICES: Final = ServicePrices(
@@ -62,6 +65,7 @@ PRICES: Final = ServicePrices(
     s3_gb_month=0.023,
     warm_write_unit=0.00065,
     warm_read_unit=0.00013,
+    import_gb=0.15,
 )
 NEW_WARM_WRITE_UNITS: Final = 4_000  # of a new table or index on demand, a second
 NEW_WARM_READ_UNITS: Final = 12_000
@@ -115,3 +119,8 @@ def s3_cost(objects: float, stored_bytes: float, hours: float) -> float:
 def warm_cost(more_write_units: int, more_read_units: int = 0) -> float:
     """What it costs, once, to raise warm throughput by so many units; by fewer than none, nothing."""
     return max(0, more_write_units) * PRICES.warm_write_unit + max(0, more_read_units) * PRICES.warm_read_unit
+
+
+def import_cost(raw_bytes: float) -> float:
+    """Of DynamoDB's import of files that hold so much before compression."""
+    return raw_bytes / _GB * PRICES.import_gb

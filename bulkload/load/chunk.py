@@ -5,14 +5,13 @@ first of them sent. Whoever asked for it records the chunk as loaded, or not. It
 as one likes, as long as the lease is held.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
-from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.load.budget import Budget
+from bulkload.load.reading import Task, rows_of
 from bulkload.load.rejects import Reject, encode_rejects, key_name, problems
 from bulkload.load.send import Refusal, Sender
 from bulkload.load.writes import ChunkRows, plan_writes
@@ -24,19 +23,11 @@ from keymap.schema import TableSchema
 from keymap.template import PatchError
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
 from keyshift.aws.retry import RetriesExhausted
-from keyshift.control.chunks import Bound, Chunk
+from keyshift.control.chunks import Bound
 from keyshift.control.migration import Migration
 from keyshift.process.garbage import collected_later
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A chunk to be loaded, and the schema of its table as it was dumped."""
-
-    chunk: Chunk
-    schema: TableSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +65,7 @@ class ChunkLoader:
             raise
 
     def _load(self, task: Task, fetched: Callable[[], bytes] | None) -> Loaded:
-        name = self._storage.address(task.chunk.object)
         data = fetched() if fetched else self._storage.get(task.chunk.object)
-        check_digest(data, task.chunk.sha256, name)
         writes = plan_writes(self._keymap, self._migration, self._rows(task, data))
         self._require_few(writes.rejects, task.schema)
         refusals = self._sender.send(writes)
@@ -89,11 +78,7 @@ class ChunkLoader:
         return Loaded(writes.items - len(refusals), len(rejects), self._sender.waits())
 
     def _rows(self, task: Task, data: bytes) -> ChunkRows:
-        chunk, schema = task.chunk, task.schema
-        reader = ChunkReader(io.BytesIO(data), self._storage.address(chunk.object))
-        reader.require(self._migration, chunk.table, schema.primary_key)
-        rows = reader.rows(chunk.rows)
-        return ChunkRows(schema, rows, chunk.uncut, reader.header.version, alone=not chunk.generation)
+        return rows_of(task, data, self._storage, self._migration)
 
     @staticmethod
     def _bound(task: Task, bound: Bound) -> str:

@@ -10,7 +10,7 @@ version of the place where the reload began (docs/decisions/0022).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,19 +21,22 @@ from bulkload.board import Board
 from bulkload.folder import open_storage
 from bulkload.hold import NEVER, Hold, SendGuard, steadily
 from bulkload.load.budget import budget_for
-from bulkload.load.chunk import Loaded, Task, chunk_loader, writing_clients
+from bulkload.load.chunk import Loaded, chunk_loader, writing_clients
 from bulkload.load.opening import open_when_settled
+from bulkload.load.reading import Dump, Table, Task
 from bulkload.load.targets import Survey
-from bulkload.load.work import Following, Table, Work, recorded_table
+from bulkload.load.work import Following, Work
 from bulkload.load.worker import Order
 from bulkload.load.workers import Alone, Crew, Workers, processors
 from bulkload.progress import Progress, silent
+from bulkload.storage import Storage
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
 from keyshift.control.chunks import record_loaded
+from keyshift.control.imports import unfinished_imports
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
@@ -70,11 +73,13 @@ def load(  # noqa: PLR0913 - collaborators are handed in
     *,
     following: Following | None = None,
     writing: Clients | None = None,
+    first: "First | None" = None,
 ) -> LoadReport:
     """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
     is not complete.
 
-    With `following` the first load does not wait for the whole dump. `writing` are clients for nothing but the writes,
+    With `following` the first load does not wait for the whole dump; `first` brings its chunks into the tables in
+    another way, and has recorded each when it returns. `writing` are clients for nothing but the writes,
     which this process then does alone; by default they are made from the settings, and closed in the end.
 
     Raises KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other
@@ -92,12 +97,13 @@ def load(  # noqa: PLR0913 - collaborators are handed in
         guard.watch(own.dynamodb)
         alone = writing is not None
         board = Board(store, LOAD, progress, stop, boottime)
-        job = Load(Tools(settings, migration, keymap, lease, guard, clients, own, board, stop), alone=alone)
+        storage = open_storage(settings.bulkload.folder, clients, migration, stop)
+        job = Load(Tools(settings, migration, keymap, lease, guard, storage, clients, own, board, stop), alone=alone)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
                     if job.needed():
-                        job.run(following)
+                        job.run(following, first)
                         open_when_settled(lease, guard, settings.bulkload.signature_validity_seconds, stop)
                     job.run_again()
                 finally:
@@ -116,10 +122,14 @@ class Tools:
     keymap: Keymap
     lease: Lease
     guard: SendGuard
+    storage: Storage
     clients: Clients
     own: Clients
     board: Board
     stop: Stop
+
+
+First = Callable[[Tools, Dump, Sequence[str]], LoadReport]  # with the names of the tables
 
 
 class Load:
@@ -127,7 +137,7 @@ class Load:
 
     def __init__(self, tools: Tools, *, alone: bool) -> None:
         self._tools = tools
-        self._storage = open_storage(tools.settings.bulkload.folder, tools.clients, tools.migration, tools.stop)
+        self._dump = Dump(tools.migration, tools.keymap, tools.lease.store, tools.storage, tools.stop)
         self._alone = alone
         self._chunks = self._rows = self._writes = 0
         self._rejected: Counter[str] = Counter()
@@ -144,20 +154,31 @@ class Load:
             raise KeyshiftError(message, "Nothing more is loaded; `keyshift status` shows where it stands")
         return phase is Phase.LOAD
 
-    def run(self, following: Following | None) -> None:
+    def run(self, following: Following | None, first: "First | None") -> None:
         """Load every chunk of the first load that is not recorded as loaded. Raises KeyshiftError and Stopped."""
         again = self._again()
         names = [name for name in self._tools.migration.tables if name not in again]
-        if following is None:
-            self._load([self._table(name, FIRST) for name in names])
+        if first is not None:
+            done = first(self._tools, self._dump, names)
+            self._chunks, self._rows, self._writes = done.chunks, done.rows, done.writes
+            self._rejected["all"] = done.rejected
             return
-        self._load(following.tables(self._tools.lease.store, names, self._tools.stop), following)
-        following.require_end()
-        self._load([self._table(name, FIRST) for name in names])  # nothing is left: what the manifests say is checked
+        self._require_no_import()
+        if following is not None:
+            self._load(following.tables(self._tools.lease.store, names, self._tools.stop), following)
+            following.require_end()  # nothing is left then: what the manifests say is checked
+        self._load([self._dump.table(name, FIRST) for name in names])
+
+    def _require_no_import(self) -> None:
+        """Where an import may be under way, it might still write old items when replay has opened."""
+        if begun := steadily(lambda: unfinished_imports(self._tools.lease.store), self._tools.stop):
+            message = f"an import from S3 was begun into {', '.join(begun)}, and is not recorded as done"
+            remedy = "Set bulkload.engine to import, and run it to its end; or begin anew (`keyshift destroy`, `init`)"
+            raise KeyshiftError(message, remedy)
 
     def run_again(self) -> None:
         """The same of tables that are loaded again. Replay is open: nothing is written without a guard."""
-        self._load([self._table(name, generation) for name, generation in self._again().items()])
+        self._load([self._dump.table(name, generation) for name, generation in self._again().items()])
 
     def report(self, *, complete: bool) -> LoadReport:
         """What was done."""
@@ -167,11 +188,6 @@ class Load:
         """The tables that are loaded again, or were, with their generations."""
         found = steadily(lambda: read_reloads(self._tools.lease.store), self._tools.stop)
         return {name: found[name].generation for name in self._tools.migration.tables if name in found}
-
-    def _table(self, name: str, generation: str) -> Table:
-        tools = self._tools
-        store, identity = tools.lease.store, tools.migration.id
-        return recorded_table(store, self._storage, identity, name, generation=generation, stop=tools.stop)
 
     def _load(self, tables: Sequence[Table], following: Following | None = None) -> None:
         work = Work((task for table in tables for task in table.pending), following.feed if following else None)
@@ -204,7 +220,7 @@ class Load:
             settings,
             tools.keymap,
             tools.migration,
-            self._storage,
+            tools.storage,
             client=tools.own.dynamodb,
             executor=executor,
             stop=stop,

@@ -94,12 +94,16 @@ def targets_of(keymap: Keymap) -> list[Target]:
 
 def _problems(target: Target, strangers: list[Stranger]) -> Iterator[Problem]:
     for stranger in strangers[:NAMED_MAX]:
-        pairs = zip(target.keys, stranger.key, strict=True)
-        key = ", ".join(f"{part.name}={_shown(value)}" for part, value in pairs)
-        yield Problem(f"table {target.name} item ({key})", f"it {stranger.reason}", _REMEDY)
+        yield Problem(item_name(target, stranger.key), f"it {stranger.reason}", _REMEDY)
     if len(strangers) > NAMED_MAX:
         count = f"{len(strangers)}" if len(strangers) < COUNTED_MAX else f"{COUNTED_MAX} or more"
         yield Problem(f"table {target.name}", f"{count} of its items are not of this bulk load", _REMEDY)
+
+
+def item_name(target: Target, key: Key) -> str:
+    """An item named by its key alone, for a message to a person: ``table app item (pk=CUSTOMER#1, sk=ORDER#5)``."""
+    pairs = zip(target.keys, key, strict=True)
+    return f"table {target.name} item ({', '.join(f'{part.name}={_shown(value)}' for part, value in pairs)})"
 
 
 _REMEDY = "Give the migration a target table of its own, or remove these items; nothing was written"

@@ -6,67 +6,16 @@ often are neighbours in the target, and one of its partitions takes 1,000 writes
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bulkload.hold import steadily
-from bulkload.load.chunk import Task
-from bulkload.manifest import decode_manifest, require_agreement
-from bulkload.storage import Storage
-from keymap.errors import KeyshiftError
+from bulkload.load.reading import Table, Task, recorded_chunks
 from keymap.schema import TableSchema
-from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks
-from keyshift.control.reloads import FIRST
 from keyshift.control.store import Store
 from keyshift.process.stop import Stop, Stopped
 
 WAIT_SECONDS: Final = 0.2  # before looking again whether the dump has brought a chunk: nothing beside reading one
-
-
-_DUMP_FIRST: Final = "Run `keyshift bulkload dump` to its end first"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table and its chunks as they are recorded: all of them, or those that a dump has recorded so far."""
-
-    schema: TableSchema
-    chunks: Sequence[Chunk]
-    generation: str = FIRST
-
-    @property
-    def name(self) -> str:
-        """`db.table`."""
-        return self.schema.full_name
-
-    @property
-    def rows(self) -> int:
-        """Rows of these chunks."""
-        return sum(chunk.rows for chunk in self.chunks)
-
-    @property
-    def rows_loaded(self) -> int:
-        """Those of them that are loaded."""
-        return sum(chunk.rows for chunk in self.chunks if chunk.state is ChunkState.LOADED)
-
-    @property
-    def pending(self) -> list[Task]:
-        """What is left to do."""
-        return [Task(chunk, self.schema) for chunk in self.chunks if chunk.state is not ChunkState.LOADED]
-
-
-def recorded_table(  # noqa: PLR0913 - where it is recorded, and which
-    store: Store, storage: Storage, migration: str, name: str, *, generation: str, stop: Stop
-) -> Table:
-    """A table that is dumped. Raises KeyshiftError where it is not, or where its manifest tells something else."""
-    if steadily(lambda: dumped_chunks(store, name, generation), stop) is None:
-        raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
-    recorded = _recorded(store, name, stop, generation)
-    object_name = storage.manifest_name(name, generation)
-    manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
-    require_agreement(manifest, storage.address(object_name), migration, name, recorded)
-    return Table(manifest.schema, recorded, generation)
 
 
 class Feed:
@@ -105,16 +54,12 @@ class Following:
 
     def tables(self, store: Store, names: Iterable[str], stop: Stop) -> list[Table]:
         """The tables with the chunks that are recorded now. What is recorded later comes through the feed."""
-        return [Table(self.schemas[name], _recorded(store, name, stop)) for name in names]
+        return [Table(self.schemas[name], recorded_chunks(store, name, stop)) for name in names]
 
     def require_end(self) -> None:
         """Raise Stopped unless the dump has come to its end."""
         if not self.feed.complete:
             raise Stopped("the dump has ended early")
-
-
-def _recorded(store: Store, name: str, stop: Stop, generation: str = FIRST) -> list[Chunk]:
-    return steadily(lambda: list(chunks(store, name, generation)), stop)
 
 
 class Work:

@@ -16,7 +16,8 @@ from typing import Final
 from bulkload.folder import open_storage
 from bulkload.hold import SendGuard
 from bulkload.load.budget import budget_for
-from bulkload.load.chunk import ChunkLoader, Loaded, Task, chunk_loader, writing_clients
+from bulkload.load.chunk import ChunkLoader, Loaded, chunk_loader, writing_clients
+from bulkload.load.reading import Task
 from bulkload.storage import Storage
 from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap

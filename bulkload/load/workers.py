@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bulkload.hold import SendGuard
 from bulkload.load import worker
-from bulkload.load.chunk import ChunkLoader, Loaded, Task
+from bulkload.load.chunk import ChunkLoader, Loaded
+from bulkload.load.reading import Task
 from bulkload.load.work import WAIT_SECONDS, Work
 from keymap.errors import KeyshiftError
 from keyshift.control.lease import Deadline

@@ -29,8 +29,8 @@ from keymap.values import Canonical, Row
 from keyshift.aws.items import EncodedItem, encode_item
 
 _AGAIN = "or correct the row at its source: replay then brings it"
-_SIZE_REMEDY = f"Exclude or shorten large columns in the keymap, filter such rows out, {_AGAIN}"
-_SLOT_REMEDY = f"Put the whole primary key into the target's key, {_AGAIN}"
+SIZE_REMEDY = f"Exclude or shorten large columns in the keymap, filter such rows out, {_AGAIN}"
+SLOT_REMEDY = f"Put the whole primary key into the target's key, {_AGAIN}"
 
 
 AnyItem = Item | EncodedItem
@@ -167,7 +167,7 @@ def _unfit(schema: TableSchema, row: Row, error: PatchError) -> Reject:
 
 def _collision(schema: TableSchema, table: str, row: Row, other: Row) -> Reject:
     what = f"it falls on the same slot of one item of {table} as {row_name(schema, other)}"
-    return Reject.of(schema, row, what, _SLOT_REMEDY)
+    return Reject.of(schema, row, what, SLOT_REMEDY)
 
 
 def _too_large(schema: TableSchema, table: str, rows: Sequence[Row], size: int) -> Iterator[Reject]:
@@ -176,4 +176,4 @@ def _too_large(schema: TableSchema, table: str, rows: Sequence[Row], size: int) 
     if (more := len(rows) - 1) > 0:
         what += f" (with {more} more rows)"
     for row in rows:
-        yield Reject.of(schema, row, what, _SIZE_REMEDY)
+        yield Reject.of(schema, row, what, SIZE_REMEDY)

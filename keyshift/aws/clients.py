@@ -141,6 +141,11 @@ class Clients:
         return client
 
     @property
+    def logs(self) -> Any:  # noqa: ANN401 - one call of it is ours, for which stubs are not worth their while
+        """The client of CloudWatch Logs, where DynamoDB's import from S3 says which items it refused."""
+        return self._client("logs")
+
+    @property
     def region(self) -> str | None:
         """The region in use, None when nobody names one."""
         return self._session.region_name

@@ -52,6 +52,28 @@ def ensure_control_table(client: DynamoDBClient, name: str, owner: str, *, stop:
     return _ensure(client, Target(name, partition_key, sort_key, "on_demand", None, None), owner, stop)
 
 
+def table_arn(client: DynamoDBClient, name: str) -> str | None:
+    """AWS's name of the table; None when there is no such table. Raises KeyshiftError."""
+    table = describe_table(client, name)
+    return None if table is None else str(table["TableArn"])
+
+
+def adopt_table(client: DynamoDBClient, target: Target, owner: str, *, stop: Stop = NEVER) -> None:
+    """Make a table that was made for `owner` without its tag what `ensure_table` would have made of it. Safe to repeat.
+
+    Raises Problems where it has another key or lacks an index, KeyshiftError, Stopped.
+    """
+    table = _wait_active(client, target.name, stop)
+    Problems.raise_if_any(table_shape.problems(target, table))
+    tags: Any = [{"Key": TAG, "Value": owner}]
+    with explaining(f"tagging table {target.name}"):
+        try:
+            client.tag_resource(ResourceArn=table["TableArn"], Tags=tags)
+        except ClientError as error:
+            if error_code(error) not in _NO_TAGS:
+                raise
+
+
 def delete_table(client: DynamoDBClient, name: str, *, stop: Stop = NEVER) -> None:
     """Remove the table with all it holds, and wait until it is gone; it may be gone already."""
     with explaining(f"deleting table {name}"):

@@ -8,9 +8,11 @@ from keyshift.aws.own_bucket import bucket_exists, delete_bucket, empty_bucket, 
 from keyshift.aws.own_stream import StreamFacts, check_stream, delete_stream, ensure_stream, stream_facts
 from keyshift.aws.own_table import (
     CONTROL_KEYS,
+    adopt_table,
     delete_table,
     ensure_control_table,
     ensure_table,
+    table_arn,
     table_keys,
     table_problems,
 )
@@ -21,6 +23,7 @@ __all__ = [
     "CONTROL_KEYS",
     "TAG",
     "StreamFacts",
+    "adopt_table",
     "bucket_exists",
     "check_keys",
     "check_stream",
@@ -33,6 +36,7 @@ __all__ = [
     "ensure_stream",
     "ensure_table",
     "stream_facts",
+    "table_arn",
     "table_keys",
     "table_problems",
 ]

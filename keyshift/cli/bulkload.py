@@ -8,6 +8,8 @@ import click
 from bulkload.both import dump_and_load
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
+from bulkload.imports.allowed import IMPORT
+from bulkload.imports.run import load as run_import
 from bulkload.load.run import LoadReport
 from bulkload.load.run import load as run_load
 from keyshift.cli.bulkload_plan import plan
@@ -69,10 +71,10 @@ def load(context: click.Context, wiring: Wiring) -> None:
 def run(context: click.Context, wiring: Wiring) -> None:
     """Dump and load, each chunk as soon as it is dumped. Goes on where it was interrupted.
 
-    Tables that are loaded again, beside replay, are dumped first and then loaded.
+    With engine import, and of tables that are loaded again beside replay, all is dumped first and then loaded.
     """
     wiring.log()
-    if read_phase(wiring.store) is Phase.LOAD:
+    if read_phase(wiring.store) is Phase.LOAD and not _imports(wiring):
         _both(wiring)
     else:
         _dump(wiring)
@@ -93,10 +95,15 @@ def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
 
 
 def _load(wiring: Wiring) -> LoadReport:
+    run = run_import if _imports(wiring) else run_load
     with teller() as progress, Timed() as timed:
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
+        report = run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
     tell_load(report, timed.seconds)
     return _whole(report)
+
+
+def _imports(wiring: Wiring) -> bool:
+    return wiring.settings.bulkload.engine == IMPORT
 
 
 def _both(wiring: Wiring) -> None:

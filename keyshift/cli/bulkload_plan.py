@@ -7,6 +7,7 @@ import click
 
 from bulkload.estimate import read_estimates
 from bulkload.forecast import MARGIN, Costs, Hours, Payer, Work, costs, hours, refusals
+from bulkload.imports.allowed import IMPORT, import_problems
 from bulkload.plan import TablePlan, plan_tables
 from keymap.check import check
 from keymap.errors import Problem, Problems
@@ -67,7 +68,8 @@ def plan(
 
     Refuses, with what to do, where the stream or the binlog would lose changes before the load has ended.
     """
-    Problems.raise_if_any(check(wiring.keymap, wiring.schemas))
+    wanted = import_problems(wiring.settings.bulkload, wiring.keymap.targets.values())
+    Problems.raise_if_any([*check(wiring.keymap, wiring.schemas), *wanted])
     made = replace(_plan(wiring, rows, changes_per_second), load_hours=load_hours or 0.0)
     if as_json:
         show.as_json(_document(made))
@@ -92,6 +94,8 @@ def _plan(wiring: Wiring, rows: int, changes_per_second: float | None) -> Plan:
         rows_per_second_max=settings.bulkload.throttle.rows_per_second_max,
         bytes_per_second_max=settings.bulkload.throttle.bytes_per_second_max,
         changes_per_second=changes,
+        item_bytes={one.target: one.data_bytes + one.bookkeeping_bytes for one in targets},
+        imported=settings.bulkload.engine == IMPORT,
     )
     stream, taken = settings.stream, hours(work)
     cost = costs(work, taken, stream.retention_hours)
@@ -107,6 +111,8 @@ def _document(made: Plan) -> dict[str, Any]:
         "chunks": sum(table.chunks for table in made.work.tables),
         "write_units": made.work.write_units,
         "targets": [asdict(payer) | {"wanted_units_per_second": _wanted(made, payer)} for payer in made.work.payers],
+        "import_bytes": round(made.work.import_bytes),
+        "engine": _engine(made.work),
         "changes_per_second": made.work.changes_per_second,
         "hours": asdict(made.hours) | {"needed": made.hours.needed},
         "retention_hours": {"stream": made.stream_hours, "binlog": made.binlog_hours},
@@ -124,12 +130,17 @@ def _tell(made: Plan) -> None:
     )
     taken, cost, binlog = made.hours, made.costs, made.binlog_hours
     catch_up = "never" if taken.catch_up is None else f"{taken.catch_up:.1f}"
-    click.echo(f"hours    dump {taken.dump:.1f}, load {taken.load:.1f}, catching up {catch_up}")
+    more = " and AWS's import, of which nothing is known before" if made.work.imported else ""
+    click.echo(f"hours    dump {taken.dump:.1f}, load {taken.load:.1f}{more}, catching up {catch_up}")
     click.echo(
         f"kept     stream {made.stream_hours} hours, binlog {'for ever' if binlog is None else f'{binlog:g} hours'}; "
         f"{'-' if taken.needed is None else f'{taken.needed:.1f}'} needed (the estimate times {MARGIN:g})"
     )
     click.echo(f"changes  {made.work.changes_per_second:,.1f} a second while it runs")
+    click.echo(
+        f"rows     {cost.load_local:,.2f} dollars by write units (engine local), {cost.load_import:,.2f} by an import "
+        f"of {made.work.import_bytes / 2**30:,.1f} GiB (engine import); set is {_engine(made.work)}"
+    )
     click.echo(
         f"dollars  {cost.together:,.2f}: DynamoDB {cost.dynamodb:,.2f}, Kinesis {cost.kinesis:,.2f}, "
         f"Lambda {cost.lambda_:,.2f}, S3 {cost.s3:,.2f} ({REGION}, prices of {ASKED}); "
@@ -144,6 +155,10 @@ def _wanted(made: Plan, payer: Payer) -> int:
 def _capacity_line(made: Plan, payer: Payer) -> tuple[str, int, int, str, int]:
     name = f"  index {payer.index}" if payer.index else payer.table
     return name, payer.write_units, round(payer.units_per_second), payer.origin, _wanted(made, payer)
+
+
+def _engine(work: Work) -> str:
+    return IMPORT if work.imported else "local"
 
 
 def _line(table: TablePlan) -> tuple[str, int, int, int, str]:

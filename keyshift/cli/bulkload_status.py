@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from keyshift.cli import show
+from keyshift.cli import importing, show
 from keyshift.cli.status import load_document
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.lease import DUMP, LOAD
@@ -42,8 +42,9 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     found, now = progress(store, wiring.migration.tables), now_ms()
     jobs = {name: [_job(store, name, table, now) for table in found.tables] for name in (DUMP, LOAD)}
     whole = {name: together(of_tables) for name, of_tables in jobs.items()}
+    imports = importing.standings(wiring)
     if as_json:
-        document: dict[str, Any] = load_document(found)
+        document: dict[str, Any] = load_document(found) | {"imports": importing.document(imports)}
         for table, dump, load in zip(document["tables"], jobs[DUMP], jobs[LOAD], strict=True):
             table |= {"dump": asdict(dump), "load": asdict(load)}
         show.as_json({"phase": phase.value, **document, **{name: asdict(job) for name, job in whole.items()}})
@@ -57,6 +58,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
             click.echo(f"the {name} waits: {job.waits}")
     if found.rejected:
         click.echo(f"{found.rejected:,} rows could not become items (rejects-*.jsonl beside their chunks)")
+    importing.tell(imports)
     click.echo(f"phase {phase}: {'everything is loaded' if found.complete else 'not everything is loaded yet'}")
 
 

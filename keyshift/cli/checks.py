@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from bulkload.imports.allowed import import_problems, in_the_way
 from cdc.begin import captured_tables, source_problems
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.item_units import TABLE
@@ -23,14 +24,17 @@ from keyshift.aws.clients import explaining
 from keyshift.aws.probe import control_problems
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.cli.errors import SERVICE_ERRORS, told
+from keyshift.cli.importing import TO_COME, imports_tables, recorded_imports
 from keyshift.cli.wiring import Wiring
 from keyshift.control import migration as migrations
 from keyshift.control.answers import Answer
+from keyshift.control.imports import ImportState
 from keyshift.control.migration import Migration, NotInitialised
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_facts
 from keyshift.mysql.preflight import preflight
 from keyshift.process.capacity import capacity_problems
+from keyshift.process.settings import BulkloadSettings
 
 PEEKS_MAX: Final = 5  # reads of one shard until its first record shows: Kinesis may answer with empty pages
 _TO_COME: Final = "not there yet: `keyshift init` creates it"
@@ -75,6 +79,8 @@ class Checks:
         if self._wiring.settings.capacity and not keymap.problems:
             found.append(attempt("capacity", self._capacity))
         targets = () if keymap.problems else self._wiring.keymap.targets.values()
+        if imports_tables(self._wiring):
+            found.append(Finding("import from S3", "possible", tuple(import_problems(self._bulkload, targets))))
         found += [attempt(f"table {target.name}", partial(self._table, target, recorded)) for target in targets]
         found.append(attempt("stream", partial(self._stream, recorded)))
         found.append(attempt("bucket", partial(self._bucket, recorded)))
@@ -136,9 +142,21 @@ class Checks:
         except NotInitialised:
             return None
 
+    @property
+    def _bulkload(self) -> BulkloadSettings:
+        return self._wiring.settings.bulkload
+
     def _table(self, target: Target, recorded: Migration | None) -> Finding:
         name = target.name
         problems = resources.table_problems(self._wiring.clients.dynamodb, target)
+        if imports_tables(self._wiring):
+            made = recorded_imports(self._wiring).get(name)
+            if made is None or made.state is ImportState.WRITTEN:
+                if problems is not None:
+                    return Finding(f"table {name}", "", (in_the_way(name),))
+                return Finding(f"table {name}", f"{name} is {TO_COME}")
+            if made.state is not ImportState.DONE:
+                return Finding(f"table {name}", f"{name} is being imported")
         if problems is None:
             return replace(_missing("table", name, recorded), notes=tuple(self._warm_notes(name)))
         evidence = "its key and indexes are the keymap's" if target.indexes else "its key is the keymap's"

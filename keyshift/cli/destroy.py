@@ -16,6 +16,7 @@ from keymap.errors import KeyshiftError
 from keyshift.aws import items, resources
 from keyshift.aws.clients import explaining
 from keyshift.cli import show
+from keyshift.cli.importing import require_none_running
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
 from keyshift.control.migration import Migration, NotInitialised, Resource
@@ -38,6 +39,7 @@ def destroy(wiring: Wiring, *, yes: bool, with_targets: bool) -> None:
     except NotInitialised as error:
         click.echo(f"nothing to destroy: {error.message}")
         return
+    require_none_running(wiring)
     keep_targets = not with_targets and _is_cut_over(wiring)
     if keep_targets:
         migration = replace(migration, created=tuple(one for one in migration.created if one.kind != "table"))

@@ -15,12 +15,12 @@ from keymap.errors import KeyshiftError, Problems
 from keyshift.aws import resources
 from keyshift.cli import show
 from keyshift.cli.checks import Checks
+from keyshift.cli.importing import TO_COME, imports_tables
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import migration as migrations
 from keyshift.control.answers import record_answers
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.migration import Migration, Resource
-from keyshift.control.store import HEAD, Store
 from keyshift.process.clock import now_ms
 
 
@@ -41,6 +41,8 @@ def init(wiring: Wiring) -> None:
     _tell(control, ours=control in migrations.load(wiring.store).created)
     for resource, ours in create(wiring, migration):
         _tell(resource, ours=ours)
+    if imports_tables(wiring):
+        click.echo(f"table          {', '.join(wiring.keymap.targets)}: {TO_COME}")
     click.echo(f"migration {migration.name} is ready, as {migration.id}. Next: start `keyshift cdc run`")
 
 
@@ -79,7 +81,10 @@ def record(wiring: Wiring) -> Migration:
 
 
 def create(wiring: Wiring, migration: Migration) -> Iterator[tuple[Resource, bool]]:
-    """Make sure of all other resources, one after the other; each with whether it is our own creation."""
+    """Make sure of all other resources, one after the other; each with whether it is our own creation.
+
+    Tables that imports will make are left to them.
+    """
     settings, clients, stop = wiring.settings, wiring.clients, wiring.stop
     stream, bucket = settings.stream, settings.bucket.name
     yield _made(
@@ -96,7 +101,7 @@ def create(wiring: Wiring, migration: Migration) -> Iterator[tuple[Resource, boo
             stop=stop,
         ),
     )
-    for target in wiring.keymap.targets.values():
+    for target in () if imports_tables(wiring) else wiring.keymap.targets.values():
         yield _made(
             wiring,
             Resource("table", target.name),
@@ -126,12 +131,5 @@ def _made(wiring: Wiring, resource: Resource, *, there: bool, ensure: Callable[[
     if ours:
         migrations.record_created(store, resource)
     elif not there:
-        _take_back(store, resource)
+        migrations.forget_created(store, resource)
     return resource, resource in migrations.load(store).created
-
-
-def _take_back(store: Store, resource: Resource) -> None:
-    """Somebody else created it between our look and our call."""
-    head = store.require_head()
-    kept = tuple(entry for entry in head.texts("created") if entry != f"{resource.kind}:{resource.name}")
-    store.swap(HEAD, head, {"created": kept})

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keyshift.cli import show
+from keyshift.cli import importing, show
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
@@ -25,12 +25,13 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     """Show phase, capture, bulk load and replay, and what comes next."""
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
-    decisions = decisions_document(store)
+    decisions, imports = decisions_document(store), importing.standings(wiring)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
         "capture": capture_document(capture, now_ms()),
         "bulkload": load_document(load),
+        "imports": importing.document(imports),
         "apply": _apply(store, migration.stream),
         "set_aside": sum(1 for _ in store.query(SET_ASIDE_PREFIX, names=("item",))),
         **decisions,
@@ -39,7 +40,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     if as_json:
         show.as_json(answer)
     else:
-        _tell(answer)
+        _tell(answer, imports)
 
 
 def _migration(migration: Migration) -> dict[str, Any]:
@@ -141,12 +142,13 @@ def _next_of_reloads(capture: CaptureStatus, load: Progress) -> str:
     return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
 
 
-def _tell(answer: dict[str, Any]) -> None:
+def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
     migration, capture, load, applied = (answer[name] for name in ("migration", "capture", "bulkload", "apply"))
     click.echo(f"migration  {migration['name']} ({migration['id']}), epoch {migration['epoch']}")
     click.echo(f"phase      {answer['phase']}")
     click.echo(f"capture    {capture_line(capture)}")
     click.echo(f"bulk load  {load['loaded']:,} of {load['total']:,} chunks loaded, {load['rows_loaded']:,} rows")
+    importing.tell(imports)
     click.echo(
         f"replay     {applied['applied']:,} changes applied by the local consumer, {applied['stale']:,} slots stale"
     )

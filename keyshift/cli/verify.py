@@ -8,6 +8,7 @@ from keymap.patch import Item
 from keymap.slots import slot_text
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_FOUND
+from keyshift.cli.importing import require_imported
 from keyshift.cli.progress import teller
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.phase import Phase, read_phase
@@ -37,6 +38,7 @@ def verify(context: click.Context, wiring: Wiring, *, as_json: bool, limit: int)
     their way are told apart from differences by barriers through the stream.
     """
     wiring.log()
+    require_imported(wiring)
     report = compare(wiring, parts(wiring), live=is_live(wiring), examples_max=limit)
     if as_json:
         show.as_json(document(report))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from keymap.errors import KeyshiftError
 from keymap.wire import dumps, loads
+from keyshift.control.lease import Lease
 from keyshift.control.phase import initial_phase
 from keyshift.control.record import Changes, Record
 from keyshift.control.revise import revise
@@ -156,15 +157,29 @@ def adopted(store: Store) -> None:
     _revise_head(store, lambda head: {"adopting": None} if head.flag("adopting") else None)
 
 
-def record_created(store: Store, resource: Resource) -> None:
-    """Remember that we created it. Safe to repeat, and beside another init. Raises NotInitialised."""
+def record_created(store: Store, resource: Resource, lease: Lease | None = None) -> None:
+    """Remember that we created it. Safe to repeat, and beside another init. Raises NotInitialised.
+
+    Where a lease is given, it is written only while that is held, and LeaseLost is raised otherwise.
+    """
     entry = f"{resource.kind}:{resource.name}"
 
     def remembered(head: Record) -> Changes | None:
         created = head.texts("created")
         return None if entry in created else {"created": (*created, entry)}
 
-    _revise_head(store, remembered)
+    _revise_head(store, remembered, lease)
+
+
+def forget_created(store: Store, resource: Resource, lease: Lease | None = None) -> None:
+    """Take back that we created it: somebody else did, between our look and our call. As record_created."""
+    entry = f"{resource.kind}:{resource.name}"
+
+    def without(head: Record) -> Changes | None:
+        created = head.texts("created")
+        return {"created": tuple(one for one in created if one != entry)} if entry in created else None
+
+    _revise_head(store, without, lease)
 
 
 def give_away(store: Store, kind: str) -> None:
@@ -182,9 +197,9 @@ def forget(store: Store) -> None:
     store.purge()
 
 
-def _revise_head(store: Store, decide: Callable[[Record], Changes | None]) -> None:
+def _revise_head(store: Store, decide: Callable[[Record], Changes | None], lease: Lease | None = None) -> None:
     """Revise the item that names the run. Raises NotInitialised."""
-    revise(store, HEAD, lambda head: decide(head or store.require_head()))
+    revise(store, HEAD, lambda head: decide(head or store.require_head()), lease=lease)
 
 
 def _head(migration: Migration) -> Changes:

@@ -97,6 +97,10 @@ class CaptureSettings(Section):
 class BulkloadSettings(Section):
     """Dump and load."""
 
+    engine: Literal["local", "import"] = Field(
+        default="local",
+        description="how rows reach new tables: written by the load itself, or through DynamoDB's import from S3",
+    )
     chunk_rows: Whole = Field(
         default=10_000,
         ge=1,

@@ -3,6 +3,7 @@
 import sys
 
 from bulkload.dump.run import dump
+from bulkload.imports.run import load as run_import
 from bulkload.load.run import load
 from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap
@@ -16,7 +17,7 @@ def main(work: str, path: str) -> None:
     stop = Stop()
     stop.install()
     clients = make_clients(settings.aws.region, settings.aws.endpoints.urls)
-    job = {"dump": dump, "load": load}[work]
+    job = {"dump": dump, "load": load if settings.bulkload.engine == "local" else run_import}[work]
     try:
         report = job(settings, load_keymap(settings.keymap), clients, stop)
     except KeyshiftError as error:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.forecast import (
+    CONVERT_ROWS_PER_SECOND,
     DUMP_ROWS_PER_SECOND,
     LOAD_ROWS_PER_SECOND,
     MARGIN,
@@ -89,3 +90,16 @@ def test_no_plan_divides_by_nothing(rows: int, size: int, changes: float, shards
     assert work.wanted_units_per_second(payer) >= 0
     assert costs(work, hours(work), retention).together >= 0
     refusals(work, retention, None)
+
+
+def test_an_import_costs_by_the_byte_and_not_by_write_units_and_one_table_can_be_too_large() -> None:
+    units = replace(WORK, payers=(Payer("app", "", 1_000_000), Payer("tags", "", 1_000_000)), item_bytes={"app": 10**9})
+    imported = replace(units, imported=True)
+    local_cost, import_cost = (costs(work, hours(work), 24) for work in (units, imported))
+    assert local_cost.load_import == import_cost.load_import == pytest.approx(0.15 * 1.8 * 10**9 / 1024**3)
+    assert local_cost.dynamodb == import_cost.load_local == pytest.approx(1.25)
+    assert import_cost.dynamodb == import_cost.load_import
+    assert hours(imported).load == pytest.approx(LOAD_ROWS_PER_SECOND / CONVERT_ROWS_PER_SECOND)
+    assert refusals(imported, 168, None) == []
+    (problem,) = refusals(replace(imported, item_bytes={"app": 2 * 10**12, "tags": 10**12}), 168, None)
+    assert problem.where == "table app"

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from bulkload.dump.run import DumpReport, dump
+from bulkload.imports.allowed import IMPORT
+from bulkload.imports.run import load as run_import
 from bulkload.load.run import LoadReport, load
 from bulkload.progress import Progress, silent
 from keymap.items import group_item, whole_item
@@ -122,7 +124,8 @@ class World:
 
     def load(self, clients: Any = None, writing: Any = None, progress: Progress = silent, **changed: Any) -> LoadReport:
         settings = with_bulkload(self.settings, **changed)
-        return load(settings, self.keymap, clients or self.clients, self.stop, progress, writing=writing)
+        run = run_import if settings.bulkload.engine == IMPORT else load
+        return run(settings, self.keymap, clients or self.clients, self.stop, progress, writing=writing)
 
     def target(self, name: str) -> str:
         return next(target for target in self.keymap.targets if target.endswith(f"-{name}"))

@@ -14,6 +14,7 @@ from keyshift.control.answers import Answer, next_repair, record_answers
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
+from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
@@ -80,11 +81,13 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     for table in TABLES:
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
         record_table_dumped(dump, table, 1, 10, gtid_set=gtid_set)
-        record_loaded(load, chunk(1, table))
+        record_loaded(load, chunk(1, table), rejected=1)
     reload = Reload(TABLES[0], version(1, 1, 90, 1), "TRUNCATE", "a mistake", ("d" * 16,))
     begin_reload(store, reload)
     finish_reload(store, reload)
     load.renew()
+    made = record_written(load, Import("app", "keyshift/import/000001/app/", 1, 10, 100, 1000))
+    record_step(load, made, ImportState.RUNNING, "arn:aws:dynamodb:us-east-1:111122223333:table/app/import/1")
     open_replay(load, 0.0)
     number = barrier.request(store, position)
     barrier.mark_sent(capture, number, "", 1)
@@ -115,6 +118,7 @@ def kind_of(item: str) -> str:
         "reload": ["TABLE"],
         "keymap": ["DIGEST"],
         "pace": ["JOB", "TABLE"],
+        "import": ["TARGET"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
