@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bulkload.board import Board
-from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
+from bulkload.chunkfile import ChunkHeader, ChunkWriter, EncodedChunk
 from bulkload.dump.gentle import Gentle
 from bulkload.dump.source import Source
 from bulkload.estimate import Estimate, first_limit
@@ -30,9 +30,9 @@ from keyshift.control.chunks import (
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
 from keyshift.control.reloads import floor_of
-from keyshift.mysql import table_reader
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_gtid_seen
+from keyshift.mysql.table_reader import Copied, copy_chunk
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
@@ -88,7 +88,6 @@ class TableDump:
         self._uncut = uncut_columns(tools.keymap, schema)
         self._generation = generation
         floor = floor_of(generation) if generation else ""
-        self._has_sets = any(column.data_type == "set" for column in schema.columns)
         # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
         # not show yet (docs/decisions/0017). A table that is loaded again keeps the place where that began (0022).
         self._header = ChunkHeader(tools.migration.id, self._table, tuple(schema.by_name), start_epoch, floor)
@@ -104,11 +103,10 @@ class TableDump:
         limit, found_empty = first_limit(self._estimate, self._tools.chunk_rows), ""
         while last is None or last.upper is not None:
             self._tools.gentle.wait()
-            read, seen = self._read(last, limit)
+            read, encoded, seen = self._read(last, limit)
             if not read.rows:
                 found_empty = seen
                 break
-            encoded = encode_chunk(self._header, read.rows, has_sets=self._has_sets)
             last = self._keep(last, read, encoded, seen)
             limit = self._tools.gentle.next_limit(limit, encoded)
             self._tell(rows_before + self.done.rows)
@@ -121,18 +119,27 @@ class TableDump:
             return None
         return steadily(lambda: list(chunks(store, self._table, self._generation)), stop)
 
-    def _read(self, last: Chunk | None, limit: int) -> tuple[table_reader.Chunk, str]:
+    def _read(self, last: Chunk | None, limit: int) -> tuple[Copied, EncodedChunk, str]:
         """The next rows, and a GTID set that contains all that they show."""
         after = last.upper if last else None
 
-        def read(connection: Connection) -> tuple[table_reader.Chunk, str]:
+        def read(connection: Connection) -> tuple[Copied, EncodedChunk, str]:
+            file = ChunkWriter(self._header)
             with self._tools.gentle.reading():
-                rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
-            return rows, read_gtid_seen(connection)
+                read = copy_chunk(
+                    connection,
+                    self._schema,
+                    file.write,
+                    after=after,
+                    until=None,
+                    limit=limit,
+                    uncut_columns=self._uncut,
+                )
+            return read, file.end(read.rows), read_gtid_seen(connection)
 
         return self._tools.source.ask(read, f"reading table {self._table}")
 
-    def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk, seen: str) -> Chunk:
+    def _keep(self, last: Chunk | None, read: Copied, encoded: EncodedChunk, seen: str) -> Chunk:
         number = last.number + 1 if last else FIRST_CHUNK
         chunk = Chunk(
             table=self._table,

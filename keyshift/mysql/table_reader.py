@@ -4,7 +4,7 @@ Each chunk is one moment of the table, and different chunks are different moment
 Every comparison of keys is left to the server, since only it knows the collations.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,8 +13,9 @@ from keymap.schema import TableSchema
 from keymap.values import Row
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.keys import REMEDY, Key, canonical_key, key_select, literal, usable
-from keyshift.mysql.result import select_rows
+from keyshift.mysql.result import read_packets, select_rows
 from keyshift.mysql.select import quote_name, quote_table, select_list
+from keyshift.mysql.text_lines import LineForm, LineRows
 from keyshift.mysql.text_rows import Extra, compile_text
 
 KEYS_PER_STATEMENT_MAX = 500  # keys found by one statement: far below MySQL's memory limit for range analysis
@@ -56,6 +57,46 @@ def read_chunk(
     return Chunk(rows, group)
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What copy_chunk gave to `take`: so many rows. `upper` as Chunk's; `is_last`: it is where the range ends."""
+
+    rows: int
+    upper: Key | None
+    is_last: bool
+
+
+def copy_chunk(  # noqa: PLR0913 - a range, and how much of it
+    connection: Connection,
+    schema: TableSchema,
+    take: Callable[[bytes], object],
+    *,
+    after: Key | None,
+    until: Key | None,
+    limit: int,
+    uncut_columns: int = 0,
+) -> Copied:
+    """As read_chunk, but only up to the key (or first values of a key) `until`, and as lines of text_lines.
+
+    `take` has them, some at a time. What is raised in between makes void what it has had.
+    """
+    plan = _plan(schema)
+    within = [plan.after(after)] if after else []
+    if until:
+        within.append(plan.until(until))
+    lines = LineRows(plan.lines, take, limit)
+    plan.copy(connection, f"{' AND '.join(within) or 'TRUE'} {plan.order} LIMIT {limit + 1}", lines)
+    if not lines.more:
+        return Copied(lines.rows, until, is_last=True)
+    last = plan.key(*lines.last())
+    if not uncut_columns:
+        return Copied(lines.rows, last, is_last=False)
+    group, rest = last[:uncut_columns], LineRows(plan.lines, take)
+    if uncut_columns < len(last):
+        plan.copy(connection, f"{plan.equal(group)} AND {plan.after(last)} {plan.order}", rest)
+    return Copied(lines.rows + rest.rows, group, is_last=False)
+
+
 def get_rows(connection: Connection, schema: TableSchema, keys: Iterable[Key]) -> dict[Key, Row]:
     """The rows with these primary keys (canonical values, in key order), by their own primary key.
 
@@ -84,13 +125,20 @@ class _Plan:
         self._extra = {name: int if schema.column(name).data_type == "enum" else bytes for name in expressions}
         self._list = ", ".join([select_list(schema), *expressions.values()])
         self._reader = compile_text(schema.columns, len(expressions))
+        self.lines = LineForm(schema.columns, len(expressions))
         self.order = "ORDER BY " + ", ".join(self._names)
 
     def select(self, connection: Connection, where: str) -> tuple[list[Row], list[Extra]]:
         """The rows, and of each what `key` needs besides."""
+        return select_rows(connection, self._statement(where), self._reader)
+
+    def copy(self, connection: Connection, where: str, lines: LineRows) -> None:
+        """The same rows, as lines."""
+        read_packets(connection, self._statement(where), lines)
+
+    def _statement(self, where: str) -> str:
         table = quote_table(self._schema.full_name)
-        statement = f"SELECT {self._list} FROM {table} FORCE INDEX (PRIMARY) WHERE {where}"  # noqa: S608 - quoted parts
-        return select_rows(connection, statement, self._reader)
+        return f"SELECT {self._list} FROM {table} FORCE INDEX (PRIMARY) WHERE {where}"  # noqa: S608 - quoted parts
 
     def key(self, row: Row, extra: Extra) -> Key:
         """The row's key. An ENUM's number was selected as digits, and text of a charset as its stored bytes."""
@@ -104,15 +152,23 @@ class _Plan:
 
     def after(self, key: Key) -> str:
         """Greater than the key, column by column; both servers turn this form, not a row constructor, into a range."""
+        return self._beside(key, ">", ">")
+
+    def until(self, key: Key) -> str:
+        """Not greater than the key. Of first values of a key: nor than any key that begins with them."""
+        return self._beside(key, "<", "<=")
+
+    def _beside(self, key: Key, way: str, way_of_last: str) -> str:
         pairs = self._compared(key)
         if len(pairs) == 1:
-            return f"{pairs[0][0]} > {pairs[0][1]}"
+            return f"{pairs[0][0]} {way_of_last} {pairs[0][1]}"
         ways = []
         for last, (name, value) in enumerate(pairs):
             same = [f"{other} = {equal}" for other, equal in pairs[:last]]
-            ways.append("(" + " AND ".join([*same, f"{name} > {value}"]) + ")")
+            compared = f"{name} {way_of_last if last == len(pairs) - 1 else way} {value}"
+            ways.append("(" + " AND ".join([*same, compared]) + ")")
         first_name, first_value = pairs[0]
-        return f"{first_name} >= {first_value} AND ({' OR '.join(ways)})"
+        return f"({first_name} {way}= {first_value} AND ({' OR '.join(ways)}))"
 
     def _compared(self, key: Key) -> list[tuple[str, str]]:
         return [
