@@ -50,7 +50,7 @@ def load(world: World, fuse: Fuse) -> None:
 
 def forget_dump(world: World) -> None:
     """Back to where nothing was dumped."""
-    for kind in ("chunk#", "table#", "pace#"):
+    for kind in ("chunk#", "table#", "pace#", "ranges#"):
         world.store.delete([record.item for record in world.store.query(kind, names=("item",))])
 
 
