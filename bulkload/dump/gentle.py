@@ -138,16 +138,12 @@ class Gentle:
         """What the servers say; those are asked that have a limit."""
         running, lags = 0, []
         if limits.threads_running_max:
-            running = source.ask(self._running, "asking for Threads_running")
+            others = self._reading  # of our readers: who asks is none of them, and counts for the question
+            running = max(1, source.ask(read_threads_running, "asking for Threads_running") - others)
         if limits.replica_lag_seconds_max:
             own = source.ask(self._own_lag, "asking how far the source is behind")
             lags = [*self._replicas.lags(), *([own] if own else [])]
         return Strain(running, tuple(lags))
-
-    def _running(self, connection: Connection) -> int:
-        """Statements that run, without those of our other readers: this question counts as our one."""
-        others = self._reading
-        return max(1, read_threads_running(connection) - others)
 
     def _own_lag(self, connection: Connection) -> Lag | None:
         """Without the grant to ask, the source is taken for no replica, as preflight does, and the log says so once."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,7 @@ class Desk:
     def __init__(self, world: World, **settings: Any) -> None:
         self.clock = Clock(0)
         self.threads = 0
+        self.when_asked: Callable[[], None] = lambda: None
         desk = self
 
         class Waits(Stop):
@@ -192,6 +193,7 @@ class Desk:
 
         class Servers:
             def ask(self, _question: object, doing: str) -> Any:
+                desk.when_asked()
                 return desk.threads if "Threads" in doing else None
 
         stop = Waits()
@@ -225,6 +227,34 @@ def test_rows_and_bytes_stay_under_their_rates(world: World) -> None:
         desk.gentle.wait(desk.reader, 0)
         assert rows <= 100 * (desk.clock.now + 1)
         assert rows > 1000
+
+
+def test_limits_hold_for_all_readers_together(world: World) -> None:
+    """Who is let through has taken its chunk already, though nothing of it is read yet."""
+    desk = Desk(world, throttle=ThrottleSettings(rows_per_second_max=100))
+    others = [Reader(desk.reader.source) for _ in range(3)]
+    for number, reader in enumerate((desk.reader, *others)):
+        desk.gentle.wait(reader, 100)
+        assert desk.clock.now >= number
+    desk.gentle.next_limit(others[0], 100, EncodedChunk(b"", 0, "", 0), is_full=False)
+    before = desk.clock.now
+    desk.gentle.wait(others[0], 100)
+    assert desk.clock.now == pytest.approx(before)  # what was not read may be read by another
+
+
+def test_statements_of_the_dump_itself_do_not_count_against_it(world: World) -> None:
+    desk = Desk(world, throttle=ThrottleSettings(threads_running_max=8))
+    desk.threads = 10
+    others = [Reader(desk.reader.source) for _ in range(3)]
+    with ExitStack() as stack:
+        for reader in others:
+            stack.enter_context(desk.gentle.reading(reader))
+        desk.gentle.wait(desk.reader, 1)
+        assert desk.clock.now < LOOK_SECONDS
+    desk.clock.now += LOOK_SECONDS
+    desk.when_asked = lambda: setattr(desk, "threads", 1) if desk.clock.now > 5 * LOOK_SECONDS else None
+    desk.gentle.wait(desk.reader, 1)
+    assert desk.clock.now > 5 * LOOK_SECONDS  # ten of others are too many
 
 
 def test_chunks_shrink_until_reading_one_takes_as_long_as_it_should(world: World) -> None:
