@@ -117,6 +117,7 @@ def kind_of(item: str) -> str:
         "reload": ["TABLE"],
         "keymap": ["DIGEST"],
         "pace": ["JOB", "TABLE"],
+        "ranges": ["TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
