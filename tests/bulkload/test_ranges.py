@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from bulkload.dump import table as dumping
 from bulkload.dump.run import THREADS_PER_READER
 from keymap.errors import KeyshiftError
 from keyshift.aws.clients import make_clients
@@ -19,8 +18,6 @@ from keyshift.control.ranges import read_bounds, record_bounds
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop
 from keyshift.zstd import zstd
-from tests.bulkload.mortal import Fuse, Killed, Mortal
-from tests.bulkload.test_death import CALM, forget_dump
 from tests.bulkload.world import World
 from tests.cli.running import until
 from tests.servers.fault_proxy import FaultProxy, Rule
@@ -118,32 +115,6 @@ def test_chunks_that_follow_each_other_lie_far_apart(large: World) -> None:
     lowest = [rows_of(large, chunk)[0][0] for chunk in chunks(large.store, f"{large.schema}.orders") if chunk.rows]
     neighbours = sum(abs(int(str(one)) - int(str(other))) <= 6 for one, other in pairwise(lowest))
     assert neighbours <= len(lowest) // 4
-
-
-def test_a_dump_of_several_ranges_that_dies_at_any_call_is_completed_by_the_next(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By one with another number of readers; what is in hand with the dead one may be several chunks."""
-    monkeypatch.setattr(dumping, "RANGE_CHUNKS_MIN", 1)
-    orders = f"{world.schema}.orders"
-    world.execute(
-        "INSERT INTO orders VALUES " + ", ".join(f"({number}, 1, 'paid', 1, NULL)" for number in range(10, 19)),
-        "ANALYZE TABLE orders",
-    )
-    at, is_dead = 0, True
-    while is_dead:
-        at, is_dead = at + 1, False
-        forget_dump(world)
-        mortal = Mortal(world.clients, Fuse(at))
-        try:
-            world.dump(mortal, tables=[orders], chunk_rows=3, lease_seconds=CALM, dump_concurrency=2)
-        except Killed:
-            is_dead = True
-        world.free(DUMP)
-        assert world.dump(tables=[orders], chunk_rows=4, dump_concurrency=1 + at % 3).complete
-        assert dumped(world, "orders") == Counter(keys(world, "orders", "id")), at
-        assert len(read_bounds(world.store, orders)) >= 2
-    assert at > 20
 
 
 def held(world: World) -> Lease:
