@@ -237,7 +237,8 @@ class TableDump:
         )
         tools.storage.put(chunk.object, encoded.data)
         with tools.recording:
-            steadily(lambda: record_dumped(tools.lease, chunk, tools.migration.epoch), tools.stop)
+            record = partial(record_dumped, tools.lease, chunk, tools.migration.epoch, is_new=True)
+            steadily(record, tools.stop)
         _log.info("chunk_dumped", table=self._table, chunk=number, rows=chunk.rows, bytes=chunk.bytes)
         with self._lock:
             self.done = self.done.with_chunk(chunk)

@@ -82,7 +82,7 @@ def read_gtid_sets(store: Store) -> Iterator[str]:
                 yield record.text("gtid_set")
 
 
-def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
+def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None, *, is_new: bool = False) -> None:
     """Record that the chunk's object is complete in S3. `lease` is the one on "dump".
 
     Recording the same content again changes nothing. Other content under the same number replaces it only while rows
@@ -90,22 +90,26 @@ def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
     or where the table is recorded as dumped and has no such chunk, or where the epoch is no longer `epoch`, the one
     before the rows were read: capture has gone over to another server, and has compared with that one what was
     recorded until then.
+
+    `is_new`: the number was never recorded, as far as the caller knows. Then it is looked for only if it was.
     """
     require_lease(lease, DUMP)
     if chunk.number < FIRST_CHUNK:
         raise ValueError(f"chunks are numbered from {FIRST_CHUNK}")
     store, item = lease.store, _chunk_item(chunk)
-    for _ in range(ATTEMPTS_MAX):
-        before = store.get(item)
+    is_first = Check(_table_item(chunk.table, chunk.generation), {"state": Presence.ABSENT})
+    for attempt in range(ATTEMPTS_MAX):
+        is_guess = is_new and not attempt
+        before = None if is_guess else store.get(item)
         if before and before.text("sha256") == chunk.sha256:
             return
         if before and before.text("state") == ChunkState.LOADED:
             raise _refused(chunk, "is loaded already, with other content")
         checks = [lease.held_check(), *dumping_checks(store, chunk.table, chunk.generation, epoch)]
-        if before is None:
-            checks.append(Check(_table_item(chunk.table, chunk.generation), {"state": Presence.ABSENT}))
-        if swapped(store, item, before, _attributes(chunk), checks):
+        if swapped(store, item, before, _attributes(chunk), checks if before else [*checks, is_first]):
             return
+        if is_guess:
+            continue
         explain_refusal(lease, chunk.table, chunk.generation, epoch, f"chunk {chunk.number} of {chunk.table}")
         if before is None and dumped_chunks(store, chunk.table, chunk.generation) is not None:
             raise _refused(chunk, "comes after the end that is recorded for its table")
