@@ -149,13 +149,14 @@ class TableDump:
             self._state = _State.DONE
             return
         recorded = steadily(lambda: list(chunks(store, self._table, generation)), stop)
+        self._rows_before = sum(chunk.rows for chunk in recorded)
+        self._tools.board.begins(self._table, self._rows_before, self._estimate.rows)
         bounds = steadily(lambda: read_bounds(store, self._table, generation), stop)
         if not recorded and not bounds:
+            self._tools.gentle.wait(reader, 0)
             bounds = self._cut(reader)
         self._spans.extend(spread(spans_left(recorded, bounds)))
         self._numbers = Numbers(recorded)
-        self._rows_before = sum(chunk.rows for chunk in recorded)
-        self._tools.board.begins(self._table, self._rows_before, self._estimate.rows)
         self._state = _State.OPEN
 
     def _cut(self, reader: Reader) -> tuple[Key, ...]:
