@@ -3,6 +3,7 @@
 It is written into the control table every few seconds (keyshift/control/pace.py), for `keyshift bulkload status`.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -43,18 +44,32 @@ class Rate:
         return (self._seen[-1][1] - self._seen[0][1]) / (now - self._seen[0][0])
 
 
+class _Line:
+    """One table that is being done."""
+
+    def __init__(self, rows: int, total: int, now: float) -> None:
+        self.rows, self.total = rows, total
+        self.rate = Rate()
+        self.rate.add(now, rows)
+        self.written = float("-inf")
+
+    @property
+    def is_done(self) -> bool:
+        return self.rows >= self.total
+
+
 class Board:
-    """A Progress that passes on to another one, and tells the control table too. For one thread.
+    """A Progress that passes on to another one, and tells the control table too. Threads may share it, and do several
+    tables at once.
 
     `job` is the name of the job's lease.
     """
 
     def __init__(self, store: Store, job: str, inner: Progress, stop: Stop, clock: Callable[[], float]) -> None:
         self._store, self._job, self._inner, self._stop, self._clock = store, job, inner, stop, clock
-        self._table, self._rows, self._total = "", 0, 0
-        self._rate = Rate()
-        self._waits = self._told_waits = ""
-        self._written = float("-inf")
+        self._lines: dict[str, _Line] = {}  # of tables that are begun
+        self._waits: dict[object, str] = {}
+        self._lock = threading.RLock()
 
     def expects(self, table: str, total: int) -> None:
         """A table will be done of which nothing was told yet: about so many rows."""
@@ -63,39 +78,48 @@ class Board:
 
     def begins(self, table: str, rows: int, total: int) -> None:
         """A table is begun or gone on with: `rows` of about `total` were done before."""
-        self._table, self._rows, self._total = table, rows, max(rows, total)
-        self._rate, self._waits = Rate(), ""
-        self._rate.add(self._clock(), rows)
-        self._write()
+        with self._lock:
+            self._lines[table] = _Line(rows, max(rows, total), self._clock())
+            self._write(table)
 
     def __call__(self, table: str, done: int, total: int, unit: str) -> None:
         """As Progress."""
-        self._inner(table, done, total, unit)
-        if table != self._table:
-            self.begins(table, done, total)
-        self._rows, self._total = done, total
-        self._rate.add(self._clock(), done)
-        self._tell(now=done >= total)
+        with self._lock:
+            self._inner(table, done, total, unit)
+            if table not in self._lines:
+                self.begins(table, done, total)
+            line = self._lines[table]
+            line.rows, line.total = done, total
+            line.rate.add(self._clock(), done)
+            if line.is_done:
+                self._write(table)
+            self._tell()
 
-    def waits(self, why: str) -> None:
-        """The job waits. Call it again and again while it does."""
-        if why != self._waits:
-            _log.info("waits", table=self._table, why=why)
-        self._waits = why
-        self._tell(now=False)
+    def waits(self, why: str, who: object = None) -> None:
+        """The job, or one of its readers, waits. Call it again and again while it does."""
+        with self._lock:
+            if why not in self._waits.values():
+                _log.info("waits", tables=self._open(), why=why)
+            self._waits[who] = why
+            self._tell()
 
-    def goes_on(self) -> None:
-        """The job does not wait any longer."""
-        if self._waits:
-            self._waits = ""
-            self._tell(now=False)
+    def goes_on(self, who: object = None) -> None:
+        """It does not wait any longer."""
+        with self._lock:
+            if self._waits.pop(who, ""):
+                self._tell()
 
-    def _tell(self, *, now: bool) -> None:
-        if now or self._clock() - self._written >= WRITE_SECONDS:
-            self._write()
+    def _open(self) -> list[str]:
+        return [table for table, line in self._lines.items() if not line.is_done]
 
-    def _write(self) -> None:
-        self._written = self._clock()
-        rate = round(self._rate.per_second(self._written))
-        pace = Pace(self._rows, self._total, rate, self._waits)
-        steadily(lambda: record_pace(self._store, self._job, self._table, pace), self._stop)
+    def _tell(self) -> None:
+        for table in self._open():
+            if self._clock() - self._lines[table].written >= WRITE_SECONDS:
+                self._write(table)
+
+    def _write(self, table: str) -> None:
+        line = self._lines[table]
+        line.written = self._clock()
+        rate = round(line.rate.per_second(line.written))
+        pace = Pace(line.rows, line.total, rate, next(iter(self._waits.values()), ""))
+        steadily(lambda: record_pace(self._store, self._job, table, pace), self._stop)

@@ -7,12 +7,10 @@ it has and what its SHA-256 is stands in the control table, and a reader refuses
 """
 
 import hashlib
-import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
-from itertools import islice
 from operator import itemgetter
 from typing import IO, Any, Final
 
@@ -30,7 +28,7 @@ _OPTIONS: Final[dict[int, int]] = {
     zstd.CompressionParameter.checksum_flag: 1,
 }
 _GZIP: Final = b"\x1f\x8b"  # what its files begin with
-_ROWS_PER_WRITE = 256  # of one call to the compressor: a call per row costs more than the compression
+_BLOCK_BYTES: Final = 128 * 1024  # of one call to the compressor: a call per row costs more than the compression
 
 
 class ChunkError(KeyshiftError):
@@ -66,22 +64,43 @@ class EncodedChunk:
     raw_bytes: int
 
 
-def encode_chunk(header: ChunkHeader, rows: Iterable[Row], *, has_sets: bool = True) -> EncodedChunk:
-    """The file of these rows. Equal rows give an equal file, so that its SHA-256 can be its name.
+class ChunkWriter:
+    """Makes a chunk file of lines, as they come: in memory is what is packed, and less than a block that is not."""
 
-    `has_sets`: a column may be a SET; without one the lines are written faster.
-    """
-    file = io.BytesIO()
-    count, rows = 0, iter(rows)
-    values = _values_of(header.columns)
-    with zstd.ZstdFile(file, "wb", options=_OPTIONS) as packed:
-        packed.write(_header_line(header))
-        while lines := [values_json(values(row), has_sets=has_sets) for row in islice(rows, _ROWS_PER_WRITE)]:
-            packed.write(b"\n".join((*lines, b"")))
-            count += len(lines)
-        raw_bytes = packed.tell()
-    data = file.getvalue()
-    return EncodedChunk(data, count, hashlib.sha256(data).hexdigest(), raw_bytes)
+    def __init__(self, header: ChunkHeader) -> None:
+        self._packer = zstd.ZstdCompressor(options=_OPTIONS)
+        self._packed: list[bytes] = []
+        self._lines: list[bytes] = []
+        self._waiting = self._raw_bytes = 0
+        self.write(_header_line(header))
+
+    def write(self, lines: bytes) -> None:
+        """Add whole lines, each with its end."""
+        self._lines.append(lines)
+        self._waiting += len(lines)
+        self._raw_bytes += len(lines)
+        if self._waiting >= _BLOCK_BYTES:
+            self._pack()
+
+    def end(self, rows: int) -> EncodedChunk:
+        """The file, of so many rows."""
+        self._pack()
+        data = b"".join((*self._packed, self._packer.flush()))
+        return EncodedChunk(data, rows, hashlib.sha256(data).hexdigest(), self._raw_bytes)
+
+    def _pack(self) -> None:
+        self._packed.append(self._packer.compress(b"".join(self._lines)))
+        self._lines.clear()
+        self._waiting = 0
+
+
+def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
+    """The file of these rows."""
+    writer, values, count = ChunkWriter(header), _values_of(header.columns), 0
+    for row in rows:
+        writer.write(values_json(values(row), has_sets=True) + b"\n")
+        count += 1
+    return writer.end(count)
 
 
 def _header_line(header: ChunkHeader) -> bytes:

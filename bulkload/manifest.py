@@ -11,7 +11,8 @@ from typing import Any
 from keymap.errors import KeyshiftError
 from keymap.schema import Column, TableSchema
 from keymap.wire import decode_value, dumps, encode_value, loads
-from keyshift.control.chunks import Bound, Chunk, ChunkState
+from keyshift.control.bounds import Bound
+from keyshift.control.chunks import Chunk, ChunkState
 
 FORMAT = 1
 _DAMAGE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError)

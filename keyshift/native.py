@@ -10,7 +10,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final
 
-COMPILED: Final = ("keyshift.binlog._core", "keyshift.binlog._jsonb", "keyshift.mysql._text")
+COMPILED: Final = (
+    "keyshift.binlog._core",
+    "keyshift.binlog._jsonb",
+    "keyshift.mysql._text",
+    "keyshift.mysql._lines",
+)
 SWITCH: Final = "KEYSHIFT_PURE"
 
 

@@ -9,16 +9,21 @@ began, and from a server that shows everything before.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from bulkload.board import Board
-from bulkload.dump.gentle import Gentle
+from bulkload.dump.crew import Crew
+from bulkload.dump.gentle import Gentle, Reader
 from bulkload.dump.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
 from bulkload.dump.table import Done, Recorded, TableDump, Tools, nobody
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.folder import open_storage
 from bulkload.hold import Hold
+from bulkload.parallel import run_all
 from bulkload.progress import Progress, silent
 from keymap.check import check
 from keymap.errors import KeyshiftError, Problem, Problems
@@ -42,6 +47,8 @@ from keyshift.process.clock import boottime
 from keyshift.process.settings import Settings, SourceSettings
 from keyshift.process.stop import Stop, Stopped
 
+THREADS_PER_READER: Final = 3  # one reads, and two store and record: as long as reading takes where the bucket is near
+
 
 @dataclass(frozen=True, slots=True)
 class DumpReport:
@@ -63,12 +70,12 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
     tables: Collection[str] = (),
     recorded: Recorded = nobody,
 ) -> DumpReport:
-    """Dump what is not dumped yet. A stop ends it early, between two chunks, with a report that is not complete.
+    """Dump what is not dumped yet. A stop ends it early, after the chunks at hand, with a report that is not complete.
 
     `tables` limits this run to some of the captured tables (none: all); `recorded` is called for each chunk that is
-    recorded, in whichever thread did that. Raises KeyshiftError, with what to do: capture
-    has not started, another process dumps (Busy), the keymap does not fit the tables or one is not captured (Problems),
-    source, control table or bucket refuse. What was recorded is kept.
+    recorded, in whichever thread did that. Raises KeyshiftError, with what to do: capture has not started, another
+    process dumps (Busy), the keymap does not fit the tables or one is not captured (Problems), source, control table or
+    bucket refuse. What was recorded is kept.
     """
     with explaining("dumping"):
         store = Store(clients.control, settings.control_table, settings.migration)
@@ -79,34 +86,21 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
         replicas = Replicas(settings.source, settings.bulkload.throttle.places(settings.source.port))
         board = Board(store, DUMP, progress, stop, boottime)
-        storage = open_storage(settings.bulkload.folder, clients, migration, stop)
-
-        def tools_for(source: Source) -> Tools:
-            return Tools(
-                migration=migration,
-                keymap=keymap,
-                lease=lease,
-                source=source,
-                storage=storage,
-                chunk_rows=settings.bulkload.chunk_rows,
-                board=board,
-                gentle=Gentle(
-                    settings.bulkload,
-                    source=source,
-                    replicas=replicas,
-                    store=store,
-                    board=board,
-                    stop=stop,
-                    clock=boottime,
-                ),
-                stop=stop,
-                recorded=recorded,
-            )
-
-        done = _Dump(tools_for, _chosen(migration.tables, tables))
+        tools = Tools(
+            migration=migration,
+            keymap=keymap,
+            lease=lease,
+            storage=open_storage(settings.bulkload.folder, clients, migration, stop),
+            chunk_rows=settings.bulkload.chunk_rows,
+            board=board,
+            gentle=Gentle(settings.bulkload, replicas=replicas, store=store, board=board, stop=stop, clock=boottime),
+            stop=stop,
+            recorded=recorded,
+        )
+        done = _Dump(tools, _chosen(migration.tables, tables), settings.bulkload.dump_concurrency)
         try:
             with Hold(lease, stop, boottime), replicas:
-                done.run(_parts(settings.source, store, migration, capture), stop)
+                done.run(_parts(settings.source, store, migration, capture))
         except Stopped:
             return done.report(complete=False)
         return done.report(complete=True)
@@ -172,33 +166,50 @@ def _required_place(capture: CaptureStatus, reloads: Iterable[Reload]) -> Positi
 
 
 class _Dump:
-    """The tables that were chosen, one after the other."""
+    """The tables that were chosen, with several readers at once."""
 
-    def __init__(self, tools_for: Callable[[Source], Tools], chosen: Sequence[str]) -> None:
-        self._tools_for = tools_for
+    def __init__(self, tools: Tools, chosen: Sequence[str], concurrency: int) -> None:
+        self._tools = tools
         self._chosen = chosen
+        self._concurrency = concurrency
         self._tables: list[TableDump] = []
 
-    def run(self, parts: Iterable[_Part], stop: Stop) -> None:
+    def run(self, parts: Iterable[_Part]) -> None:
         """Dump the parts. Raises KeyshiftError and Stopped."""
         for part in parts:
-            with Source(part.connect, Backoff(max_seconds=RECONNECT_SECONDS_MAX), stop) as source:
-                self._part(self._tools_for(source), part)
+            with self._sources(part) as sources:
+                self._part(part, sources)
 
-    def _part(self, tools: Tools, part: _Part) -> None:
+    @contextmanager
+    def _sources(self, part: _Part) -> Iterator[list[Source]]:
+        """One for each reader. The first is connected, the others connect when they have something to read."""
+        with ExitStack() as stack:
+            backoffs = [Backoff(max_seconds=RECONNECT_SECONDS_MAX) for _ in range(self._concurrency)]
+            sources = [Source(part.connect, backoff, self._tools.stop) for backoff in backoffs]
+            for source in sources:
+                stack.callback(source.close)
+            stack.enter_context(sources[0])
+            yield sources
+
+    def _part(self, part: _Part, sources: Sequence[Source]) -> None:
+        tools, first = self._tools, sources[0]
         names = tools.migration.tables  # all of them: the keymap is looked at as a whole
-        schemas = tools.source.ask(lambda connection: read_schemas(connection, names), "reading the schema")
+        schemas = first.ask(lambda connection: read_schemas(connection, names), "reading the schema")
         Problems.raise_if_any(check(tools.keymap, schemas, running=True))
-        sizes = tools.source.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
+        sizes = first.ask(lambda connection: read_estimates(connection, names), "reading the sizes")
         chosen = [name for name in part.generations if name in self._chosen]
         estimates = {name: sizes.get(name, Estimate(0, 0)) for name in chosen}
         for name in chosen:
             tools.board.expects(name, estimates[name].rows)
-        for name in chosen:
-            generation = part.generations[name]
-            table = TableDump(tools, schemas[name], estimates[name], start_epoch=part.epoch, generation=generation)
-            self._tables.append(table)
-            table.run()
+        tables = [
+            TableDump(tools, schemas[name], estimates[name], start_epoch=part.epoch, generation=part.generations[name])
+            for name in chosen
+        ]
+        self._tables += tables
+        threads = THREADS_PER_READER * len(sources)
+        crew = Crew(tables, map(Reader, reversed(sources)))
+        with ThreadPoolExecutor(threads, thread_name_prefix="dump") as executor:
+            run_all(crew.jobs(), executor, threads, tools.stop)
 
     def report(self, *, complete: bool) -> DumpReport:
         """What was done."""

@@ -30,7 +30,7 @@ RECONNECTS_MAX = 40  # about ten minutes with these pauses: longer than a fail-o
 class Source:
     """Asks questions of the source; a context manager. `open_connection` gives a connection that rows may be read from.
 
-    Not for sharing between threads.
+    It connects when it is entered, or else with the first question. For one thread at a time.
     """
 
     def __init__(self, open_connection: Callable[[], Connection], backoff: Backoff, stop: Stop) -> None:
@@ -50,7 +50,13 @@ class Source:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
+
+    def close(self) -> None:
+        """End the connection, if there is one; the next question would open another."""
+        if self._connection is not None and self._connection.open:
+            self._connection.close()
+        self._connection = None
 
     def ask(self, question: Callable[[Connection], T], doing: str) -> T:
         """The answer to a question that may safely be asked again, as it is when the connection is lost.
@@ -62,7 +68,7 @@ class Source:
                 self._connection = self._connection or self._open()
                 answer = question(self._connection)
             except (MySQLError, Unreachable) as error:
-                self._close()
+                self.close()
                 self._wait(error, doing)
             else:
                 self._backoff.reset()
@@ -76,11 +82,6 @@ class Source:
             raise KeyshiftError(message, "Start again when it is there: what was done is kept") from error
         _log.warning("source_lost", doing=doing, error=type(error).__name__, attempt=self._backoff.attempts + 1)
         self._stop.sleep(self._backoff.next())
-
-    def _close(self) -> None:
-        if self._connection is not None and self._connection.open:
-            self._connection.close()
-        self._connection = None
 
 
 def _refusal(error: MySQLError, doing: str) -> KeyshiftError:

@@ -1,18 +1,27 @@
 """The dump of one table: read a chunk, store it, record it, and go on behind it until the table's end.
 
-What is recorded is the only memory. A process that dies between any two lines leaves at most an object that nobody
-names; the next one reads the same range again. The table's end is a chunk without an upper bound, or nothing left to
-read; then the manifest is written, and last the table is recorded as dumped.
+A large table is cut into ranges first (keyshift.mysql.key_ranges), and its chunks are read from all of them in turn: by
+several readers at once, and in an order in which what follows each other lies far apart.
+
+What is recorded is the only memory. A process that dies between any two lines leaves at most objects that nobody names;
+the next one reads the same places again, by as many readers as it has. When every range is read to its end, and the
+chunks are seen to follow each other from the table's beginning to its end, the manifest is written, and last the table
+is recorded as dumped.
 """
 
+import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from bulkload.board import Board
-from bulkload.chunkfile import ChunkHeader, EncodedChunk, encode_chunk
-from bulkload.dump.gentle import Gentle
-from bulkload.dump.source import Source
+from bulkload.chunkfile import ChunkHeader, ChunkWriter, EncodedChunk
+from bulkload.dump.chain import Numbers, Span, require_chain, spans_left, spread
+from bulkload.dump.crew import Step
+from bulkload.dump.gentle import Gentle, Reader
 from bulkload.estimate import Estimate, first_limit
 from bulkload.hold import steadily
 from bulkload.manifest import encode_manifest, make_manifest
@@ -21,7 +30,6 @@ from keymap.check import uncut_columns
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keyshift.control.chunks import (
-    FIRST_CHUNK,
     Chunk,
     chunks,
     dumped_chunks,
@@ -30,15 +38,20 @@ from keyshift.control.chunks import (
 )
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
+from keyshift.control.ranges import read_bounds, record_bounds
 from keyshift.control.reloads import floor_of
-from keyshift.mysql import table_reader
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.facts import read_gtid_seen
+from keyshift.mysql.key_ranges import find_bounds
+from keyshift.mysql.keys import Key
+from keyshift.mysql.table_reader import Copied, copy_chunk
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
 _log = get_logger(__name__)
 UNIT: Final = "rows"
+RANGES_MAX: Final = 32  # of a table: chunks of as many places follow each other, and so few of one target partition
+RANGE_CHUNKS_MIN: Final = 4  # a table with fewer for each of two ranges is read as a whole
 
 
 Recorded = Callable[[Chunk, TableSchema], None]
@@ -55,13 +68,13 @@ class Tools:
     migration: Migration
     keymap: Keymap
     lease: Lease
-    source: Source
     storage: Storage
     chunk_rows: int
     board: Board
     gentle: Gentle
     stop: Stop
     recorded: Recorded
+    recording: threading.Lock = field(default_factory=threading.Lock)  # transactions with one lease get in their way
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +93,18 @@ class Done:
         return self + Done(1, chunk.rows, chunk.bytes)
 
 
-class TableDump:
-    """Dumps one table, or what is missing of it. `done` counts, also when run() was cut short.
+class _State(Enum):
+    NEW = auto()
+    AT_IT = auto()  # one thread begins or ends it
+    OPEN = auto()
+    DONE = auto()
 
-    `start_epoch` is the epoch that capture began in; `generation` the table's.
+
+class TableDump:
+    """Dumps one table, or what is missing of it, in steps (bulkload.dump.crew.Work). `done` counts.
+
+    `start_epoch` is the epoch that capture began in; `generation` the table's. Steps raise KeyshiftError (LeaseLost
+    among them) and Stopped.
     """
 
     def __init__(
@@ -97,88 +118,155 @@ class TableDump:
         self._uncut = uncut_columns(tools.keymap, schema)
         self._generation = generation
         floor = floor_of(generation) if generation else ""
-        self._has_sets = any(column.data_type == "set" for column in schema.columns)
         # A later epoch's lowest version would be newer than changes of an earlier one, which a replica that lags may
         # not show yet (docs/decisions/0017). A table that is loaded again keeps the place where that began (0022).
         self._header = ChunkHeader(tools.migration.id, self._table, tuple(schema.by_name), start_epoch, floor)
+        self._state = _State.NEW
+        self._spans: deque[Span] = deque()  # to be read, none of them being read
+        self._reading = 0
+        self._numbers = Numbers(())
+        self._rows_before = 0
+        self._end: tuple[Key | None, str] = (None, "")  # behind which a last look found nothing, and what it showed
+        self._limit = first_limit(estimate, tools.chunk_rows)
+        self._lock = threading.Lock()
 
-    def run(self) -> None:
-        """Dump until the table is recorded as dumped. Raises KeyshiftError (LeaseLost among them) and Stopped."""
-        recorded = self._recorded()
-        if recorded is None:
-            return
-        last = recorded[-1] if recorded else None
-        rows_before = sum(chunk.rows for chunk in recorded)
-        self._tools.board.begins(self._table, rows_before, self._estimate.rows)
-        limit, found_empty = first_limit(self._estimate, self._tools.chunk_rows), ""
-        while last is None or last.upper is not None:
-            self._tools.gentle.wait()
-            read, seen = self._read(last, limit)
-            if not read.rows:
-                found_empty = seen
-                break
-            encoded = encode_chunk(self._header, read.rows, has_sets=self._has_sets)
-            last = self._keep(last, read, encoded, seen)
-            limit = self._tools.gentle.next_limit(limit, encoded)
-            self._tell(rows_before + self.done.rows)
-        self._finish(found_empty)
+    @property
+    def is_done(self) -> bool:
+        """See Work."""
+        return self._state is _State.DONE
 
-    def _recorded(self) -> list[Chunk] | None:
-        """The chunks that are recorded; None when the table is dumped."""
-        store, stop = self._tools.lease.store, self._tools.stop
-        if steadily(lambda: dumped_chunks(store, self._table, self._generation), stop) is not None:
+    def next_step(self) -> Step | None:
+        """See Work."""
+        with self._lock:
+            if self._state is _State.NEW:
+                self._state = _State.AT_IT
+                return self._begin
+            if self._state is not _State.OPEN:
+                return None
+            if self._spans:
+                self._reading += 1
+                return partial(self._chunk, self._spans.popleft())
+            if not self._reading:
+                self._state = _State.AT_IT
+                return self._finish
             return None
-        return steadily(lambda: list(chunks(store, self._table, self._generation)), stop)
 
-    def _read(self, last: Chunk | None, limit: int) -> tuple[table_reader.Chunk, str]:
+    def _begin(self, reader: Reader, _free: Callable[[], None]) -> None:
+        store, stop, generation = self._tools.lease.store, self._tools.stop, self._generation
+        if steadily(lambda: dumped_chunks(store, self._table, generation), stop) is not None:
+            self._state = _State.DONE
+            return
+        recorded = steadily(lambda: list(chunks(store, self._table, generation)), stop)
+        self._rows_before = sum(chunk.rows for chunk in recorded)
+        self._tools.board.begins(self._table, self._rows_before, self._estimate.rows)
+        bounds = steadily(lambda: read_bounds(store, self._table, generation), stop)
+        if not recorded and not bounds:
+            self._tools.gentle.wait(reader, 0)
+            bounds = self._cut(reader)
+        self._spans.extend(spread(spans_left(recorded, bounds)))
+        self._numbers = Numbers(recorded)
+        self._state = _State.OPEN
+
+    def _cut(self, reader: Reader) -> tuple[Key, ...]:
+        """Find bounds, and record them before anything is read."""
+        find = partial(
+            find_bounds,
+            schema=self._schema,
+            ranges_max=RANGES_MAX,
+            rows_min=RANGE_CHUNKS_MIN * self._tools.chunk_rows,
+            uncut_columns=self._uncut,
+        )
+        bounds = reader.source.ask(find, f"looking for where to cut table {self._table}")
+        if not bounds:
+            return ()
+        lease, epoch = self._tools.lease, self._tools.migration.epoch
+        record = partial(record_bounds, lease, self._table, bounds, epoch=epoch, generation=self._generation)
+        _log.info("table_cut", table=self._table, ranges=len(bounds) + 1)
+        return steadily(record, self._tools.stop)
+
+    def _chunk(self, span: Span, reader: Reader, free: Callable[[], None]) -> None:
+        """Read and keep the next chunk of a range, and give back what is left of the range then."""
+        limit = self._limit
+        self._tools.gentle.wait(reader, limit)
+        read, encoded, seen = self._read(reader, span, limit)
+        with self._lock:
+            largest = max(limit, self._limit)
+            self._limit = self._tools.gentle.next_limit(reader, largest, encoded, is_full=not read.is_last)
+        free()
+        if read.rows or self._is_wanted_empty(span):
+            self._keep(span, read, encoded, seen)
+        else:
+            self._end = (span.lower, seen)
+        with self._lock:
+            self._reading -= 1
+            if not read.is_last and read.upper != span.upper:
+                self._spans.append(Span(read.upper, span.upper))
+
+    def _is_wanted_empty(self, span: Span) -> bool:
+        """Whether a chunk without rows is needed: to lead to the next range, or to fill a gap in the numbers."""
+        with self._lock:
+            return span.upper is not None or self._numbers.has_gap
+
+    def _read(self, reader: Reader, span: Span, limit: int) -> tuple[Copied, EncodedChunk, str]:
         """The next rows, and a GTID set that contains all that they show."""
-        after = last.upper if last else None
 
-        def read(connection: Connection) -> tuple[table_reader.Chunk, str]:
-            with self._tools.gentle.reading():
-                rows = table_reader.read_chunk(connection, self._schema, after, limit, self._uncut)
-            return rows, read_gtid_seen(connection)
+        def read(connection: Connection) -> tuple[Copied, EncodedChunk, str]:
+            file = ChunkWriter(self._header)
+            with self._tools.gentle.reading(reader):
+                read = copy_chunk(
+                    connection,
+                    self._schema,
+                    file.write,
+                    after=span.lower,
+                    until=span.upper,
+                    limit=limit,
+                    uncut_columns=self._uncut,
+                )
+            return read, file.end(read.rows), read_gtid_seen(connection)
 
-        return self._tools.source.ask(read, f"reading table {self._table}")
+        return reader.source.ask(read, f"reading table {self._table}")
 
-    def _keep(self, last: Chunk | None, read: table_reader.Chunk, encoded: EncodedChunk, seen: str) -> Chunk:
-        number = last.number + 1 if last else FIRST_CHUNK
+    def _keep(self, span: Span, read: Copied, encoded: EncodedChunk, seen: str) -> None:
+        """Store a chunk, and record it once it is stored."""
+        tools = self._tools
+        with self._lock:
+            number = self._numbers.draw()
         chunk = Chunk(
             table=self._table,
             number=number,
-            lower=last.upper if last else None,
+            lower=span.lower,
             upper=read.upper,
             rows=encoded.rows,
-            object=self._tools.storage.chunk_name(self._table, self._generation, number, encoded.sha256),
+            object=tools.storage.chunk_name(self._table, self._generation, number, encoded.sha256),
             sha256=encoded.sha256,
             bytes=len(encoded.data),
             uncut=self._uncut,
             gtid_set=seen,
             generation=self._generation,
         )
-        self._tools.storage.put(chunk.object, encoded.data)
-        steadily(lambda: record_dumped(self._tools.lease, chunk, self._tools.migration.epoch), self._tools.stop)
-        self.done = self.done.with_chunk(chunk)
-        self._tools.recorded(chunk, self._schema)
+        tools.storage.put(chunk.object, encoded.data)
+        with tools.recording:
+            record = partial(record_dumped, tools.lease, chunk, tools.migration.epoch, is_new=True)
+            steadily(record, tools.stop)
+        tools.recorded(chunk, self._schema)
         _log.info("chunk_dumped", table=self._table, chunk=number, rows=chunk.rows, bytes=chunk.bytes)
-        return chunk
+        with self._lock:
+            self.done = self.done.with_chunk(chunk)
+            rows = self._rows_before + self.done.rows
+            tools.board(self._table, rows, max(rows + 1, self._estimate.rows), UNIT)  # there may be more
 
-    def _finish(self, seen: str) -> None:
-        """Record the table as dumped; `seen` is what a last look showed that found no more rows."""
-        tools, epoch = self._tools, self._tools.migration.epoch
-        generation = self._generation
-        recorded = steadily(lambda: list(chunks(tools.lease.store, self._table, generation)), tools.stop)
+    def _finish(self, _reader: Reader, free: Callable[[], None]) -> None:
+        """Record the table as dumped, once its chunks are known to be all of it."""
+        free()
+        tools, table, generation = self._tools, self._table, self._generation
+        recorded = steadily(lambda: list(chunks(tools.lease.store, table, generation)), tools.stop)
+        require_chain(table, recorded, self._end[0])
         manifest = make_manifest(tools.migration.id, self._schema, recorded)
-        tools.storage.put(tools.storage.manifest_name(self._table, generation), encode_manifest(manifest))
-        count, rows = len(recorded), manifest.rows
-        steadily(
-            lambda: record_table_dumped(
-                tools.lease, self._table, count, rows, gtid_set=seen, epoch=epoch, generation=generation
-            ),
-            tools.stop,
-        )
-        _log.info("table_dumped", table=self._table, chunks=len(recorded), rows=manifest.rows)
-        tools.board(self._table, manifest.rows, manifest.rows, UNIT)
-
-    def _tell(self, rows: int) -> None:
-        self._tools.board(self._table, rows, max(rows, self._estimate.rows), UNIT)
+        tools.storage.put(tools.storage.manifest_name(table, generation), encode_manifest(manifest))
+        record = partial(record_table_dumped, tools.lease, table, len(recorded), manifest.rows)
+        epoch, seen = tools.migration.epoch, self._end[1]
+        with tools.recording:
+            steadily(lambda: record(gtid_set=seen, epoch=epoch, generation=generation), tools.stop)
+        _log.info("table_dumped", table=table, chunks=len(recorded), rows=manifest.rows)
+        tools.board(table, manifest.rows, manifest.rows, UNIT)
+        self._state = _State.DONE

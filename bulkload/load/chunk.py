@@ -23,7 +23,7 @@ from keymap.schema import TableSchema
 from keymap.template import PatchError
 from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
 from keyshift.aws.retry import RetriesExhausted
-from keyshift.control.chunks import Bound
+from keyshift.control.bounds import Bound
 from keyshift.control.migration import Migration
 from keyshift.process.garbage import collected_later
 from keyshift.process.settings import Settings

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,12 +16,14 @@ from keyshift.control.progress import TableProgress, progress
 from keyshift.control.store import Store
 from keyshift.process.clock import now_ms
 
+TOGETHER_SECONDS: Final = 10  # each table that is being done is told of every two, or after its chunk
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job on one table now: rows done and about how many there are (0: unknown), rate, ETA (None: unknown).
 
-    `running`: its process holds the lease. What it `waits` for is told only then.
+    `running`: its process holds the lease. What it `waits` for is told only then; the rate too, while it is not done.
     """
 
     running: bool
@@ -63,11 +65,11 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
 
 
 def together(jobs: Sequence[Job]) -> Job:
-    """All tables of a job: one table is done after the other, so the rate is that of the one that was told of last."""
-    told = [job for job in jobs if job.told_seconds_ago is not None]
-    last = min(told, key=lambda job: (job.told_seconds_ago, job.rows >= job.rows_total), default=None)
+    """All tables of a job. Several may be at it, and their rates add up: those told of lately, which are not done."""
+    told = [(job.told_seconds_ago, job.rows_per_second) for job in jobs if job.told_seconds_ago is not None]
+    last = min((ago for ago, _ in told), default=None)
     rows, total = sum(job.rows for job in jobs), sum(job.rows_total for job in jobs)
-    rate = last.rows_per_second if last else 0
+    rate = sum(rate for ago, rate in told if last is not None and ago - last <= TOGETHER_SECONDS)
     return Job(
         running=any(job.running for job in jobs),
         rows=rows,
@@ -75,7 +77,7 @@ def together(jobs: Sequence[Job]) -> Job:
         rows_per_second=rate,
         eta_seconds=-(-max(0, total - rows) // rate) if rate else None,
         waits=next((job.waits for job in jobs if job.waits), ""),
-        told_seconds_ago=last.told_seconds_ago if last else None,
+        told_seconds_ago=last,
     )
 
 
@@ -103,11 +105,12 @@ def _span(seconds: int) -> str:
 def _job(store: Store, job: str, table: TableProgress, now: int) -> Job:
     pace, lease = read_pace(store, job, table.table), store.get(job)
     running = lease is not None and bool(lease.text("owner")) and not lease.flag("released")
+    is_done = table.loaded_whole if job == LOAD else table.chunks is not None
     return Job(
         running=running,
         rows=table.rows_dumped if job == DUMP else table.rows_loaded,
         rows_total=max(pace.rows_total, table.rows_dumped),
-        rows_per_second=pace.rows_per_second if running else 0,
+        rows_per_second=pace.rows_per_second if running and not is_done else 0,
         eta_seconds=_eta(pace) if running else None,
         waits=pace.waits if running else "",
         told_seconds_ago=max(0, now - pace.at_ms) // 1000 if pace.at_ms else None,

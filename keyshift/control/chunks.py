@@ -1,8 +1,9 @@
 """The bulk load's progress: which tables are dumped, which chunks are loaded. Replay opens on nothing else.
 
 A chunk is recorded after its object is in S3, and again after its rows are in DynamoDB; each record is written only
-while the writer's lease stands, in one transaction with a check of it. Chunks of a table are numbered from 1 without
-gaps; a table is dumped when its last chunk is recorded and the count is written down.
+while the writer's lease stands, in one transaction with a check of it. Chunks of a table are numbered as they are
+dumped, which is not their order by key where several ranges (keyshift.control.ranges) are read at once; in the end from
+1 without gaps. A table is dumped when its last chunk is recorded and the count is written down.
 
 A table that is loaded again (keyshift.control.reloads) has chunks of another generation. Those of the first are dumped
 while replay is closed, those of a later one until it is closed for good; each only while the generation is the newest.
@@ -14,22 +15,18 @@ from enum import StrEnum
 from typing import Final
 
 from keymap.errors import KeyshiftError
-from keymap.values import Canonical
-from keymap.wire import decode_value, dumps, encode_value, loads
+from keyshift.control.bounds import Bound, decode_bound, encode_bound
+from keyshift.control.dumping import ATTEMPTS_MAX, REMEDY, dumping_checks, explain_refusal, require_lease, swapped
 from keyshift.control.lease import DUMP, LOAD, Lease
-from keyshift.control.record import Changes, Check, Expected, Presence, Record
-from keyshift.control.reloads import FIRST, generation_check, generation_of, read_reloads, superseded
-from keyshift.control.store import PHASE, Conflict, Store
+from keyshift.control.record import Changes, Check, Presence, Record
+from keyshift.control.reloads import FIRST, read_reloads
+from keyshift.control.store import Conflict, Store
 from keyshift.control.tables import scope, unscoped
 
 FIRST_CHUNK: Final = 1
 NUMBER_DIGITS: Final = 8
-_ATTEMPTS_MAX: Final = 10
 _DUMPED_TABLE: Final = "dumped"
-_LOAD_PHASE, _CLOSED_PHASE = "load", "closed"  # of Phase; that module imports this one
 _CHUNK, _TABLE = "chunk#", "table#"
-
-Bound = tuple[Canonical, ...] | None
 
 
 class ChunkState(StrEnum):
@@ -85,7 +82,7 @@ def read_gtid_sets(store: Store) -> Iterator[str]:
                 yield record.text("gtid_set")
 
 
-def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
+def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None, *, is_new: bool = False) -> None:
     """Record that the chunk's object is complete in S3. `lease` is the one on "dump".
 
     Recording the same content again changes nothing. Other content under the same number replaces it only while rows
@@ -93,23 +90,29 @@ def record_dumped(lease: Lease, chunk: Chunk, epoch: int | None = None) -> None:
     or where the table is recorded as dumped and has no such chunk, or where the epoch is no longer `epoch`, the one
     before the rows were read: capture has gone over to another server, and has compared with that one what was
     recorded until then.
+
+    `is_new`: the number was never recorded, as far as the caller knows. Then it is looked for only if it was.
     """
-    _require_item(lease, DUMP)
+    require_lease(lease, DUMP)
     if chunk.number < FIRST_CHUNK:
         raise ValueError(f"chunks are numbered from {FIRST_CHUNK}")
     store, item = lease.store, _chunk_item(chunk)
-    for _ in range(_ATTEMPTS_MAX):
-        before = store.get(item)
+    is_first = Check(_table_item(chunk.table, chunk.generation), {"state": Presence.ABSENT})
+    for attempt in range(ATTEMPTS_MAX):
+        is_guess = is_new and not attempt
+        before = None if is_guess else store.get(item)
         if before and before.text("sha256") == chunk.sha256:
             return
         if before and before.text("state") == ChunkState.LOADED:
             raise _refused(chunk, "is loaded already, with other content")
-        checks = [lease.held_check(), *_dumping(store, chunk.table, chunk.generation, epoch)]
-        if before is None:
-            checks.append(Check(_table_item(chunk.table, chunk.generation), {"state": Presence.ABSENT}))
-        if _swap(store, item, before, _attributes(chunk), checks):
+        checks = [lease.held_check(), *dumping_checks(store, chunk.table, chunk.generation, epoch)]
+        if swapped(store, item, before, _attributes(chunk), checks if before else [*checks, is_first]):
             return
-        _explain_refusal(lease, chunk, epoch, known=before is not None)
+        if is_guess:
+            continue
+        explain_refusal(lease, chunk.table, chunk.generation, epoch, f"chunk {chunk.number} of {chunk.table}")
+        if before is None and dumped_chunks(store, chunk.table, chunk.generation) is not None:
+            raise _refused(chunk, "comes after the end that is recorded for its table")
     raise Conflict(item)
 
 
@@ -128,22 +131,21 @@ def record_table_dumped(  # noqa: PLR0913 - what is recorded, and the condition
     `gtid_set` is that of a last look that found nothing more, "" where there was none; `epoch` as for record_dumped.
     Raises LeaseLost, and KeyshiftError when the chunks recorded are not those, or when it was recorded otherwise.
     """
-    _require_item(lease, DUMP)
+    require_lease(lease, DUMP)
     store, item = lease.store, _table_item(table, generation)
-    for _ in range(_ATTEMPTS_MAX):
+    for _ in range(ATTEMPTS_MAX):
         before = store.get(item)
         if before and before.text("state") == _DUMPED_TABLE:
             _require_equal(table, (before.number("chunks"), before.number("rows")), (chunks, rows))
             return
-        recorded = list(chunk_records(store, table, generation=generation))
+        recorded = list(chunk_records(store, table, "rows", generation=generation))
         _require_equal(table, (len(recorded), sum(one.number("rows") for one in recorded)), (chunks, rows))
+        _require_numbers(table, [chunk_number(one) for one in recorded])
         changes: Changes = {"state": _DUMPED_TABLE, "chunks": chunks, "rows": rows, "gtid_set": gtid_set or None}
-        checks = [lease.held_check(), *_dumping(store, table, generation, epoch)]
-        if _swap(store, item, before, changes, checks):
+        checks = [lease.held_check(), *dumping_checks(store, table, generation, epoch)]
+        if swapped(store, item, before, changes, checks):
             return
-        lease.renew()  # raises LeaseLost if that is why
-        _require_newest(store, table, generation)
-        _require_epoch(store.get(PHASE), epoch, f"table {table}")
+        explain_refusal(lease, table, generation, epoch, f"table {table}")
     raise Conflict(item)
 
 
@@ -153,16 +155,16 @@ def record_loaded(lease: Lease, chunk: Chunk, rejected: int = 0) -> None:
     `lease` is the one on "load". Safe to repeat. Raises LeaseLost, and KeyshiftError when the chunk is not recorded as
     dumped with that content (it was dumped anew meanwhile: load it again).
     """
-    _require_item(lease, LOAD)
+    require_lease(lease, LOAD)
     store, item = lease.store, _chunk_item(chunk)
-    for _ in range(_ATTEMPTS_MAX):
+    for _ in range(ATTEMPTS_MAX):
         before = store.get(item)
         if before is None or before.text("sha256") != chunk.sha256:
             raise _refused(chunk, "is not recorded as dumped with the content that was loaded")
         if before.text("state") == ChunkState.LOADED:
             return
         changes: Changes = {"state": ChunkState.LOADED.value, "rejected": rejected or None}
-        if _swap(store, item, before, changes, [lease.held_check()]):
+        if swapped(store, item, before, changes, [lease.held_check()]):
             return
         lease.renew()  # raises LeaseLost if that is why
     raise Conflict(item)
@@ -179,43 +181,8 @@ def dumped_chunks(store: Store, table: str, generation: str = FIRST) -> int | No
     return record.number("chunks") if record and record.text("state") == _DUMPED_TABLE else None
 
 
-def _swap(store: Store, item: str, before: Record | None, changes: Changes, checks: list[Check]) -> bool:
-    try:
-        store.swap(item, before, changes, checks=checks)
-    except Conflict:
-        return False
-    return True
-
-
-def _explain_refusal(lease: Lease, chunk: Chunk, epoch: int | None, *, known: bool) -> None:
-    """After a refused write: raise if the reason will not go away; return if reading again may help."""
-    lease.renew()
-    _require_newest(lease.store, chunk.table, chunk.generation)
-    phase = lease.store.get(PHASE)
-    opened = phase is None or phase.text("phase") != _LOAD_PHASE
-    if opened and not chunk.generation:
-        raise _refused(chunk, "can no longer be dumped: replay has been opened")
-    if phase is None or phase.text("phase") == _CLOSED_PHASE:
-        raise _refused(chunk, "can no longer be dumped: replay is closed, and the application may have switched")
-    _require_epoch(phase, epoch, f"chunk {chunk.number} of {chunk.table}")
-    if not known and dumped_chunks(lease.store, chunk.table, chunk.generation) is not None:
-        raise _refused(chunk, "comes after the end that is recorded for its table")
-
-
-def _require_newest(store: Store, table: str, generation: str) -> None:
-    if generation and generation_of(store, table) != generation:
-        raise superseded(table)
-
-
-def _require_epoch(phase: Record | None, epoch: int | None, what: str) -> None:
-    if phase is not None and epoch is not None and phase.number("epoch") != epoch:
-        message = f"{what} was read before capture went over to another server, and is not recorded"
-        raise KeyshiftError(message, "Run the command again: it goes on from what is recorded")
-
-
 def _refused(chunk: Chunk, why: str) -> KeyshiftError:
-    remedy = "`keyshift bulkload status` shows what is recorded; run the command again"
-    return KeyshiftError(f"chunk {chunk.number} of {chunk.table} {why}", remedy)
+    return KeyshiftError(f"chunk {chunk.number} of {chunk.table} {why}", REMEDY)
 
 
 def _require_equal(table: str, recorded: tuple[int, int], told: tuple[int, int]) -> None:
@@ -227,9 +194,11 @@ def _require_equal(table: str, recorded: tuple[int, int], told: tuple[int, int])
         )
 
 
-def _require_item(lease: Lease, item: str) -> None:
-    if lease.item != item:
-        raise ValueError(f"the lease `{item}` is needed here, not `{lease.item}`")
+def _require_numbers(table: str, numbers: list[int]) -> None:
+    missing = sorted(set(range(FIRST_CHUNK, FIRST_CHUNK + len(numbers))) - set(numbers))
+    if missing:
+        message = f"table {table}: there is no chunk {missing[0]}, and there are later ones"
+        raise KeyshiftError(message, "Run `keyshift bulkload dump` again")
 
 
 def _table_item(table: str, generation: str) -> str:
@@ -247,8 +216,8 @@ def _chunk_item(chunk: Chunk) -> str:
 def _attributes(chunk: Chunk) -> Changes:
     return {
         "table": chunk.table,
-        "lower": _encode(chunk.lower),
-        "upper": _encode(chunk.upper),
+        "lower": encode_bound(chunk.lower),
+        "upper": encode_bound(chunk.upper),
         "rows": chunk.rows,
         "object": chunk.object,
         "sha256": chunk.sha256,
@@ -263,8 +232,8 @@ def _chunk(record: Record, generation: str) -> Chunk:
     return Chunk(
         table=record.text("table"),
         number=chunk_number(record),
-        lower=_decode(record.text("lower")),
-        upper=_decode(record.text("upper")),
+        lower=decode_bound(record.text("lower")),
+        upper=decode_bound(record.text("upper")),
         rows=record.number("rows"),
         object=record.text("object"),
         sha256=record.text("sha256"),
@@ -274,21 +243,3 @@ def _chunk(record: Record, generation: str) -> Chunk:
         gtid_set=record.text("gtid_set"),
         generation=generation,
     )
-
-
-def _encode(bound: Bound) -> str:
-    return dumps(None if bound is None else [encode_value(value) for value in bound]).decode()
-
-
-def _decode(text: str) -> Bound:
-    values = loads(text)
-    return None if values is None else tuple(decode_value(value) for value in values)
-
-
-def _dumping(store: Store, table: str, generation: str, epoch: int | None) -> list[Check]:
-    """The conditions that rows of this generation are still dumped, and in this epoch if it is given."""
-    of_epoch: Expected = {} if epoch is None else {"epoch": epoch}
-    phase = store.get(PHASE) if generation else None
-    if phase is None or phase.text("phase") == _CLOSED_PHASE:
-        return [Check(PHASE, {"phase": _LOAD_PHASE, **of_epoch})]
-    return [Check(PHASE, {"phase": phase.text("phase"), **of_epoch}), generation_check(table, generation)]

@@ -11,7 +11,7 @@ from cpython.list cimport PyList_Append
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
 from decimal import Decimal
@@ -20,6 +20,23 @@ from sys import intern
 from keymap.values import Json
 from keyshift.binlog._ascii cimport ascii
 from keyshift.mysql._json cimport Copy, copy_document
+from keyshift.mysql._packet cimport (
+    BYTES,
+    DATETIME,
+    DATETIME_BYTES_MAX,
+    DECIMAL,
+    DOUBLE,
+    FLOAT,
+    HEADER,
+    INT,
+    JSON,
+    TEXT,
+    TIMESTAMP,
+    is_digit,
+    is_repr,
+    packet_end,
+    value_at,
+)
 from keyshift.mysql.text_values import Form
 
 cdef extern from "Python.h":
@@ -27,66 +44,12 @@ cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, PyObject* overflow) except? -1.0
     int Py_DTSF_ADD_DOT_0
 
-cdef extern from *:
-    """
-    /* Whether digits / 10^places is what repr gives of its double: no shorter number has that double, and no other of
-       as many digits is nearer to it. For 0.001 <= digits / 10^places < 10^16 and digits < 10^17, not divisible by 10.
-
-       Exact. With power = 10^places the double is whole / 2^shift, and all is compared in units of
-       1 / (power * 2^shift), where the double is whole * power and covers power / 2 to both sides. Any shorter number
-       is a multiple of ten in the last digit, or has one between it and the digits. Doubt is a no: a tie, a power of
-       two (whose neighbours are not equally far), an integer too large for a fraction. */
-    static int are_shortest(uint64_t digits, int places)
-    {
-        typedef unsigned __int128 wide;
-        const uint64_t limit = (uint64_t)1 << 53;
-        uint64_t power = 1, whole, rest;
-        wide scaled, centre, lower, upper, off;
-        int shift;
-        while (places-- > 0)
-            power *= 10;
-        shift = 53 + __builtin_clzll(digits) - __builtin_clzll(power);
-        if (shift < 2 || shift > 68)
-            return 0;
-        whole = (uint64_t)(((wide)digits << shift) / power);
-        if (whole >= limit)
-            whole = (uint64_t)(((wide)digits << --shift) / power);
-        scaled = (wide)digits << shift;
-        rest = (uint64_t)(scaled - (wide)whole * power);
-        if ((wide)2 * rest > power)
-            whole += 1;
-        if ((wide)2 * rest == power || whole <= limit / 2 || whole >= limit)
-            return 0;
-        centre = (wide)whole * power;
-        lower = (wide)(digits - digits % 10) << shift;
-        upper = lower + ((wide)10 << shift);
-        off = centre > scaled ? centre - scaled : scaled - centre;
-        if (2 * off >= (wide)1 << shift || centre <= lower || centre >= upper)
-            return 0;
-        return 2 * (centre - lower) > power && 2 * (upper - centre) > power;
-    }
-    """
-    bint are_shortest(uint64_t digits, int places) noexcept nogil
-
-cdef enum:
-    OTHER, INT, DECIMAL, DOUBLE, FLOAT, TEXT, BYTES, DATETIME, TIMESTAMP, JSON
-
 assert [form.value for form in Form] == list(range(JSON + 1)), "the forms are numbered alike here and there"
 
 cdef enum:
-    HEADER = 4
-    PACKET_MAX = 0xFFFFFF
-    NULL_VALUE = 0xFB
-    SPECIAL = 0xFE
     INT_DIGITS_MAX = 18  # fit 64 bits whatever they are
-    REPR_BYTES_MAX = 20  # a point and at most 19 digits, which fit 64 bits
     DOUBLE_BYTES_MAX = 40  # a server writes 24 at most
-    DATETIME_BYTES_MAX = 26
     JSON_BYTES_FEW = 2048  # for which there is room on the stack
-
-
-cdef uint64_t EXACT_END = 1_000_000_000_000_000  # 15 digits are always the shortest of their double
-cdef uint64_t SHORTEST_END = 100_000_000_000_000_000  # 17 are the most that are needed
 
 
 cdef struct Column:
@@ -129,18 +92,13 @@ cdef class Scanner:
         cdef const uint8_t* stop = base + PyBytes_GET_SIZE(data)
         cdef const uint8_t* begin
         cdef const uint8_t* end
-        cdef Py_ssize_t length
         if not 0 <= at <= PyBytes_GET_SIZE(data):
             raise ValueError("a place beyond the block")
-        while stop - here > HEADER:
-            begin = here + HEADER
-            length = here[0] | here[1] << 8 | here[2] << 16
-            if length == 0 or length == PACKET_MAX or length > stop - begin:
+        while True:
+            end = packet_end(here, stop, sequence)
+            if end is NULL:
                 break
-            if here[3] != sequence or begin[0] >= SPECIAL:
-                break
-            end = begin + length
-            begin = self.read_row(begin, end, rows)
+            begin = self.read_row(here + HEADER, end, rows)
             if self.extra:
                 begin = self.read_extra(begin, end, extras)
             if begin != end:
@@ -156,6 +114,8 @@ cdef class Scanner:
         cdef Py_ssize_t size
         while column < last:
             at = value_at(at, end, &size)
+            if at is NULL:
+                raise ValueError("a row ends too early")
             if size >= 0:
                 PyDict_SetItem(row, <object> column.name, value(column, at, size))
                 at += size
@@ -168,38 +128,12 @@ cdef class Scanner:
         cdef Py_ssize_t size
         for _ in range(self.extra):
             at = value_at(at, end, &size)
+            if at is NULL:
+                raise ValueError("a row ends too early")
             found.append(None if size < 0 else PyBytes_FromStringAndSize(<char*> at, size))
             at += max(0, size)
         extras.append(tuple(found))
         return at
-
-
-cdef inline const uint8_t* value_at(const uint8_t* at, const uint8_t* end, Py_ssize_t* size) except NULL:
-    """Where the value at `at` begins, and its size, -1 for NULL. It is within the packet."""
-    cdef int first, width, index
-    cdef uint64_t length = 0
-    if at >= end:
-        raise ValueError("a row of fewer columns")
-    first = at[0]
-    at += 1
-    if first < NULL_VALUE:
-        length = first
-    elif first == NULL_VALUE:
-        size[0] = -1
-        return at
-    elif first > SPECIAL:
-        raise ValueError("no length")
-    else:
-        width = 8 if first == SPECIAL else first - 0xFA
-        if end - at < width:
-            raise ValueError("a row ends within a length")
-        at += width
-        for index in range(1, width + 1):
-            length = length << 8 | (at - index)[0]
-    if length > <uint64_t> (end - at):
-        raise ValueError("a row ends within a value")
-    size[0] = <Py_ssize_t> length
-    return at
 
 
 cdef inline object value(Column* column, const uint8_t* at, Py_ssize_t size):
@@ -224,10 +158,6 @@ cdef inline object value(Column* column, const uint8_t* at, Py_ssize_t size):
     if found is None:  # a form, or a text, that only `read` knows
         return (<object> column.read)(PyBytes_FromStringAndSize(<char*> at, size))
     return found
-
-
-cdef inline bint is_digit(uint8_t letter) noexcept:
-    return <uint8_t> (letter - 48) < 10
 
 
 cdef object int_value(const uint8_t* at, Py_ssize_t size):
@@ -269,36 +199,6 @@ cdef object double_value(const uint8_t* at, Py_ssize_t size):
         return Decimal(digits.decode("ascii"))
     finally:
         PyMem_Free(digits)
-
-
-cdef bint is_repr(const uint8_t* at, Py_ssize_t size) noexcept:
-    """Whether Python writes this number's double with these very characters, as far as that is quickly said.
-
-    It must be `-?D.D`, 0.001 at least, with no more zeros on the outside than one before the point. Up to 15 digits
-    are always the shortest ones of their double; 16 and 17 are examined.
-    """
-    cdef const uint8_t* end = at + size
-    cdef const uint8_t* point = NULL
-    cdef uint64_t digits = 0
-    cdef Py_ssize_t places
-    if size and at[0] == b'-':
-        at += 1
-    if not 3 <= end - at <= REPR_BYTES_MAX or (end - 1)[0] == b'0' or not is_digit(at[0]):
-        return False
-    if at[0] == b'0' and (at[1] != b'.' or end - at > 4 and at[2] == b'0' == at[3] == at[4]):
-        return False
-    while at < end:
-        if is_digit(at[0]):
-            digits = 10 * digits + (at[0] - 48)
-        elif at[0] == b'.' and point is NULL:
-            point = at
-        else:
-            return False
-        at += 1
-    if point is NULL or point == end - 1:
-        return False
-    places = end - point - 1
-    return digits < EXACT_END or digits < SHORTEST_END and are_shortest(digits, <int> places)
 
 
 cdef bint to_double(const uint8_t* at, Py_ssize_t size, double* number) except -1:

@@ -17,7 +17,7 @@ from keyshift.mysql.select import quote_name, quote_text
 
 Key = tuple[Canonical, ...]
 
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _UNUSABLE = frozenset({"float", "set"})
 _TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
 _SAME_IN_UNICODE = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii", "latin1"})
@@ -33,7 +33,7 @@ def key_select(column: Column) -> str | None:
     """The extra SQL expression for this key column's value; None where the row's canonical value serves."""
     if column.data_type == "enum":
         return f"CAST({quote_name(column.name)} AS UNSIGNED)"
-    if column.data_type in _TEXTS and column.charset not in _SAME_IN_UNICODE:
+    if column.data_type in TEXTS and column.charset not in _SAME_IN_UNICODE:
         return f"CAST({quote_name(column.name)} AS BINARY)"
     return None
 
@@ -45,7 +45,7 @@ def literal(column: Column, value: Canonical) -> str:
     """
     kind = column.data_type
     if isinstance(value, bytes):
-        introducer = f"_{column.charset}" if kind in _TEXTS else "_binary"
+        introducer = f"_{column.charset}" if kind in TEXTS else "_binary"
         return f"{introducer} x'{value.hex()}'" if value else "''"
     if kind == "double" and isinstance(value, Decimal | int):
         return f"{float(value)!r}" if "e" in repr(float(value)) else f"{float(value)!r}e0"

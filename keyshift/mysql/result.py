@@ -9,7 +9,7 @@ so rows end with an EOF packet (five bytes, the first 0xFE) or with an error pac
 A result is read to its end or its connection is closed: the next use of that fails as on any lost one.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from pymysql import err
 from pymysql.constants import CR, SERVER_STATUS
@@ -23,8 +23,48 @@ _EOF_BYTES_MAX = 8  # with nine, 0xFE is the length of a value
 _LOST = "Lost connection to MySQL server during query"
 
 
+class Packets(Protocol):
+    """What reads the row packets of a result."""
+
+    @property
+    def width(self) -> int:
+        """How many columns the result must have."""
+
+    def scan(self, data: bytes, at: int, sequence: int) -> tuple[int, int]:
+        """Read packets from `at` on while they are whole, plain rows and `sequence` numbers them.
+
+        Gives where it stopped, and the sequence number that the packet there should have.
+        """
+
+    def row(self, packet: bytes) -> None:
+        """Read one row packet of any length, without its headers."""
+
+
+class _Kept:
+    """All rows, by a reader of them."""
+
+    def __init__(self, reader: TextRows) -> None:
+        self._reader = reader
+        self.rows: list[Row] = []
+        self.extras: list[Extra] = []
+        self.width = reader.width
+
+    def scan(self, data: bytes, at: int, sequence: int) -> tuple[int, int]:
+        return self._reader.scan(data, at, sequence, self.rows, self.extras)
+
+    def row(self, packet: bytes) -> None:
+        self._reader.row(packet, self.rows, self.extras)
+
+
 def select_rows(connection: Connection, statement: str, reader: TextRows) -> tuple[list[Row], list[Extra]]:
-    """All rows of one SELECT, and the extra columns of each if the reader has any. A % in the statement means itself.
+    """All rows of one SELECT, and the extra columns of each if the reader has any; raises as read_packets does."""
+    kept = _Kept(reader)
+    read_packets(connection, statement, kept)
+    return kept.rows, kept.extras
+
+
+def read_packets(connection: Connection, statement: str, reader: Packets) -> None:
+    """Let the reader have all rows of one SELECT. A % in the statement means itself.
 
     Raises MySQLError as a cursor of PyMySQL does, and UnreadableRow where a row is not what the reader expects. After
     an error that the server sent, the connection is still good.
@@ -36,16 +76,14 @@ def select_rows(connection: Connection, statement: str, reader: TextRows) -> tup
             raise err.InternalError(
                 CR.CR_MALFORMED_PACKET, f"a result of {stream.columns} columns instead of {reader.width}"
             )
-        return _rows(stream, reader)
+        _read(stream, reader)
     finally:
         stream.end()
 
 
-def _rows(stream: "_Stream", reader: TextRows) -> tuple[list[Row], list[Extra]]:
-    rows: list[Row] = []
-    extras: list[Extra] = []
+def _read(stream: "_Stream", reader: Packets) -> None:
     while True:
-        stream.at, stream.sequence = reader.scan(stream.data, stream.at, stream.sequence, rows, extras)
+        stream.at, stream.sequence = reader.scan(stream.data, stream.at, stream.sequence)
         if stream.missing():
             stream.more()
             continue
@@ -55,8 +93,8 @@ def _rows(stream: "_Stream", reader: TextRows) -> tuple[list[Row], list[Extra]]:
             err.raise_mysql_exception(packet)
         if packet[:1] == b"\xfe" and len(packet) <= _EOF_BYTES_MAX:
             stream.is_at_end = not int.from_bytes(packet[3:5], "little") & SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS
-            return rows, extras
-        reader.row(packet, rows, extras)
+            return
+        reader.row(packet)
 
 
 class _Stream:

@@ -111,6 +111,12 @@ class BulkloadSettings(Section):
         gt=0,
         description="seconds that reading a chunk should take, and chunks shrink to: the source's history stays short",
     )
+    dump_concurrency: Whole = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="connections that read at once, of one large table or of several tables",
+    )
     folder: FilePath | None = Field(
         default=None,
         description="folder that the dump goes to, and that the load reads, which so needs it too; default: the bucket",

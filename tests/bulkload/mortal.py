@@ -5,7 +5,7 @@ run, in turn, is dying at every point that anybody outside can tell apart.
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 
@@ -62,3 +62,19 @@ class Mortal:
 
     def close(self) -> None:
         self._clients.close()
+
+
+def deaths(run: Callable[[Fuse], object]) -> Iterator[int]:
+    """Let it die at its first call, then at its second, and so on until it lives; gives the number after each death.
+
+    A run with several threads does not always make as many calls.
+    """
+    at = 1
+    while True:
+        try:
+            run(Fuse(at))
+        except Killed:
+            yield at
+        else:
+            return
+        at += 1

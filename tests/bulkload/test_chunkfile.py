@@ -52,13 +52,6 @@ def test_what_is_written_is_read_again(written: list[Row]) -> None:
     check_digest(chunk.data, chunk.sha256, NAME)
 
 
-@given(rows, st.booleans())
-def test_without_a_set_the_file_is_the_same_whichever_way_it_is_written(written: list[Row], one_column: bool) -> None:
-    header = ChunkHeader("shop.0000000a", "shop.orders", ("id",), 1) if one_column else HEADER
-    plain = [{name: None if isinstance(value, tuple) else value for name, value in row.items()} for row in written]
-    assert encode_chunk(header, plain, has_sets=False) == encode_chunk(header, plain)
-
-
 @given(rows)
 def test_equal_rows_give_an_equal_file(written: list[Row]) -> None:
     assert encode_chunk(HEADER, iter(written)) == encode_chunk(HEADER, written)

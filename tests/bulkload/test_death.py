@@ -2,30 +2,43 @@
 
 import pytest
 
+from bulkload.dump import table as dumping
 from keyshift.aws.clients import make_clients
-from keyshift.control.chunks import chunks
 from keyshift.control.lease import DUMP, LOAD
 from keyshift.control.phase import Phase
-from tests.bulkload.mortal import Fuse, Killed, Mortal
+from keyshift.control.ranges import read_bounds
+from tests.bulkload.mortal import Fuse, Killed, Mortal, deaths
+from tests.bulkload.test_ranges import dumped
 from tests.bulkload.world import World
 
 CALM = 1000  # seconds of a lease that needs no renewal during a test: every run then makes the same calls
 
 
 def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for interval in ("bulkload.board.WRITE_SECONDS", "bulkload.dump.gentle.LOOK_SECONDS"):
-        monkeypatch.setattr(interval, 0)  # at each chunk, so that every run makes the same calls
-    whole = Fuse()
-    world.dump(Mortal(world.clients, whole), chunk_rows=5, lease_seconds=CALM)
-    for at in range(1, whole.calls + 1):
-        forget_dump(world)
-        with pytest.raises(Killed):
-            world.dump(Mortal(world.clients, Fuse(at)), chunk_rows=5, lease_seconds=CALM)
+    """By one with other chunks and another number of readers. Each table is cut, and several chunks are in hand."""
+    monkeypatch.setattr(dumping, "RANGE_CHUNKS_MIN", 1)
+    world.execute("ANALYZE TABLE purchase, orders, tag")
+
+    def die(fuse: Fuse) -> None:
+        world.dump(Mortal(world.clients, fuse), chunk_rows=3, lease_seconds=CALM, dump_concurrency=2)
+
+    for at in deaths(die):
         world.free(DUMP)
-        assert world.dump(chunk_rows=4).complete
-        assert sum(chunk.rows for table in world.migration.tables for chunk in chunks(world.store, table)) == 22, at
+        assert world.dump(chunk_rows=4, dump_concurrency=1 + at % 3).complete
+        assert rows_once(world) == {"purchase": 8, "orders": 7, "tag": 7}, at
+        forget_dump(world)
+    assert at > 40
+    assert all(read_bounds(world.store, name) for name in world.migration.tables)
+    assert rows_once(world) == {"purchase": 8, "orders": 7, "tag": 7}
     world.load()
     assert world.stored() == world.expected()
+
+
+def rows_once(world: World) -> dict[str, int]:
+    """By table how many rows were dumped, each once."""
+    found = {name.partition(".")[2]: dumped(world, name.partition(".")[2]) for name in world.migration.tables}
+    assert all(count == 1 for keys in found.values() for count in keys.values())
+    return {name: len(keys) for name, keys in found.items()}
 
 
 def test_a_load_that_dies_at_any_call_is_completed_by_the_next(world: World) -> None:
@@ -50,7 +63,7 @@ def load(world: World, fuse: Fuse) -> None:
 
 def forget_dump(world: World) -> None:
     """Back to where nothing was dumped."""
-    for kind in ("chunk#", "table#", "pace#"):
+    for kind in ("chunk#", "table#", "pace#", "ranges#"):
         world.store.delete([record.item for record in world.store.query(kind, names=("item",))])
 
 

@@ -59,7 +59,7 @@ def test_a_dump_that_is_complete_does_nothing_when_it_is_run_again(world: World)
     assert len(before) == first.chunks + 3  # and a manifest for each table
 
 
-def test_a_stop_ends_the_dump_after_a_chunk_and_the_next_one_goes_on_behind_it(world: World) -> None:
+def test_a_stop_ends_the_dump_after_the_chunks_at_hand_and_the_next_one_goes_on_behind_it(world: World) -> None:
     seen = []
 
     def stop_after_two(table: str, done: int, total: int, unit: str) -> None:
@@ -69,7 +69,7 @@ def test_a_stop_ends_the_dump_after_a_chunk_and_the_next_one_goes_on_behind_it(w
 
     report = world.dump(progress=stop_after_two)
     assert not report.complete
-    assert report.chunks == 2
+    assert 2 <= report.chunks < 8
     resumed = replace(world, stop=type(world.stop)()).dump()
     assert resumed.complete
     assert report.rows + resumed.rows == 22

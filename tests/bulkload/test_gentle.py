@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from bulkload import board
 from bulkload.board import Board
 from bulkload.chunkfile import EncodedChunk
-from bulkload.dump.gentle import LOOK_SECONDS, Gentle
+from bulkload.dump.gentle import LOOK_SECONDS, Gentle, Reader
 from bulkload.dump.run import DumpReport
 from bulkload.progress import silent
 from keymap.errors import Problems
@@ -65,8 +65,9 @@ def test_a_paused_dump_reads_nothing_holds_no_transaction_and_goes_on_when_it_is
 
 
 def open_transactions(world: World) -> int:
+    """Transactions in which no statement runs."""
     with world.database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM information_schema.innodb_trx")
+        cursor.execute("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_query IS NULL")
         ((count,),) = cursor.fetchall()
     return int(count)
 
@@ -93,7 +94,11 @@ def test_a_pause_in_the_midst_of_a_table_is_obeyed(world: World, monkeypatch: py
 
     with dumping(world, progress=pause_once) as reports:
         until(lambda: "paused" in waits(world))
-        assert len(world.objects()) == 1
+        stop_clock()  # what was read before is stored
+        found = world.objects()
+        assert len(found) <= len(world.migration.tables)
+        stop_clock()
+        assert world.objects() == found
         change_throttle(world.store, {}, paused=None, reset=True)
     assert reports[0].rows == 22
 
@@ -179,6 +184,7 @@ class Desk:
     def __init__(self, world: World, **settings: Any) -> None:
         self.clock = Clock(0)
         self.threads = 0
+        self.when_asked: Callable[[], None] = lambda: None
         desk = self
 
         class Waits(Stop):
@@ -187,14 +193,15 @@ class Desk:
 
         class Servers:
             def ask(self, _question: object, doing: str) -> Any:
+                desk.when_asked()
                 return desk.threads if "Threads" in doing else None
 
         stop = Waits()
         told = Board(world.store, DUMP, silent, stop, self.clock)
         told.begins("db.t", 0, 0)
+        self.reader = Reader(Servers())  # type: ignore[arg-type]
         self.gentle = Gentle(
             BulkloadSettings(**settings),
-            source=Servers(),  # type: ignore[arg-type]
             replicas=Replicas(world.settings.source, ()),
             store=world.store,
             board=told,
@@ -204,10 +211,10 @@ class Desk:
 
     def chunk(self, rows: int, row_bytes: int, seconds: float, limit: int) -> int:
         """Read one; how large the next may be."""
-        self.gentle.wait()
-        with self.gentle.reading():
+        self.gentle.wait(self.reader, limit)
+        with self.gentle.reading(self.reader):
             self.clock.now += seconds
-        return self.gentle.next_limit(limit, EncodedChunk(b"", rows, "", rows * row_bytes))
+        return self.gentle.next_limit(self.reader, limit, EncodedChunk(b"", rows, "", rows * row_bytes))
 
 
 def test_rows_and_bytes_stay_under_their_rates(world: World) -> None:
@@ -217,9 +224,37 @@ def test_rows_and_bytes_stay_under_their_rates(world: World) -> None:
         for _ in range(20):
             rows, limit = rows + limit, desk.chunk(limit, 10, 0.001, limit)
             assert limit <= 100
-        desk.gentle.wait()
+        desk.gentle.wait(desk.reader, 0)
         assert rows <= 100 * (desk.clock.now + 1)
         assert rows > 1000
+
+
+def test_limits_hold_for_all_readers_together(world: World) -> None:
+    """Who is let through has taken its chunk already, though nothing of it is read yet."""
+    desk = Desk(world, throttle=ThrottleSettings(rows_per_second_max=100))
+    others = [Reader(desk.reader.source) for _ in range(3)]
+    for number, reader in enumerate((desk.reader, *others)):
+        desk.gentle.wait(reader, 100)
+        assert desk.clock.now >= number
+    desk.gentle.next_limit(others[0], 100, EncodedChunk(b"", 0, "", 0), is_full=False)
+    before = desk.clock.now
+    desk.gentle.wait(others[0], 100)
+    assert desk.clock.now == pytest.approx(before)  # what was not read may be read by another
+
+
+def test_statements_of_the_dump_itself_do_not_count_against_it(world: World) -> None:
+    desk = Desk(world, throttle=ThrottleSettings(threads_running_max=8))
+    desk.threads = 10
+    others = [Reader(desk.reader.source) for _ in range(3)]
+    with ExitStack() as stack:
+        for reader in others:
+            stack.enter_context(desk.gentle.reading(reader))
+        desk.gentle.wait(desk.reader, 1)
+        assert desk.clock.now < LOOK_SECONDS
+    desk.clock.now += LOOK_SECONDS
+    desk.when_asked = lambda: setattr(desk, "threads", 1) if desk.clock.now > 5 * LOOK_SECONDS else None
+    desk.gentle.wait(desk.reader, 1)
+    assert desk.clock.now > 5 * LOOK_SECONDS  # ten of others are too many
 
 
 def test_chunks_shrink_until_reading_one_takes_as_long_as_it_should(world: World) -> None:
@@ -235,6 +270,6 @@ def test_near_a_limit_the_dump_rests_between_chunks(world: World) -> None:
     desk.threads = 75
     desk.chunk(10, 10, 1.0, 10)
     began = desk.clock.now
-    desk.gentle.wait()
+    desk.gentle.wait(desk.reader, 0)
     assert 0.5 < desk.clock.now - began < LOOK_SECONDS
     assert board.WRITE_SECONDS <= LOOK_SECONDS  # who looks sees each wait

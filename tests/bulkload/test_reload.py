@@ -21,7 +21,7 @@ from keyshift.cutover.sides import DynamoItems
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop
-from tests.bulkload.mortal import Fuse, Killed, Mortal
+from tests.bulkload.mortal import Fuse, Killed, Mortal, deaths
 from tests.bulkload.test_death import CALM
 from tests.bulkload.world import World, opened
 
@@ -133,21 +133,18 @@ def test_a_table_that_must_be_loaded_again_before_replay_was_opened_comes_after_
 
 
 def test_a_dump_that_dies_at_any_call_is_completed_by_the_next(again: World) -> None:
-    whole = Fuse()
-    again.dump(Mortal(again.clients, whole), chunk_rows=2, lease_seconds=CALM)
     generation = read_reloads(again.store)[f"{again.schema}.orders"].generation
-    for at in range(1, whole.calls + 1):
-        for kind in ("chunk#", "table#"):
-            mine = [one.item for one in again.store.query(kind, names=("item",)) if generation in one.item]
-            again.store.delete(mine)
-        with pytest.raises(Killed):
-            again.dump(Mortal(again.clients, Fuse(at)), chunk_rows=2, lease_seconds=CALM)
+    for at in deaths(lambda fuse: again.dump(Mortal(again.clients, fuse), chunk_rows=2, lease_seconds=CALM)):
         again.free(DUMP)
         assert again.dump().complete
         found = [
             one for name in ("orders", "purchase") for one in chunks(again.store, f"{again.schema}.{name}", generation)
         ]
         assert sum(one.rows for one in found) == 3 + 6, at
+        for kind in ("chunk#", "ranges#", "table#"):
+            mine = [one.item for one in again.store.query(kind, names=("item",)) if generation in one.item]
+            again.store.delete(mine)
+    assert at > 15
     again.load()
     remove(again)
     require_equal(again)

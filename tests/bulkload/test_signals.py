@@ -15,6 +15,7 @@ import pytest
 from keyshift.cli.demo.endpoints import CREDENTIALS
 from keyshift.control.chunks import chunks
 from keyshift.control.phase import Phase
+from tests.bulkload.test_ranges import fill
 from tests.bulkload.world import World
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call
@@ -141,9 +142,10 @@ def test_a_loader_that_slept_while_another_took_over_writes_nothing_after_waking
 def test_a_dumper_that_slept_while_another_took_over_records_nothing_after_waking(
     world: World, s3: FaultProxy, tmp_path: Path
 ) -> None:
-    """Even though the rows have changed since: what is recorded stays what the second dumper read."""
+    """All its readers, in ranges of all tables. Rows have changed since: what is recorded is what the second read."""
+    fill(world)
     prey = Prey()
-    s3.rules = (Rule(prey.shoot(signal.SIGSTOP, done=False), ("PUT",), skip=1, times=1),)
+    s3.rules = (Rule(prey.shoot(signal.SIGSTOP, done=False), ("PUT",), skip=11, times=1),)
     with child("dump", settings_file(world, tmp_path, s3=s3.url), prey) as process:
         assert prey.hit.wait(SECONDS_MAX)
         world.execute("UPDATE purchase SET quantity = 99", "DELETE FROM orders WHERE id = 3")

@@ -52,11 +52,11 @@ def test_a_dump_is_paused_and_resumed_from_elsewhere_and_status_says_so(project:
         assert table["dump"]["waits"] == ""
 
 
-def test_all_tables_together_go_at_the_rate_of_the_one_that_is_being_done() -> None:
-    done = Job(True, 100, 100, 50, 0, "", told_seconds_ago=30)
-    doing = Job(True, 20, 60, 8, 5, "why", told_seconds_ago=1)
-    to_come = Job(True, 0, 200, 0, None, "", told_seconds_ago=90)
-    assert together([done, doing, to_come]) == Job(True, 120, 360, 8, 30, "why", 1)
+def test_all_tables_together_go_at_the_rates_of_those_that_are_being_done() -> None:
+    done = Job(True, 100, 100, 0, 0, "", told_seconds_ago=3)
+    doing = [Job(True, 20, 60, 8, 5, "why", told_seconds_ago=1), Job(True, 10, 40, 4, 8, "", told_seconds_ago=4)]
+    of_a_run_before = Job(True, 0, 200, 50, None, "", told_seconds_ago=90)
+    assert together([done, *doing, of_a_run_before]) == Job(True, 130, 400, 12, 23, "why", 1)
     nothing = Job(False, 0, 0, 0, None, "", told_seconds_ago=None)
     assert together([nothing]) == nothing
     assert together([]) == nothing

@@ -69,6 +69,27 @@ def test_recording_the_same_content_again_changes_nothing(store: Store, dump: Le
     assert list(chunks(store, TABLE)) == [chunk(1, state=ChunkState.LOADED)]
 
 
+def test_a_chunk_that_is_taken_for_new_is_recorded_as_any_other(store: Store, dump: Lease, load: Lease):
+    record_dumped(dump, chunk(1), is_new=True)
+    record_dumped(dump, chunk(1), is_new=True)
+    record_dumped(dump, chunk(1, sha256="bb"), is_new=True)
+    assert list(chunks(store, TABLE)) == [chunk(1, sha256="bb")]
+    record_loaded(load, chunk(1, sha256="bb"))
+    with pytest.raises(KeyshiftError, match="loaded already, with other content"):
+        record_dumped(dump, chunk(1), is_new=True)
+    record_table_dumped(dump, TABLE, 1, 10)
+    with pytest.raises(KeyshiftError, match=r"chunk 2 of shop.orders comes after the end that is recorded"):
+        record_dumped(dump, chunk(2), is_new=True)
+
+
+def test_a_table_with_a_gap_in_its_chunks_is_not_dumped(store: Store, dump: Lease):
+    for number in (1, 3):
+        record_dumped(dump, chunk(number))
+    with pytest.raises(KeyshiftError, match="there is no chunk 2, and there are later ones"):
+        record_table_dumped(dump, TABLE, 2, 20)
+    assert dumped_chunks(store, TABLE) is None
+
+
 def test_other_content_replaces_what_is_not_loaded(dump: Lease, load: Lease):
     record_dumped(dump, chunk(1))
     record_table_dumped(dump, TABLE, 1, 10)

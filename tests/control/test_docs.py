@@ -20,6 +20,7 @@ from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import open_replay
+from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
@@ -79,6 +80,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     mark_begun(capture, wanted, 2)
     save_checkpoint(capture, Checkpoint(position, {0: version(1, 1, 4, 0)}, version(1, 1, 4, 0), 1, "server", 1, 5))
     for table in TABLES:
+        record_bounds(dump, table, [(5,)])
         record_dumped(dump, chunk(1, table, gtid_set=gtid_set))
         record_table_dumped(dump, table, 1, 10, gtid_set=gtid_set)
         record_loaded(load, chunk(1, table), rejected=1)
@@ -119,6 +121,7 @@ def kind_of(item: str) -> str:
         "keymap": ["DIGEST"],
         "pace": ["JOB", "TABLE"],
         "import": ["TARGET"],
+        "ranges": ["TABLE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
