@@ -10,7 +10,7 @@ version of the place where the reload began (docs/decisions/0022).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -68,12 +68,14 @@ def load(  # noqa: PLR0913 - collaborators are handed in
     *,
     following: Following | None = None,
     writing: Clients | None = None,
+    engine: "Engine | None" = None,
 ) -> LoadReport:
     """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
     is not complete.
 
     With `following` the first load does not wait for the whole dump. `writing` are clients for nothing but the writes,
-    which this process then does alone; by default they are made from the settings, and closed in the end.
+    which this process then does alone; by default they are made from the settings, and closed in the end. `engine`
+    makes the workers; by default they are this process, or several of this machine.
 
     Raises KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other
     items (Problems, before anything is written), too many rows cannot become items (Problems, before anything of their
@@ -88,8 +90,8 @@ def load(  # noqa: PLR0913 - collaborators are handed in
         lease = Lease(store, LOAD, this_process(), seconds, boottime, deadline=deadline)
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
-        alone = writing is not None
-        job = Load(Tools(settings, migration, keymap, lease, guard, clients, own, progress, stop), alone=alone)
+        tools = Tools(settings, migration, keymap, lease, guard, clients, own, progress, stop)
+        job = Load(tools, engine, alone=writing is not None)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
@@ -124,11 +126,15 @@ class Tools:
     stop: Stop
 
 
+Engine = Callable[[Tools], Workers]  # who loads, under the lease of these tools
+
+
 class Load:
     """All chunks of all tables. Those of the first load come before those of tables that are loaded again."""
 
-    def __init__(self, tools: Tools, *, alone: bool) -> None:
+    def __init__(self, tools: Tools, engine: Engine | None, *, alone: bool) -> None:
         self._tools = tools
+        self._engine = engine
         self._storage = open_storage(tools.settings.bulkload.folder, tools.clients, tools.migration, tools.stop)
         self._alone = alone
         self._chunks = self._rows = self._writes = 0
@@ -193,6 +199,8 @@ class Load:
         survey.require_ours(executor, segments=tools.settings.bulkload.load_concurrency)
 
     def _workers(self, executor: ThreadPoolExecutor, work: Work, following: Following | None) -> Workers:
+        if self._engine:
+            return self._engine(self._tools)
         tools, settings = self._tools, self._tools.settings
         count = settings.bulkload.load_processes or processors()
         if following is None:

@@ -1,12 +1,16 @@
 """`keyshift bulkload`: the existing rows, from MySQL through S3 into DynamoDB under their new keys."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from bulkload.board import Board
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
-from bulkload.load.run import LoadReport
+from bulkload.load.run import Engine, LoadReport
 from bulkload.load.run import load as run_load
+from keymap.errors import KeyshiftError
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
@@ -82,15 +86,33 @@ def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
 
 
 def _load(wiring: Wiring) -> LoadReport:
-    with teller() as progress:
+    with teller() as progress, _engine(wiring) as engine:
         board = Board(wiring.store, LOAD, progress.at, wiring.stop, boottime)
-        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board)
+        report = run_load(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, board, engine=engine)
     click.echo(f"loaded {report.chunks:,} chunks: {report.rows:,} rows in {report.writes:,} writes")
     if not report.complete:
         raise Stopped("asked to stop")
     click.echo("everything is loaded, and replay is open")
     _finish_reloads(wiring)
     return report
+
+
+@contextmanager
+def _engine(wiring: Wiring) -> Iterator[Engine | None]:
+    """Who loads, where it is not this machine alone."""
+    if wiring.settings.bulkload.engine == "local":
+        yield None
+        return
+    try:
+        from bulkload.spark.engine import spark  # noqa: PLC0415 - Spark is there where it was asked for only
+    except ModuleNotFoundError as error:
+        if error.name != "pyspark":
+            raise
+        message = "there is no Spark here: this Python has no module pyspark"
+        raise KeyshiftError(message, "Start it by spark-submit (docs/bulkload.md), or install pyspark") from None
+    with spark(f"keyshift {wiring.settings.migration}") as engine:
+        wiring.stop.install()  # once more: Spark has a handler of its own for SIGINT
+        yield engine
 
 
 def _tell_rejects(context: click.Context, wiring: Wiring) -> None:

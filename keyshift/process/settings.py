@@ -95,6 +95,10 @@ class CaptureSettings(Section):
 class BulkloadSettings(Section):
     """Dump and load."""
 
+    engine: Literal["local", "spark"] = Field(
+        default="local",
+        description="who maps and writes: processes of this machine, or the executors of a Spark cluster",
+    )
     chunk_rows: Whole = Field(
         default=10_000,
         ge=1,

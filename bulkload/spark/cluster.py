@@ -1,0 +1,91 @@
+"""The one door to Apache Spark: a context, how many tasks it runs at once, and jobs of one task each.
+
+A job for each chunk, rather than one for all: its result is here as soon as it is done, a chunk that fails takes no
+other along, and what a chunk that is done elsewhere leaves to be done is known at any time. Spark tries a task again
+where an executor or its Python was lost, up to `spark.task.maxFailures` times. It must not run copies of tasks that
+take long (`spark.speculation`): each copy would write the same, at the cost of what it writes.
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pyspark import SparkConf, SparkContext, TaskContext
+
+from keymap.errors import KeyshiftError
+from keyshift.process.log import get_logger
+
+_log = get_logger(__name__)
+_SPECULATION: Final = "spark.speculation"
+_ERROR: Final = re.compile(r"[\w.]+(Error|Exception)\b")
+_REMEDY: Final = (
+    "Look at the executors' logs. Each needs the packed environment (`keyshift bulkload pack`, spark.archives, "
+    "PYSPARK_PYTHON), memory, and a way to DynamoDB and S3; then run the load again"
+)
+
+
+class TaskFailed(KeyshiftError):
+    """Spark has given a task up, or has ended itself. Whether the task did anything is unknown."""
+
+
+class Cluster:
+    """The executors of one application. Jobs may be run by many threads at once."""
+
+    def __init__(self, context: SparkContext) -> None:
+        self._context = context
+        self._cores_per_task = int(context.getConf().get("spark.task.cpus") or 1)
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run at once, with the executors that are there now."""
+        cores: int = self._context.defaultParallelism
+        return max(1, cores // self._cores_per_task)
+
+    def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
+        """What a module's function gives for this argument in an executor, and the attempts that failed before.
+
+        Raises TaskFailed.
+        """
+        try:
+            self._context.setJobDescription(name)
+            data = self._context.parallelize([pickle.dumps((call, argument))], 1)
+            ((answer, attempt),) = data.map(_perform).collect()
+        except Exception as error:  # whatever Py4J and Spark raise, and they are many kinds
+            raise TaskFailed(f"{name} failed on Spark: {_reason(error)}", _REMEDY) from error
+        return answer, attempt
+
+    def cancel(self) -> None:
+        """End all jobs soon."""
+        self._context.cancelAllJobs()
+
+
+def _perform(data: bytes) -> tuple[Any, int]:
+    call, argument = pickle.loads(data)  # noqa: S301 - from the driver
+    context = TaskContext.get()
+    return call(argument), context.attemptNumber() if context else 0
+
+
+@contextmanager
+def cluster(name: str) -> Iterator[Cluster]:
+    """The Spark that this process was started for (spark-submit, PYSPARK_SUBMIT_ARGS, or its own defaults)."""
+    configuration = SparkConf()
+    if configuration.get(_SPECULATION, "false") == "true":
+        _log.warning("speculation_is_off", reason="each copy of a task would write the same items once more")
+    configuration.set(_SPECULATION, "false").set("spark.ui.showConsoleProgress", "false").setAppName(name)
+    context = SparkContext.getOrCreate(configuration)
+    if context.getConf().get(_SPECULATION, "false") == "true":
+        raise KeyshiftError("this Spark application has spark.speculation on", "Begin one without")
+    try:
+        yield Cluster(context)
+    finally:
+        context.stop()
+
+
+def _reason(error: Exception) -> str:
+    """The last line that says what is wrong: of the Python in the executor, if it came so far."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("at ", "...", "Driver stacktrace", "Traceback"))]
+    named = [line for line in told if _ERROR.match(line)]
+    return (named or told or [type(error).__name__])[-1][:500]

@@ -1,0 +1,139 @@
+"""The workers of a load on a Spark cluster, as the driver sees them, which holds the lease and records what is done.
+
+The driver cannot end a process on another machine, and one that Spark has lost may live on, behind a broken network,
+and write under a lease that stands. So what says that these workers may write is in the lease's item itself, and is
+taken away when all is done, or when they should stop: they look at it. Where each task was answered at its first
+attempt, nothing of them can be under way then. Where one was not, they are taken to have been sending until they must
+have stopped: replay opens, and the lease is handed on, only when what they sent last can no longer arrive.
+"""
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from bulkload.hold import steadily
+from bulkload.load.chunk import Loaded, Task
+from bulkload.load.run import Tools
+from bulkload.load.work import WAIT_SECONDS, Work
+from bulkload.load.workers import END_SECONDS, Done, linked
+from bulkload.spark.cluster import Cluster, TaskFailed
+from bulkload.spark.task import Answer, Order, load_chunk
+from keyshift.control.lease import DRIFT, LeaseLost
+from keyshift.process.clock import boottime
+from keyshift.process.log import get_logger
+from keyshift.process.settings import Settings, SourceSettings
+from keyshift.process.stop import NEVER
+
+_log = get_logger(__name__)
+AHEAD: Final = 2  # tasks given for each that runs: an executor need not wait for the driver, and Spark adds executors
+TASKS_MAX: Final = 1000  # given at once: each is a thread of the driver
+Flight = Future[tuple[Answer, int]]
+
+
+class SparkWorkers:
+    """The executors of a cluster, working for a load with these tools."""
+
+    def __init__(self, cluster: Cluster, tools: Tools) -> None:
+        self._cluster = cluster
+        self._tools = tools
+        self._finished: SimpleQueue[tuple[Task, Flight]] = SimpleQueue()
+        self._flying = 0
+        self._sure = True  # that no task is under way but those that fly
+
+    def run(self, work: Work, done: Done) -> None:
+        """As Workers."""
+        tools = self._tools
+        mark = {"workers": secrets.token_hex(8)}
+        steadily(lambda: tools.lease.renew(**mark), tools.stop)
+        check = tools.lease.held_check()
+        order = Order(_sendable(tools.settings), tools.migration, replace(check, expected={**check.expected, **mark}))
+        with ThreadPoolExecutor(TASKS_MAX, thread_name_prefix="spark") as threads:
+            try:
+                self._run(partial(self._send, threads, order), work, done)
+            finally:
+                self._end()
+
+    def _run(self, send: Callable[[Task], None], work: Work, done: Done) -> None:
+        stop = self._tools.stop
+        while True:
+            stop.sleep(0)
+            while self._flying < self._most and (task := work.take()):
+                send(task)
+            if not self._flying and work.ended:
+                return
+            with suppress(Empty):
+                task, flight = self._finished.get(timeout=WAIT_SECONDS)
+                self._flying -= 1
+                loaded = self._hear(flight)
+                if following := work.take():  # before this one is recorded, so that its executor need not wait
+                    send(following)
+                done(task, loaded)
+
+    @property
+    def _most(self) -> int:
+        wanted = self._tools.settings.bulkload.load_processes
+        return min(wanted or AHEAD * self._cluster.slots, TASKS_MAX)
+
+    def _send(self, threads: ThreadPoolExecutor, order: Order, task: Task) -> None:
+        name = f"chunk {task.chunk.number} of {task.chunk.table}"
+        self._flying += 1
+        flight: Flight = threads.submit(self._cluster.run, load_chunk, (order, task), name)
+        flight.add_done_callback(lambda flight: self._finished.put((task, flight)))
+
+    def _hear(self, flight: Flight) -> Loaded:
+        """What became of a task. Raises what it raised."""
+        try:
+            answer, failed_before = flight.result()
+        except TaskFailed:
+            self._sure = False
+            raise
+        if failed_before:
+            _log.warning("task_was_tried_again", attempts=failed_before + 1)
+            self._sure = False
+        self._tools.guard.lost(boottime() - answer.lost_seconds)
+        if answer.loaded is None:
+            raise linked(answer.errors)
+        return answer.loaded
+
+    def _end(self) -> None:
+        """Return when no request of a worker is being sent, or the guard knows until when one may have been."""
+        tools, lease = self._tools, self._tools.lease
+        try:
+            with suppress(LeaseLost):  # then they have nothing to work under
+                steadily(lambda: lease.renew(workers=None), NEVER)
+            self._await()
+        except BaseException:
+            self._sure = False
+            self._cluster.cancel()
+            raise
+        finally:
+            if not self._sure:
+                # They believe in the lease no longer than this. One may have slept with a signed request in hand.
+                life = tools.settings.apply.request_life_seconds
+                asleep = max(0.0, tools.settings.bulkload.signature_validity_seconds - life)
+                tools.guard.lost(boottime() + lease.seconds * DRIFT + asleep)
+
+    def _await(self) -> None:
+        """Hear what is under way to its end, for as long as that takes at most. What it did is not recorded."""
+        end = boottime() + END_SECONDS
+        while self._flying:
+            with suppress(Empty):
+                _, flight = self._finished.get(timeout=WAIT_SECONDS)
+                self._flying -= 1
+                with suppress(BaseException):  # what ended it all is what is told
+                    self._hear(flight)
+            if boottime() > end:
+                self._sure = False
+                self._cluster.cancel()
+
+
+def _sendable(settings: Settings) -> Settings:
+    """Without what nobody but the driver needs: the way to the source, and its password."""
+    return settings.model_copy(
+        update={"source": SourceSettings.model_validate({"host": "-", "user": "-", "password": ""})}
+    )
