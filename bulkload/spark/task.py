@@ -7,8 +7,7 @@ raise, since Spark would try it again, and print a traceback that tells nobody a
 """
 
 import math
-import os
-import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -30,7 +29,7 @@ from keyshift.control.store import Store
 from keyshift.process import log
 from keyshift.process.clock import boottime
 from keyshift.process.settings import Settings
-from keyshift.process.stop import Stop
+from keyshift.process.stop import Stop, Stopped
 
 _log = log.get_logger(__name__)
 _LOOK_SECONDS: Final = 0.05  # between two looks whether the lease is believed in: nothing beside a chunk
@@ -103,10 +102,17 @@ class Member:
             stop=self._stop,
         )
         watch(self._lease, bulkload.lease_seconds, self._stop.set)
-        _log.info("spark_worker", host=socket.gethostname(), pid=os.getpid())
+        _log.info("spark_worker", worker=this_process(), python=sys.prefix)
 
     def load(self, task: Task) -> Loaded:
         """As ChunkLoader. Waits until the lease is known to stand. Raises LeaseLost where it does not."""
+        try:
+            return self._load(task)
+        except Stopped:  # nothing but the end of the lease stops this process
+            self._lease.check()
+            raise
+
+    def _load(self, task: Task) -> Loaded:
         for attempt in count(1):
             self._await_lease()
             try:

@@ -11,6 +11,7 @@ from bulkload.dump.run import dump as run_dump
 from bulkload.load.run import Engine, LoadReport
 from bulkload.load.run import load as run_load
 from keymap.errors import KeyshiftError
+from keyshift.cli.bulkload_pack import pack
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
@@ -74,6 +75,7 @@ def run(context: click.Context, wiring: Wiring) -> None:
 
 bulkload.add_command(status)
 bulkload.add_command(throttle)
+bulkload.add_command(pack)
 
 
 def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
