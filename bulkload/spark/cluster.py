@@ -9,11 +9,12 @@ take long (`spark.speculation`): each copy would write the same, at the cost of 
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from pyspark import SparkConf, SparkContext, TaskContext
 
+from bulkload.spark.workers import TaskFailed
 from keymap.errors import KeyshiftError
 from keyshift.process.log import get_logger
 
@@ -26,12 +27,8 @@ _REMEDY: Final = (
 )
 
 
-class TaskFailed(KeyshiftError):
-    """Spark has given a task up, or has ended itself. Whether the task did anything is unknown."""
-
-
-class Cluster:
-    """The executors of one application. Jobs may be run by many threads at once."""
+class SparkCluster:
+    """The executors of one application, as a Cluster."""
 
     def __init__(self, context: SparkContext) -> None:
         self._context = context
@@ -39,15 +36,15 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """How many tasks run at once, with the executors that are there now."""
-        cores: int = self._context.defaultParallelism
+        """As Cluster."""
+        try:
+            cores: int = self._context.defaultParallelism
+        except Exception as error:
+            raise TaskFailed(f"Spark does not answer: {_reason(error)}", _REMEDY) from error
         return max(1, cores // self._cores_per_task)
 
     def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
-        """What a module's function gives for this argument in an executor, and the attempts that failed before.
-
-        Raises TaskFailed.
-        """
+        """As Cluster."""
         try:
             self._context.setJobDescription(name)
             data = self._context.parallelize([pickle.dumps((call, argument))], 1)
@@ -57,8 +54,9 @@ class Cluster:
         return answer, attempt
 
     def cancel(self) -> None:
-        """End all jobs soon."""
-        self._context.cancelAllJobs()
+        """As Cluster."""
+        with suppress(Exception):  # there may be no Spark any more
+            self._context.cancelAllJobs()
 
 
 def _perform(data: bytes) -> tuple[Any, int]:
@@ -68,19 +66,23 @@ def _perform(data: bytes) -> tuple[Any, int]:
 
 
 @contextmanager
-def cluster(name: str) -> Iterator[Cluster]:
+def cluster(name: str) -> Iterator[SparkCluster]:
     """The Spark that this process was started for (spark-submit, PYSPARK_SUBMIT_ARGS, or its own defaults)."""
     configuration = SparkConf()
     if configuration.get(_SPECULATION, "false") == "true":
         _log.warning("speculation_is_off", reason="each copy of a task would write the same items once more")
     configuration.set(_SPECULATION, "false").set("spark.ui.showConsoleProgress", "false").setAppName(name)
-    context = SparkContext.getOrCreate(configuration)
+    try:
+        context = SparkContext.getOrCreate(configuration)
+    except Exception as error:  # no Java, no cluster, another Python
+        raise KeyshiftError(f"Spark cannot be begun: {_reason(error)}", "Look at what it said before this") from error
     if context.getConf().get(_SPECULATION, "false") == "true":
         raise KeyshiftError("this Spark application has spark.speculation on", "Begin one without")
     try:
-        yield Cluster(context)
+        yield SparkCluster(context)
     finally:
-        context.stop()
+        with suppress(Exception):  # there may be no Spark any more
+            context.stop()
 
 
 def _reason(error: Exception) -> str:

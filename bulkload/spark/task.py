@@ -19,7 +19,7 @@ from bulkload.load.chunk import Loaded, Task, chunk_loader
 from bulkload.load.worker import portable
 from bulkload.spark.environment import keymap_file
 from keymap.rules import load_keymap
-from keyshift.aws.clients import make_clients
+from keyshift.aws.clients import explaining, make_clients
 from keyshift.aws.leases import this_process, watch
 from keyshift.control.lease import LeaseLost
 from keyshift.control.lease_watch import WatchedLease
@@ -91,7 +91,7 @@ class Member:
         self.guard.watch(self._clients.dynamodb)
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="load")
         storage = open_storage(bulkload.folder, self._clients, order.migration, self._stop)
-        # Where a process is to have a share of a budget, it is one of `order`, and goes in here.
+        # A write budget, of which each slot of the cluster has its share, belongs in here, and its share in `order`.
         self._loader = chunk_loader(
             settings,
             keymap,
@@ -101,6 +101,8 @@ class Member:
             executor=self._executor,
             stop=self._stop,
         )
+        with explaining("looking at the load's lease"):
+            self._lease.look()
         watch(self._lease, bulkload.lease_seconds, self._stop.set)
         _log.info("spark_worker", worker=this_process(), python=sys.prefix)
 

@@ -14,15 +14,15 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final, Protocol
 
 from bulkload.hold import steadily
 from bulkload.load.chunk import Loaded, Task
 from bulkload.load.run import Tools
 from bulkload.load.work import WAIT_SECONDS, Work
 from bulkload.load.workers import END_SECONDS, Done, linked
-from bulkload.spark.cluster import Cluster, TaskFailed
 from bulkload.spark.task import Answer, Order, load_chunk
+from keymap.errors import KeyshiftError
 from keyshift.control.lease import DRIFT, LeaseLost
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
@@ -32,6 +32,29 @@ from keyshift.process.stop import NEVER
 _log = get_logger(__name__)
 AHEAD: Final = 2  # tasks given for each that runs: an executor need not wait for the driver, and Spark adds executors
 TASKS_MAX: Final = 1000  # given at once: each is a thread of the driver
+
+
+class TaskFailed(KeyshiftError):
+    """The cluster has given a task up, or has ended itself. Whether the task did anything is unknown."""
+
+
+class Cluster(Protocol):
+    """What runs tasks. Many threads may ask it at once."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run at once, with the executors that are there now. Raises TaskFailed."""
+
+    def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
+        """What a module's function gives for this argument in an executor, and how often that failed before.
+
+        Raises TaskFailed.
+        """
+
+    def cancel(self) -> None:
+        """End all that runs soon."""
+
+
 Flight = Future[tuple[Answer, int]]
 
 
