@@ -1,14 +1,14 @@
-"""The one door to Apache Spark: a context, how many tasks it runs at once, and jobs of one task each.
+"""The one door to Apache Spark: a context, how many tasks it runs at once, and jobs that are over as soon as possible.
 
-A job for each chunk, rather than one for all: its result is here as soon as it is done, a chunk that fails takes no
-other along, and what a chunk that is done elsewhere leaves to be done is known at any time. Spark tries a task again
-where an executor or its Python was lost, up to `spark.task.maxFailures` times. It must not run copies of tasks that
-take long (`spark.speculation`): each copy would write the same, at the cost of what it writes.
+Many jobs of few tasks, rather than one for all: what is done is known soon, a chunk that fails takes few others along,
+and what is left to be done is the driver's to decide. Spark tries a task again where an executor or its Python was
+lost, up to `spark.task.maxFailures` times. It must not run copies of tasks that take long (`spark.speculation`): each
+copy would write the same, at the cost of what it writes.
 """
 
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -43,15 +43,15 @@ class SparkCluster:
             raise TaskFailed(f"Spark does not answer: {_reason(error)}", _REMEDY) from error
         return max(1, cores // self._cores_per_task)
 
-    def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
-        """As Cluster."""
+    def run(self, call: Callable[[Any], Any], arguments: Sequence[object], name: str) -> list[tuple[Any, int]]:
+        """As Cluster. One task each."""
         try:
             self._context.setJobDescription(name)
-            data = self._context.parallelize([pickle.dumps((call, argument))], 1)
-            ((answer, attempt),) = data.map(_perform).collect()
+            data = self._context.parallelize([pickle.dumps((call, one)) for one in arguments], len(arguments))
+            answers: list[tuple[Any, int]] = data.map(_perform).collect()
         except Exception as error:  # whatever Py4J and Spark raise, and they are many kinds
             raise TaskFailed(f"{name} failed on Spark: {_reason(error)}", _REMEDY) from error
-        return answer, attempt
+        return answers
 
     def cancel(self) -> None:
         """As Cluster."""

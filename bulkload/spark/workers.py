@@ -8,7 +8,7 @@ have stopped: replay opens, and the lease is handed on, only when what they sent
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
 from bulkload.hold import steadily
-from bulkload.load.chunk import Loaded, Task
+from bulkload.load.chunk import Task
 from bulkload.load.run import Tools
 from bulkload.load.work import WAIT_SECONDS, Work
 from bulkload.load.workers import END_SECONDS, Done, linked
@@ -31,7 +31,7 @@ from keyshift.process.stop import NEVER
 
 _log = get_logger(__name__)
 AHEAD: Final = 2  # tasks given for each that runs: an executor need not wait for the driver, and Spark adds executors
-TASKS_MAX: Final = 1000  # given at once: each is a thread of the driver
+JOBS_MAX: Final = 32  # under way at once, of as many chunks as that takes: a job costs the driver more than a task does
 
 
 class TaskFailed(KeyshiftError):
@@ -45,8 +45,8 @@ class Cluster(Protocol):
     def slots(self) -> int:
         """How many tasks run at once, with the executors that are there now. Raises TaskFailed."""
 
-    def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
-        """What a module's function gives for this argument in an executor, and how often that failed before.
+    def run(self, call: Callable[[Any], Any], arguments: Sequence[object], name: str) -> list[tuple[Any, int]]:
+        """What a module's function gives in an executor for each argument, and how often that failed before.
 
         Raises TaskFailed.
         """
@@ -55,7 +55,7 @@ class Cluster(Protocol):
         """End all that runs soon."""
 
 
-Flight = Future[tuple[Answer, int]]
+Flight = Future[list[tuple[Answer, int]]]
 
 
 class SparkWorkers:
@@ -64,8 +64,8 @@ class SparkWorkers:
     def __init__(self, cluster: Cluster, tools: Tools) -> None:
         self._cluster = cluster
         self._tools = tools
-        self._finished: SimpleQueue[tuple[Task, Flight]] = SimpleQueue()
-        self._flying = 0
+        self._finished: SimpleQueue[tuple[list[Task], Flight]] = SimpleQueue()
+        self._flying = 0  # chunks
         self._sure = True  # that no task is under way but those that fly
 
     def run(self, work: Work, done: Done) -> None:
@@ -75,53 +75,55 @@ class SparkWorkers:
         steadily(lambda: tools.lease.renew(**mark), tools.stop)
         check = tools.lease.held_check()
         order = Order(_sendable(tools.settings), tools.migration, replace(check, expected={**check.expected, **mark}))
-        with ThreadPoolExecutor(TASKS_MAX, thread_name_prefix="spark") as threads:
+        with ThreadPoolExecutor(JOBS_MAX, thread_name_prefix="spark") as threads:
             try:
                 self._run(partial(self._send, threads, order), work, done)
             finally:
                 self._end()
 
-    def _run(self, send: Callable[[Task], None], work: Work, done: Done) -> None:
+    def _run(self, send: Callable[[list[Task]], None], work: Work, done: Done) -> None:
         stop = self._tools.stop
         while True:
             stop.sleep(0)
-            while self._flying < self._most and (task := work.take()):
-                send(task)
+            self._give(send, work)
             if not self._flying and work.ended:
                 return
             with suppress(Empty):
-                task, flight = self._finished.get(timeout=WAIT_SECONDS)
-                self._flying -= 1
-                loaded = self._hear(flight)
-                if following := work.take():  # before this one is recorded, so that its executor need not wait
-                    send(following)
-                done(task, loaded)
+                tasks, flight = self._finished.get(timeout=WAIT_SECONDS)
+                self._flying -= len(tasks)
+                answers = self._hear(flight)
+                self._give(send, work)  # before these are recorded, so that executors need not wait for that
+                _record(tasks, answers, done)
 
-    @property
-    def _most(self) -> int:
-        wanted = self._tools.settings.bulkload.load_processes
-        return min(wanted or AHEAD * self._cluster.slots, TASKS_MAX)
+    def _give(self, send: Callable[[list[Task]], None], work: Work) -> None:
+        """Let so many be under way that no executor waits, or that Spark adds executors."""
+        most = self._tools.settings.bulkload.load_processes or AHEAD * self._cluster.slots
+        size = -(-most // JOBS_MAX)
+        while self._flying + size <= most:
+            tasks = [task for _ in range(size) if (task := work.take())]
+            if not tasks:
+                return
+            send(tasks)
 
-    def _send(self, threads: ThreadPoolExecutor, order: Order, task: Task) -> None:
-        name = f"chunk {task.chunk.number} of {task.chunk.table}"
-        self._flying += 1
-        flight: Flight = threads.submit(self._cluster.run, load_chunk, (order, task), name)
-        flight.add_done_callback(lambda flight: self._finished.put((task, flight)))
+    def _send(self, threads: ThreadPoolExecutor, order: Order, tasks: list[Task]) -> None:
+        name = ", ".join(f"chunk {task.chunk.number} of {task.chunk.table}" for task in tasks)
+        self._flying += len(tasks)
+        flight: Flight = threads.submit(self._cluster.run, load_chunk, [(order, task) for task in tasks], name)
+        flight.add_done_callback(lambda flight: self._finished.put((tasks, flight)))
 
-    def _hear(self, flight: Flight) -> Loaded:
-        """What became of a task. Raises what it raised."""
+    def _hear(self, flight: Flight) -> list[Answer]:
+        """What became of a job. Raises TaskFailed."""
         try:
-            answer, failed_before = flight.result()
+            answered = flight.result()
         except TaskFailed:
             self._sure = False
             raise
-        if failed_before:
-            _log.warning("task_was_tried_again", attempts=failed_before + 1)
+        if again := sum(failed_before for _, failed_before in answered):
+            _log.warning("tasks_were_tried_again", attempts=again)
             self._sure = False
-        self._tools.guard.lost(boottime() - answer.lost_seconds)
-        if answer.loaded is None:
-            raise linked(answer.errors)
-        return answer.loaded
+        for answer, _ in answered:
+            self._tools.guard.lost(boottime() - answer.lost_seconds)
+        return [answer for answer, _ in answered]
 
     def _end(self) -> None:
         """Return when no request of a worker is being sent, or the guard knows until when one may have been."""
@@ -146,13 +148,23 @@ class SparkWorkers:
         end = boottime() + END_SECONDS
         while self._flying:
             with suppress(Empty):
-                _, flight = self._finished.get(timeout=WAIT_SECONDS)
-                self._flying -= 1
+                tasks, flight = self._finished.get(timeout=WAIT_SECONDS)
+                self._flying -= len(tasks)
                 with suppress(BaseException):  # what ended it all is what is told
                     self._hear(flight)
             if boottime() > end:
                 self._sure = False
                 self._cluster.cancel()
+
+
+def _record(tasks: Sequence[Task], answers: Sequence[Answer], done: Done) -> None:
+    """Record what is done, also where another chunk of the same job failed. Raises what the first of these raised."""
+    failed = [answer.errors for answer in answers if answer.loaded is None]
+    for task, answer in zip(tasks, answers, strict=True):
+        if answer.loaded:
+            done(task, answer.loaded)
+    if failed:
+        raise linked(failed[0])
 
 
 def _sendable(settings: Settings) -> Settings:

@@ -152,7 +152,7 @@ def test_it_ends_at_sigterm_and_goes_on_when_a_python_is_killed(
         await_gone(killed)
         out, errors = process.communicate(timeout=SECONDS_MAX)
         assert process.returncode == 0, errors
-    assert "task_was_tried_again" in errors
+    assert "tasks_were_tried_again" in errors
     assert "waiting_for_lost_requests" in errors  # what the dead one had sent might still arrive
     assert "replay is open" in out
     assert world.stored() == world.expected()

@@ -5,7 +5,7 @@ The tasks are the real ones. What Spark itself does is tested in test_spark.py.
 
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,20 +27,20 @@ Before = Callable[[int], None]
 class Threads:
     """Runs one task at a time: a Python of an executor does. `before` each, with how many there were."""
 
-    slots = 2
-
-    def __init__(self, before: Before = lambda _count: None, attempts: int = 0) -> None:
-        self._before, self._attempts = before, attempts
+    def __init__(self, before: Before = lambda _count: None, attempts: int = 0, slots: int = 2) -> None:
+        self._before, self._attempts, self.slots = before, attempts, slots
         self._lock = threading.Lock()
         self.tasks = 0
 
-    def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
+    def run(self, call: Callable[[Any], Any], arguments: Sequence[object], name: str) -> list[tuple[Any, int]]:
         assert name.startswith("chunk ")
-        call, argument = pickle.loads(pickle.dumps((call, argument)))
+        return [(self._perform(*pickle.loads(pickle.dumps((call, one)))), self._attempts) for one in arguments]
+
+    def _perform(self, call: Callable[[Any], Any], argument: object) -> Any:
         with self._lock:
             self.tasks += 1
             self._before(self.tasks)
-            return pickle.loads(pickle.dumps(call(argument))), self._attempts
+            return pickle.loads(pickle.dumps(call(argument)))
 
     def cancel(self) -> None:
         """They end by themselves."""
@@ -70,10 +70,11 @@ def lease_is_kept(world: World) -> bool:
 def test_a_clean_load_leaves_what_the_others_leave_and_hands_on_its_lease(world: World) -> None:
     world.execute("UPDATE orders SET note = REPEAT('n', 500000) WHERE id = 4")
     world.dump()
-    cluster = Threads()
+    cluster = Threads(slots=40)  # jobs of several chunks
     with pytest.raises(Problems, match=r"orders \(id=4\)"):  # as a task has told it
         load_with(world, cluster, rejects_max=0)
     assert not lease_is_kept(world)
+    assert 1 <= states(world).count("loaded") < 8  # also of the job in which that one was
     report = load_with(world, cluster, rejects_max=1)
     assert (report.complete, report.rejected) == (True, 1)
     assert not lease_is_kept(world)
@@ -112,9 +113,9 @@ def test_a_task_of_a_load_that_is_over_writes_nothing(world: World) -> None:
     kept: list[Any] = []
 
     class Keeping(Threads):
-        def run(self, call: Callable[[Any], Any], argument: object, name: str) -> tuple[Any, int]:
-            kept.append(argument)
-            return super().run(call, argument, name)
+        def run(self, call: Callable[[Any], Any], arguments: Sequence[object], name: str) -> list[tuple[Any, int]]:
+            kept.extend(arguments)
+            return super().run(call, arguments, name)
 
     assert load_with(world, Keeping()).complete
     for target in world.keymap.targets.values():
