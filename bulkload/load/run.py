@@ -73,14 +73,16 @@ def load(  # noqa: PLR0913 - collaborators are handed in
     *,
     following: Following | None = None,
     writing: Clients | None = None,
+    engine: "Engine | None" = None,
     first: "First | None" = None,
 ) -> LoadReport:
     """Load what is not loaded yet, and open replay; then what is loaded again. A stop ends it early, with a report that
     is not complete.
 
     With `following` the first load does not wait for the whole dump; `first` brings its chunks into the tables in
-    another way, and has recorded each when it returns. `writing` are clients for nothing but the writes,
-    which this process then does alone; by default they are made from the settings, and closed in the end.
+    another way, and has recorded each when it returns. `engine` makes the workers; by default they are this process, or
+    several of this machine. `writing` are clients for nothing but the writes, which this process then does alone; by
+    default they are made from the settings, and closed in the end.
 
     Raises KeyshiftError, with what to do: the dump is not complete, another process loads (Busy), a target holds other
     items (Problems, before anything is written), too many rows cannot become items (Problems, before anything of their
@@ -95,10 +97,10 @@ def load(  # noqa: PLR0913 - collaborators are handed in
         lease = Lease(store, LOAD, this_process(), seconds, boottime, deadline=deadline)
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
-        alone = writing is not None
         board = Board(store, LOAD, progress, stop, boottime)
         storage = open_storage(settings.bulkload.folder, clients, migration, stop)
-        job = Load(Tools(settings, migration, keymap, lease, guard, storage, clients, own, board, stop), alone=alone)
+        tools = Tools(settings, migration, keymap, lease, guard, storage, clients, own, board, stop)
+        job = Load(tools, engine, alone=writing is not None)
         try:
             with Hold(lease, stop, boottime) as hold:
                 try:
@@ -129,14 +131,16 @@ class Tools:
     stop: Stop
 
 
+Engine = Callable[[Tools], Workers]  # who loads, under the lease of these tools
 First = Callable[[Tools, Dump, Sequence[str]], LoadReport]  # with the names of the tables
 
 
 class Load:
     """All chunks of all tables. Those of the first load come before those of tables that are loaded again."""
 
-    def __init__(self, tools: Tools, *, alone: bool) -> None:
+    def __init__(self, tools: Tools, engine: Engine | None, *, alone: bool) -> None:
         self._tools = tools
+        self._engine = engine
         self._dump = Dump(tools.migration, tools.keymap, tools.lease.store, tools.storage, tools.stop)
         self._alone = alone
         self._chunks = self._rows = self._writes = 0
@@ -207,6 +211,8 @@ class Load:
         survey.require_ours(executor, segments=tools.settings.bulkload.load_concurrency)
 
     def _workers(self, executor: ThreadPoolExecutor, work: Work, following: Following | None) -> Workers:
+        if self._engine:
+            return self._engine(self._tools)
         tools, settings = self._tools, self._tools.settings
         count = settings.bulkload.load_processes or processors()
         if following is None:

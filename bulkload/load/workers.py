@@ -1,6 +1,6 @@
-"""Who loads the chunks: this process alone, or several of it, each with a core of its own.
+"""Who loads the chunks: this process alone, or several of it, each with a core of its own. (On Spark: bulkload/spark.)
 
-Both do the same with each chunk (bulkload/load/chunk.py). Recording what is done is left to the process that holds the
+All do the same with each chunk (bulkload/load/chunk.py). Recording what is done is left to the process that holds the
 lease. When a call comes back, whichever way, no request of it is being sent any more.
 """
 
@@ -146,7 +146,7 @@ class _Member:
             raise KeyshiftError(message, "Look at the system's log (out of memory?), then run the load again") from None
         guard.lost(report.lost_at)
         if report.loaded is None:
-            raise _linked(report.errors)
+            raise linked(report.errors)
         return report.loaded
 
     def ask_to_stop(self) -> None:
@@ -193,7 +193,7 @@ def _signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _linked(errors: tuple[BaseException, ...]) -> BaseException:
+def linked(errors: tuple[BaseException, ...]) -> BaseException:
     """The first of them, with the others as its causes again."""
     for error, cause in pairwise(errors):
         error.__cause__ = cause

@@ -7,13 +7,15 @@ the lease still stands is told by `lease.check` and by every fenced write.
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from keymap.errors import KeyshiftError
 from keyshift.aws.clients import BotoCoreError, ClientError, is_throttle, is_transient
 from keyshift.control.lease import Lease
+from keyshift.control.lease_watch import WatchedLease
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
@@ -85,6 +87,30 @@ def _renew(lease: Lease, done: threading.Event) -> None:
             return  # whoever does the work meets it at the next check
         except (ClientError, BotoCoreError) as error:
             _log.warning("lease_renewal_failed", lease=lease.item, error=type(error).__name__)
+
+
+def watch(lease: WatchedLease, seconds: float, over: Callable[[], None]) -> None:
+    """Look at another process's lease of that duration, in a thread, until it is over; then call `over`."""
+
+    def looking() -> None:
+        while True:
+            _look(lease)
+            if lease.over:
+                break
+            time.sleep(seconds / LOOKS_PER_LEASE)
+        over()
+
+    threading.Thread(target=looking, name="lease-watch", daemon=True).start()
+
+
+def _look(lease: WatchedLease) -> None:
+    try:
+        lease.look()
+    except KeyshiftError as gone:  # the migration is being destroyed
+        _log.warning("lease_lost", reason=gone.message)
+        lease.end()
+    except (ClientError, BotoCoreError) as error:
+        _log.warning("lease_look_failed", error=type(error).__name__)
 
 
 def release(lease: Lease) -> None:

@@ -8,15 +8,14 @@ import click
 from bulkload.both import dump_and_load
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
-from bulkload.imports.allowed import IMPORT
-from bulkload.imports.run import load as run_import
 from bulkload.load.run import LoadReport
-from bulkload.load.run import load as run_load
+from keyshift.cli.bulkload_pack import pack
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_report import Timed, tell_dump, tell_load, tell_tables
 from keyshift.cli.bulkload_status import status
 from keyshift.cli.bulkload_throttle import throttle
 from keyshift.cli.bulkload_warm import warm
+from keyshift.cli.engines import loader
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
 from keyshift.cli.verify import parts
@@ -71,10 +70,10 @@ def load(context: click.Context, wiring: Wiring) -> None:
 def run(context: click.Context, wiring: Wiring) -> None:
     """Dump and load, each chunk as soon as it is dumped. Goes on where it was interrupted.
 
-    With engine import, and of tables that are loaded again beside replay, all is dumped first and then loaded.
+    With another engine than local, and of tables that are loaded again beside replay, all is dumped first.
     """
     wiring.log()
-    if read_phase(wiring.store) is Phase.LOAD and not _imports(wiring):
+    if read_phase(wiring.store) is Phase.LOAD and wiring.settings.bulkload.engine == "local":
         _both(wiring)
     else:
         _dump(wiring)
@@ -85,6 +84,7 @@ def run(context: click.Context, wiring: Wiring) -> None:
 bulkload.add_command(status)
 bulkload.add_command(throttle)
 bulkload.add_command(warm)
+bulkload.add_command(pack)
 
 
 def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
@@ -95,15 +95,10 @@ def _dump(wiring: Wiring, tables: tuple[str, ...] = ()) -> DumpReport:
 
 
 def _load(wiring: Wiring) -> LoadReport:
-    run = run_import if _imports(wiring) else run_load
-    with teller() as progress, Timed() as timed:
+    with teller() as progress, Timed() as timed, loader(wiring) as run:
         report = run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop, progress.at)
     tell_load(report, timed.seconds)
     return _whole(report)
-
-
-def _imports(wiring: Wiring) -> bool:
-    return wiring.settings.bulkload.engine == IMPORT
 
 
 def _both(wiring: Wiring) -> None:

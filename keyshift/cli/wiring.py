@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from bulkload.spark.environment import keymap_file
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap, load_keymap
 from keymap.schema import TableSchema
@@ -47,7 +48,7 @@ class Wiring:
     @cached_property
     def keymap(self) -> Keymap:
         """The compiled keymap. Raises Problems with all mistakes."""
-        return load_keymap(self.settings.keymap)
+        return load_keymap(keymap_file(self.settings.keymap))
 
     @cached_property
     def clients(self) -> Clients:

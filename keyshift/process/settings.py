@@ -97,9 +97,9 @@ class CaptureSettings(Section):
 class BulkloadSettings(Section):
     """Dump and load."""
 
-    engine: Literal["local", "import"] = Field(
+    engine: Literal["local", "spark", "import"] = Field(
         default="local",
-        description="how rows reach new tables: written by the load itself, or through DynamoDB's import from S3",
+        description="how new tables get their rows: from this machine, from a Spark cluster, or by DynamoDB's import",
     )
     chunk_rows: Whole = Field(
         default=10_000,

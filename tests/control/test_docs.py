@@ -59,6 +59,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
     capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
+    load.renew(workers="a")
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
     mark_started(capture)
