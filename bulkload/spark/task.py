@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 
 from bulkload.folder import open_storage
-from bulkload.hold import PATIENCE_LEASES, SendGuard
+from bulkload.hold import PATIENCE_LEASES, SendGuard, steadily
 from bulkload.load.chunk import Loaded, Task, chunk_loader
 from bulkload.load.worker import portable
 from bulkload.spark.environment import keymap_file
@@ -102,7 +102,7 @@ class Member:
             stop=self._stop,
         )
         with explaining("looking at the load's lease"):
-            self._lease.look()
+            steadily(self._lease.look, self._stop)
         watch(self._lease, bulkload.lease_seconds, self._stop.set)
         _log.info("spark_worker", worker=this_process(), python=sys.prefix)
 
