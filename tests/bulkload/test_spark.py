@@ -150,6 +150,7 @@ def test_it_ends_at_sigterm_and_goes_on_when_a_python_is_killed(
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         await_gone(killed)
+        dynamodb.rules = ()
         out, errors = process.communicate(timeout=SECONDS_MAX)
         assert process.returncode == 0, errors
     assert "tasks_were_tried_again" in errors

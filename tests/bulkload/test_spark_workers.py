@@ -18,6 +18,7 @@ from bulkload.spark.workers import SparkWorkers, TaskFailed
 from keymap.errors import KeyshiftError, Problems
 from keyshift.control.lease import LeaseLost
 from keyshift.control.phase import Phase
+from tests.acceptance.test_kills import until
 from tests.bulkload.test_workers import states
 from tests.bulkload.world import World, with_bulkload
 
@@ -122,6 +123,7 @@ def test_a_task_of_a_load_that_is_over_writes_nothing(world: World) -> None:
         for table, key in world.stored():
             if table == target.name:
                 world.clients.dynamodb.delete_item(TableName=table, Key=target.key_item(key))  # type: ignore[arg-type]
+    until(lambda: task._members[0]._lease.over, "its next look")  # none can come before: all tasks were answered
     for late in (kept[0], kept[-1]):
         answer = task.load_chunk(late)
         assert isinstance(answer.errors[0], LeaseLost)
