@@ -6,6 +6,7 @@ endpoints and for whoever reads it, and it deploys without a transform (docs/dec
 
 from typing import Any, Final
 
+from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keymap.yaml_text import comment, entry, opened
 from keyshift.deploy.alarms import alarms
@@ -16,25 +17,32 @@ from keyshift.deploy.roles import ON_HOSTS, roles
 from keyshift.deploy.stores import stores
 from keyshift.process.settings import Settings
 
+RESOURCES_MAX: Final = 500  # CloudFormation's
 HOST_SERVICES: Final = ("ec2.amazonaws.com", "ecs-tasks.amazonaws.com")
 _HEAD: Final = "By `keyshift deploy template`, from settings and keymap: change those, and render it again."
 
 
 def template(settings: Settings, keymap: Keymap) -> dict[str, Any]:
-    """The template as maps and lists."""
+    """The template as maps and lists. Raises KeyshiftError where the target tables are too many for a stack."""
     place = place_of(settings, tuple(keymap.targets))
+    resources = {
+        **stores(settings, keymap),
+        **function(settings, place),
+        **roles(settings, place),
+        **alarms(settings, keymap),
+        **dashboard(settings, keymap),
+    }
+    if len(resources) > RESOURCES_MAX:
+        message = f"the stack would have {len(resources)} resources for {len(keymap.targets)} target tables"
+        raise KeyshiftError(
+            message, f"CloudFormation takes {RESOURCES_MAX}: let several migrations share the tables out"
+        )
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Keyshift: migration {settings.migration}, from MySQL to DynamoDB.",
         "Parameters": _parameters(settings),
         "Conditions": _conditions(),
-        "Resources": {
-            **stores(settings, keymap),
-            **function(settings, place),
-            **roles(settings, place),
-            **alarms(settings, keymap),
-            **dashboard(settings, keymap),
-        },
+        "Resources": resources,
         "Outputs": _outputs(),
     }
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from keymap.claims import claim_of, claims_folder
+from keymap.errors import KeyshiftError
 from keyshift.control.migration import draw_id
 from keyshift.deploy.permissions import FUNCTION, PARTS, Place, document, password_statements, place_of
-from keyshift.deploy.roles import ON_HOSTS
+from keyshift.deploy.roles import ON_HOSTS, POLICIES_MAX, roles, split
 from tests.cli.test_permissions import document_under
 from tests.deploy.rendered import example, of_type, rendered
 
@@ -49,24 +50,39 @@ def test_the_page_tells_how_a_password_is_read() -> None:
     assert statement["Resource"] == given_arn
 
 
-def granted(role: dict[str, Any]) -> list[str]:
-    """Every action of a role, with what it is for."""
-    (policy,) = role["Policies"]
-    statements = [one for one in policy["PolicyDocument"]["Statement"] if "Fn::If" not in one]
-    return sorted(json.dumps([one["Action"], one["Resource"], one.get("Condition")]) for one in statements)
+def granted(statements: list[dict[str, Any]]) -> set[str]:
+    """Every action, on each resource, under its condition."""
+    return {
+        json.dumps([action, resource, one.get("Condition")])
+        for one in statements
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+        for resource in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+    }
 
 
 def test_each_role_has_what_its_parts_need_and_nothing_else() -> None:
-    made = of_type(rendered(), "AWS::IAM::Role")
+    made, policies = of_type(rendered(), "AWS::IAM::Role"), of_type(rendered(), "AWS::IAM::ManagedPolicy")
     parts = {"FunctionRole": (FUNCTION,)} | {f"{name}Role": parts for name, parts in ON_HOSTS.items()}
     assert made.keys() == parts.keys()
     for name, role in made.items():
         place = place_of(SETTINGS, tuple(KEYMAP.targets))
         wanted = [one for part in parts[name] for one in document(part, place)["Statement"]]
-        text = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", json.dumps(role))
-        assert granted(json.loads(text)) == sorted(
-            json.dumps([one["Action"], one["Resource"], one.get("Condition")]) for one in wanted
-        )
+        own = [policies[one["Ref"]]["PolicyDocument"]["Statement"] for one in role["ManagedPolicyArns"]]
+        text = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", json.dumps(own))
+        found = [one for document in json.loads(text) for one in document if "Fn::If" not in one]
+        assert granted(found) == granted(wanted)
+
+
+def test_many_tables_are_shared_out_over_policies_that_iam_takes() -> None:
+    place = place_of(SETTINGS, tuple(f"table-of-some-length-{number}" for number in range(150)))
+    wanted = [one for part in ON_HOSTS["Loader"] for one in document(part, place)["Statement"]]
+    documents = list(split(wanted))
+    assert 1 < len(documents) <= POLICIES_MAX
+    assert granted([one for statements in documents for one in statements]) == granted(wanted)
+    for one in documents:
+        assert len(json.dumps({"Version": "2012-10-17", "Statement": one}, separators=(",", ":"))) < 6_144
+    with pytest.raises(KeyshiftError, match="too many for one role"):
+        roles(SETTINGS, place_of(SETTINGS, tuple(f"{'t' * 200}-{number}" for number in range(200))))
 
 
 def test_no_part_may_do_everything_or_anything_everywhere() -> None:
