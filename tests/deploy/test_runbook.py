@@ -1,6 +1,8 @@
 """docs/runbook.md has a heading for each alarm, each exit code, and each error of the processes that run for long."""
 
+import ast
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import walk_packages
 
@@ -22,6 +24,27 @@ NOT_SHOWN = {  # and the one under which an operator sees it, or where
     "NotOurs": "Foreign",
     "TooLarge": "Poison",
 }
+HALTS = {  # where daemon and load stop with an error that has no name of its own, and its heading
+    "cdc/assemble.py _entries": "A change cannot be mapped",
+    "cdc/assemble.py _prepare": "XA on captured tables",
+    "cdc/assemble.py _refuse": "`Unfollowed`",  # without shapes, which the daemon has
+    "cdc/assemble.py _require": "The binlog cannot be read",
+    "cdc/assemble.py _too_large": "A change is larger than the buffer",
+    "cdc/begin.py _require_own": "The stream is another's",
+    "cdc/captured.py changed": "The binlog cannot be read",
+    "cdc/decoder.py _unknown": "The binlog cannot be read",
+    "cdc/decoder.py _unreadable": "The binlog cannot be read",
+    "cdc/reader.py refusal_of": "The source refuses its binlog",
+    "cdc/resume.py _as_it_was": "The control table was changed by hand",
+    "cdc/starting.py require_no_prepared_xa": "XA on captured tables",
+    "bulkload/folder.py _explaining": "A file of the dump is not there",
+    "bulkload/load/run.py needed": "The load is over",
+    "bulkload/load/send.py _guarded": "Others write to the target tables",
+    "bulkload/load/work.py recorded_table": "A table is not dumped",
+    "bulkload/load/workers.py hear": "A process of the load ended",
+    "bulkload/storage.py missing": "A file of the dump is not there",
+    "bulkload/storage.py put": "A file of the dump is not there",
+}
 
 
 def kinds(base: type[KeyshiftError] = KeyshiftError) -> set[str]:
@@ -38,6 +61,21 @@ def _below(base: type[KeyshiftError]) -> set[str]:
     return {one.__name__ for one in own}.union(*(_below(one) for one in own))
 
 
+def halts() -> set[str]:
+    """Every place of the daemon, the load and the consumers that makes an error without a name of its own."""
+    folders = ("cdc", "bulkload", "bulkload/load", "keyshift/apply")
+    files = [file for folder in folders for file in (ROOT / folder).glob("*.py")]
+    return {f"{file.relative_to(ROOT)} {name}" for file in files for name in _makers(ast.parse(file.read_text()), "")}
+
+
+def _makers(node: ast.AST, function: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        name = child.name if isinstance(child, ast.FunctionDef) else function
+        if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) and child.func.id == "KeyshiftError":
+            yield name
+        yield from _makers(child, name)
+
+
 def anchor(heading: str) -> str:
     """As a page makes links of its headings."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
@@ -47,7 +85,9 @@ def test_each_heading_stands_for_an_alarm_an_error_or_an_exit_code_and_none_is_m
     alarms = {re.search(rf"{RUNBOOK}#(\S+)$", one["AlarmDescription"])[1] for one in ALARMS}
     codes = {f"exit-code-{code}" for name, code in vars(errors).items() if name.startswith("EXIT_")}
     shown = {anchor(name) for name in kinds() - NOT_SHOWN.keys()}
-    assert {anchor(heading) for heading in SECTIONS} == alarms | codes | shown
+    stops = {anchor(heading) for heading in HALTS.values()}
+    assert {anchor(heading) for heading in SECTIONS} == alarms | codes | shown | stops
+    assert halts() == HALTS.keys()
     assert kinds() >= NOT_SHOWN.keys()
 
 
