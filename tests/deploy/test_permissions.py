@@ -10,10 +10,11 @@ import pytest
 from keymap.claims import claim_of, claims_folder
 from keymap.errors import KeyshiftError
 from keyshift.control.migration import draw_id
-from keyshift.deploy.permissions import FUNCTION, PARTS, Place, document, password_statements, place_of
+from keyshift.deploy.permissions import FUNCTION, KEY_ACTIONS, PARTS, Place, document, password_statements, place_of
 from keyshift.deploy.roles import ON_HOSTS, POLICIES_MAX, roles, split
 from tests.cli.test_permissions import document_under
 from tests.deploy.rendered import example, of_type, rendered
+from tests.mysql.test_permissions import PAGE
 
 SETTINGS, KEYMAP = example()
 PLACE = Place(
@@ -83,6 +84,13 @@ def test_many_tables_are_shared_out_over_policies_that_iam_takes() -> None:
         assert len(json.dumps({"Version": "2012-10-17", "Statement": one}, separators=(",", ":"))) < 6_144
     with pytest.raises(KeyshiftError, match="too many for one role"):
         roles(SETTINGS, place_of(SETTINGS, tuple(f"{'t' * 200}-{number}" for number in range(200))))
+
+
+def test_a_key_of_ones_own_is_for_every_part_as_the_page_says() -> None:
+    assert all(f"`{action}`" in PAGE.read_text() for action in KEY_ACTIONS)
+    for made in of_type(rendered(), "AWS::IAM::ManagedPolicy").values():
+        condition, key, otherwise = made["PolicyDocument"]["Statement"][-1]["Fn::If"]
+        assert (condition, key["Action"], otherwise) == ("HasKey", list(KEY_ACTIONS), {"Ref": "AWS::NoValue"})
 
 
 def test_no_part_may_do_everything_or_anything_everywhere() -> None:

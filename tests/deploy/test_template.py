@@ -1,6 +1,7 @@
 """The deployment's numbers are load-bearing: a wrong one loses changes in silence."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_the_function_is_told_what_the_handler_reads() -> None:
 def test_the_iterator_age_is_watched_against_the_retention() -> None:
     alarm = of_type(FOUND, "AWS::CloudWatch::Alarm")["ReplayIsBehindAlarm1"]
     assert alarm["Threshold"] == 168 * 3_600_000 / 2
+
+
+def test_the_filters_read_what_the_handler_logs() -> None:
+    text = (ROOT / "lambda" / "apply_stream.py").read_text()
+    assert '_log.info("applied", ' in text
+    patterns = [one["FilterPattern"] for one in of_type(FOUND, "AWS::Logs::MetricFilter").values()]
+    named = {name for pattern in patterns for name in re.findall(r"\$\.(\w+)", pattern)}
+    assert named == {"event", "error", "collided"}
+    assert all(f'"{name}": ' in text for name in named - {"event"})
 
 
 def figures(found: dict[str, Any]) -> set[str]:
