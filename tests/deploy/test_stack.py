@@ -76,8 +76,11 @@ def test_a_migration_lives_on_what_the_stack_made_and_leaves_it_there(project: P
         mapping = cloud.aws("lambda").get_event_source_mapping(UUID=outputs["EventSourceMapping"])
         assert (mapping["State"], mapping["StartingPosition"]) == (state, "TRIM_HORIZON")
 
-    assert project.keyshift("destroy", "--yes", "--with-targets").code == 0
+    answer = project.keyshift("destroy", "--yes", "--with-targets")
+    assert answer.code == 0, answer.err
     assert ours.made() == made
+    (left,) = [line for line in answer.out.splitlines() if "and stays: " in line]
+    assert all(resource in left for resource in made)
     formation = cloud.aws("cloudformation")
     formation.delete_stack(StackName=stack)
     formation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
