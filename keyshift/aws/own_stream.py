@@ -95,9 +95,14 @@ def delete_stream(client: KinesisClient, name: str, *, stop: Stop = NEVER) -> No
     wait_until(lambda: stream_facts(client, name) is None, f"stream {name} to be gone", stop)
 
 
+def stream_size(shards: int, *, on_demand: bool) -> dict[str, Any]:
+    """What CreateStream is told of the stream's size."""
+    return {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}} if on_demand else {"ShardCount": shards}
+
+
 def _create(client: KinesisClient, name: str, owner: str, shards: int, *, on_demand: bool) -> bool:
     """Whether our call is known to have created the stream."""
-    size: Any = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}} if on_demand else {"ShardCount": shards}
+    size: Any = stream_size(shards, on_demand=on_demand)
     with explaining(f"creating stream {name}"):
         try:
             client.create_stream(StreamName=name, Tags={TAG: owner}, **size)

@@ -48,8 +48,13 @@ def ensure_table(
 
 def ensure_control_table(client: DynamoDBClient, name: str, owner: str, *, stop: Stop = NEVER) -> bool:
     """Make sure of the control table, which several migrations may share; as ensure_table."""
+    return _ensure(client, control_target(name), owner, stop)
+
+
+def control_target(name: str) -> Target:
+    """The control table, described as a target is."""
     partition_key, sort_key = CONTROL_KEYS
-    return _ensure(client, Target(name, partition_key, sort_key, "on_demand", None, None), owner, stop)
+    return Target(name, partition_key, sort_key, "on_demand", None, None)
 
 
 def table_arn(client: DynamoDBClient, name: str) -> str | None:

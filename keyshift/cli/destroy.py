@@ -154,7 +154,7 @@ _BINLOG = (
 def _say_what_is_left(wiring: Wiring, migration: Migration) -> None:
     source = wiring.settings.source
     left = [_GRANTS.format(user=source.user, host=source.host), _BINLOG]
-    kept = [f"{kind} {name}" for kind, name in _kept(wiring, migration)]
+    kept = [f"{kind.replace('_', ' ')} {name}" for kind, name in _kept(wiring, migration)]
     if kept:
         left.append(f"was there before init, or is the application's now, and stays: {', '.join(kept)}")
     tables = [name for kind, name in _kept(wiring, migration) if kind == "table"]
@@ -167,7 +167,8 @@ def _say_what_is_left(wiring: Wiring, migration: Migration) -> None:
 
 
 def _kept(wiring: Wiring, migration: Migration) -> list[tuple[str, str]]:
-    wanted = [("stream", migration.stream), ("bucket", migration.bucket)]
+    control = ("control_table", wiring.settings.control_table)
+    wanted = [("stream", migration.stream), ("bucket", migration.bucket), control]
     with contextlib.suppress(KeyshiftError):  # destroy works without the keymap; only this list is then shorter
         wanted += [("table", name) for name in wiring.keymap.targets]
     return [(kind, name) for kind, name in wanted if not _is_created(migration, kind, name)]

@@ -21,6 +21,7 @@ from keyshift.process.stop import Stopped
 # In the order in which a migration needs them, with the module under keyshift.cli; "": it has the command's name.
 COMMANDS: Final = {
     **dict.fromkeys(("init", "doctor", "status", "keymap", "cdc", "bulkload", "apply", "verify", "cutover"), ""),
+    "deploy": "",
     "tables": "adopt",
     "destroy": "",
     "demo": "demo.command",

@@ -4,9 +4,12 @@ ministack checks signatures and policies when it is told to (AUTH=true); each pa
 own.
 """
 
+import base64
 import json
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -31,9 +34,29 @@ from tests.mysql.sources import execute
 from tests.mysql.test_permissions import PAGE, documented
 from tests.servers.aws import unique
 
+ROOT = Path(__file__).parents[2]
+FUNCTION = "Lambda function"
+INVOKED = "import apply_stream, json, sys; print(json.dumps(apply_stream.handle(json.load(sys.stdin), None)))"
 REGION, ACCOUNT = "eu-central-1", "000000000000"
-PARTS = ("init", "cdc run", "bulkload dump", "bulkload load", "bulkload plan", "apply run", "verify", "cutover")
-
+PARTS = (
+    "init",
+    "cdc run",
+    "bulkload dump",
+    "bulkload load",
+    "bulkload plan",
+    "apply run",
+    "verify",
+    "cutover",
+    FUNCTION,
+)
+MAPPINGS = (
+    "DescribeStream",
+    "DescribeStreamSummary",
+    "GetRecords",
+    "GetShardIterator",
+    "ListShards",
+    "SubscribeToShard",
+)
 
 SELDOM = {  # what this migration has no need of, and another has
     ("init", "IncreaseStreamRetentionPeriod"): "it keeps for the 24 hours that a stream has anyway",
@@ -44,12 +67,14 @@ SELDOM = {  # what this migration has no need of, and another has
     ("bulkload load", "PutItem"): "an item of several rows that are not in one chunk",
     ("apply run", "BatchGetItem"): "what is delivered again behind the gate",
     ("cutover", "PutItem"): "tables of which a refusal was accepted, which are repaired",
+    (FUNCTION, "BatchGetItem"): "what is delivered again behind the gate",
+    **{(FUNCTION, action): "the event source mapping reads the stream, as the function" for action in MAPPINGS},
 }
 
 
 def policy(part: str) -> dict[str, Any]:
     """The policy of a part."""
-    return document_under(f"`keyshift {part}`")
+    return document_under("The Lambda function" if part == FUNCTION else f"`keyshift {part}`")
 
 
 def document_under(heading: str) -> dict[str, Any]:
@@ -91,7 +116,8 @@ class Parts:
         settings = SETTINGS.format(name=self.name, host=database.host, port=database.port, user=user)
         (folder / "keyshift.yaml").write_text(settings)
         (folder / "keymap.yaml").write_text(KEYMAP.format(name=self.name, schema=schema))
-        self._commands = {part: Commands(folder, self._environment(part)) for part in PARTS}
+        self._environments = {part: self._environment(part) for part in PARTS}
+        self._commands = {part: Commands(folder, self._environments[part]) for part in PARTS}
 
     def _root(self) -> dict[str, str]:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -130,7 +156,7 @@ class Parts:
         text = text.replace("my-keyshift-dumps", f"{self.name}-bucket").replace(
             "table/purchases", f"table/{self.name}-*"
         )
-        return text.replace('"shop', f'"{self.name}')
+        return text.replace('"shop', f'"{self.name}').replace("/shop.", f"/{self.name}.")
 
     def edit(self, old: str, new: str) -> None:
         path = self._folder / "keyshift.yaml"
@@ -141,6 +167,39 @@ class Parts:
 
     def background(self, part: str) -> Any:
         return self._commands[part].background(*part.split())
+
+    def invoke(self) -> str:
+        """What the function logs when it is given all that is on the stream, and has its own permissions only."""
+        kinesis, stream = boto3.client("kinesis", **self._root()), f"keyshift-{self.name}"
+        (shard,) = kinesis.list_shards(StreamName=stream)["Shards"]
+        at = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(StreamName=stream, **at)["ShardIterator"]
+        records = [
+            {
+                "sequenceNumber": one["SequenceNumber"],
+                "partitionKey": one["PartitionKey"],
+                "data": base64.b64encode(one["Data"]).decode(),
+            }
+            for one in kinesis.get_records(ShardIterator=iterator)["Records"]
+        ]
+        assert records
+        environment = {
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'lambda'}",
+            "KEYSHIFT_MIGRATION": self.name,
+            "KEYSHIFT_CONTROL_TABLE": f"{self.name}-control",
+            "LAMBDA_TASK_ROOT": str(self._folder),
+        }
+        ran = subprocess.run(
+            [sys.executable, "-c", INVOKED],
+            env=environment | self._environments[FUNCTION],
+            input=json.dumps({"Records": [{"kinesis": one} for one in records]}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout) == {"batchItemFailures": []}
+        return ran.stderr
 
     def has_called(self, part: str, operation: str) -> bool:
         """Whether the part has called this operation."""
@@ -184,6 +243,7 @@ def test_a_whole_migration_with_the_documented_permissions(parts: Parts, databas
         parts.run("bulkload load")
         changes = ("UPDATE orders SET customer_id = 2 WHERE id = 1", "DELETE FROM purchase WHERE productid = 2")
         execute(database, *changes, schema=schema)
+        until(lambda: '"op_d": 1' in parts.invoke(), 30)
         with parts.background("apply run"):
             parts.run("cutover", "cutover", "checklist", "--rehearse")
             parts.run("verify")

@@ -63,8 +63,9 @@ def command_of(words: Iterable[str]) -> click.Command | None:
     return found
 
 
-def test_every_command_that_the_readme_shows_exists() -> None:
-    text = README + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "ARCHITECTURE.md").read_text()
+def test_every_command_that_readme_and_runbook_show_exists() -> None:
+    others = ("CONTRIBUTING.md", "ARCHITECTURE.md", "docs/runbook.md")
+    text = README + "".join((ROOT / name).read_text() for name in others)
     shown = set(re.findall(r"`keyshift ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", text))
     assert shown
     assert [words for words in sorted(shown) if command_of(words.split()) is None] == []

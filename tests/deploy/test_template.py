@@ -1,0 +1,136 @@
+"""The deployment's numbers are load-bearing: a wrong one loses changes in silence."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cdc.metrics import METRICS as CAPTURE
+from keyshift.apply.tally import METRICS as APPLY
+from keyshift.aws.own_table import CONTROL_KEYS
+from keyshift.aws.table_shape import keys_of
+from keyshift.deploy.function import COLLIDED, FAILED, parallelization_factor
+from keyshift.deploy.template import template_text
+from keyshift.process.settings import MetricsSettings
+from tests.deploy.rendered import ROOT, TEMPLATE, example, of_type, rendered
+
+FOUND = rendered()
+(MAPPING,) = of_type(FOUND, "AWS::Lambda::EventSourceMapping").values()
+(FUNCTION,) = of_type(FOUND, "AWS::Lambda::Function").values()
+STORES = {name: one for name, one in FOUND["Resources"].items() if "Condition" in one and "Profile" not in name}
+
+
+def test_the_file_beside_the_handler_is_the_one_that_is_rendered_for_the_example() -> None:
+    """`SHOP_PASSWORD=x keyshift -c lambda/example.yaml deploy template > lambda/template.yaml` makes it anew."""
+    text = template_text(*example())
+    assert TEMPLATE.read_text() == text
+    assert yaml.safe_load(text) == FOUND
+
+
+def test_cfn_lint_finds_nothing_in_it() -> None:
+    argv = [Path(sys.executable).parent / "cfn-lint", TEMPLATE]
+    linted = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("StartingPosition", "TRIM_HORIZON"),
+        ("MaximumRetryAttempts", -1),
+        ("MaximumRecordAgeInSeconds", -1),
+        ("FunctionResponseTypes", ["ReportBatchItemFailures"]),
+        ("BisectBatchOnFunctionError", True),
+    ],
+)
+def test_the_event_source_mapping_never_discards_a_record(name: str, value: object) -> None:
+    assert MAPPING[name] == value
+
+
+def test_the_mapping_is_disabled_until_somebody_enables_replay() -> None:
+    assert MAPPING["Enabled"] == {"Fn::If": ["Replays", True, False]}
+    assert FOUND["Conditions"]["Replays"] == {"Fn::Equals": [{"Ref": "Replay"}, "enabled"]}
+    assert FOUND["Parameters"]["Replay"]["Default"] == "disabled"
+
+
+def test_no_destination_takes_a_failed_record_out_of_its_lane() -> None:
+    assert "DestinationConfig" not in MAPPING
+    assert of_type(FOUND, "AWS::Lambda::EventInvokeConfig") == {}
+
+
+@pytest.mark.parametrize(("lanes", "shards", "factor"), [(64, 2, 10), (64, 6, 10), (64, 7, 9), (8, 4, 2), (8, 100, 1)])
+def test_no_more_batches_at_a_time_than_a_shards_lanes_fill(lanes: int, shards: int, factor: int) -> None:
+    assert parallelization_factor(lanes, shards) == factor
+
+
+def test_what_holds_changes_or_items_outlives_the_stack() -> None:
+    assert sorted(STORES) == ["Bucket", "Control", "Stream", "Target1"]
+    for one in STORES.values():
+        assert one["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert one["UpdateReplacePolicy"] == "Retain"
+
+
+def test_stream_and_tables_are_those_of_the_settings_and_the_keymap() -> None:
+    settings, keymap = example()
+    stream = STORES["Stream"]["Properties"]
+    assert (stream["Name"], stream["ShardCount"], stream["RetentionPeriodHours"]) == ("keyshift-shop", 2, 168)
+    assert stream["StreamEncryption"]["EncryptionType"] == "KMS"
+    control = STORES["Control"]["Properties"]
+    assert (control["TableName"], keys_of(control)) == (settings.control_table, CONTROL_KEYS)
+    (target,) = keymap.targets.values()
+    assert keys_of(STORES["Target1"]["Properties"]) == target.keys
+
+
+def test_the_handler_is_the_one_in_the_archive() -> None:
+    module, function = FUNCTION["Handler"].split(".")
+    assert f"def {function}(" in (TEMPLATE.parent / f"{module}.py").read_text()
+    assert not (TEMPLATE.parent / "__init__.py").exists()
+
+
+def test_the_function_is_told_what_the_handler_reads() -> None:
+    text = (ROOT / "lambda" / "apply_stream.py").read_text()
+    for name in FUNCTION["Environment"]["Variables"]:
+        assert name in text, name
+
+
+def test_the_iterator_age_is_watched_against_the_retention() -> None:
+    alarm = of_type(FOUND, "AWS::CloudWatch::Alarm")["ReplayIsBehindAlarm1"]
+    assert alarm["Threshold"] == 168 * 3_600_000 / 2
+
+
+def test_the_filters_read_what_the_handler_logs() -> None:
+    text = (ROOT / "lambda" / "apply_stream.py").read_text()
+    assert '_log.info("applied", ' in text
+    patterns = [one["FilterPattern"] for one in of_type(FOUND, "AWS::Logs::MetricFilter").values()]
+    named = {name for pattern in patterns for name in re.findall(r"\$\.(\w+)", pattern)}
+    assert named == {"event", "error", "collided"}
+    assert all(f'"{name}": ' in text for name in named - {"event"})
+
+
+def figures(found: dict[str, Any]) -> set[str]:
+    """Keyshift's own metrics that alarms and dashboard name."""
+    named = {one["MetricName"] for one in of_type(found, "AWS::CloudWatch::Alarm").values()}
+    (board,) = of_type(found, "AWS::CloudWatch::Dashboard").values()
+    for widget in json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]:
+        named |= {one[1] for one in widget["properties"]["metrics"] if isinstance(one[0], str)}
+    return {one for one in named if one.startswith("keyshift_")}
+
+
+def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
+    there = {one.name for one in (*CAPTURE, *APPLY)}
+    (failed, collided) = (
+        one["MetricTransformations"][0]["MetricName"] for one in of_type(FOUND, "AWS::Logs::MetricFilter").values()
+    )
+    assert {failed, collided} == {FAILED, COLLIDED}
+    assert figures(FOUND) == there | {FAILED, COLLIDED}  # the dashboard shows all of them
+
+
+def test_there_is_no_alarm_about_a_figure_that_never_comes() -> None:
+    silent = rendered(metrics=MetricsSettings(emf=False))
+    alarms = of_type(silent, "AWS::CloudWatch::Alarm").values()
+    assert {one["MetricName"] for one in alarms if one["MetricName"].startswith("keyshift_")} == {FAILED, COLLIDED}
