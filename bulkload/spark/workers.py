@@ -26,7 +26,7 @@ from keymap.errors import KeyshiftError
 from keyshift.control.lease import DRIFT, LeaseLost
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
-from keyshift.process.settings import Settings, SourceSettings
+from keyshift.process.settings import Settings
 from keyshift.process.stop import NEVER
 
 _log = get_logger(__name__)
@@ -170,7 +170,5 @@ def _record(tasks: Sequence[Task], answers: Sequence[Answer], done: Done) -> Non
 
 
 def _sendable(settings: Settings) -> Settings:
-    """Without what nobody but the driver needs: the way to the source, and its password."""
-    return settings.model_copy(
-        update={"source": SourceSettings.model_validate({"host": "-", "user": "-", "password": ""})}
-    )
+    """Without what nobody but the driver needs: the source's password."""
+    return settings.model_copy(update={"source": settings.source.without_password()})

@@ -120,7 +120,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
     "bulkload load": (
         _control("BatchWriteItem ConditionCheckItem GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchWriteItem DescribeTable PutItem Scan UpdateItem"),
-        Grant("s3", "objects", "GetObject"),
+        Grant("s3", "objects", "GetObject PutObject"),
     ),
     "apply run": (
         _control("ConditionCheckItem GetItem Query UpdateItem"),

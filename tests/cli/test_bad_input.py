@@ -227,3 +227,8 @@ def test_keymap_check_without_a_reachable_source_checks_the_file_alone(project: 
 def test_keymap_check_of_a_file_needs_no_settings(project: Project) -> None:
     (project.folder / "keyshift.yaml").unlink()
     assert project.keyshift("keymap", "check", str(project.folder / "keymap.yaml")).code == 0
+
+
+def test_engine_spark_where_there_is_no_spark(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEYSHIFT_BULKLOAD__ENGINE", "spark")
+    refused(project.keyshift("bulkload", "load"), "this Python has no module pyspark", "spark-submit")
