@@ -60,7 +60,8 @@ class ChunkLoader:
             with explaining(f"loading {name}"), collected_later():
                 return self._load(task, fetched)
         except RetriesExhausted as error:
-            first, last = (self._bound(task, bound) for bound in (task.chunk.lower, task.chunk.upper))
+            first = self._bound(task, task.chunk.lower, "the table's beginning")
+            last = self._bound(task, task.chunk.upper, "the table's end")
             error.message += f"; {name} is not loaded: its rows are those after {first}, up to {last}"
             raise
 
@@ -81,8 +82,8 @@ class ChunkLoader:
         return rows_of(task, data, self._storage, self._migration)
 
     @staticmethod
-    def _bound(task: Task, bound: Bound) -> str:
-        return "the table's end" if bound is None else key_name(task.schema, bound)
+    def _bound(task: Task, bound: Bound, none: str) -> str:
+        return none if bound is None else key_name(task.schema, bound)
 
     def _require_few(self, rejects: Sequence[Reject], schema: TableSchema) -> None:
         if len(rejects) > self._rejects_max:

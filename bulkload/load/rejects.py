@@ -49,8 +49,8 @@ def row_name(schema: TableSchema, row: Row) -> str:
 
 
 def key_name(schema: TableSchema, key: Sequence[Canonical]) -> str:
-    """The same of the key's values."""
-    shown = ", ".join(f"{name}={_shown(value)}" for name, value in zip(schema.primary_key, key, strict=True))
+    """The same of the key's values, or of the first of them, as a chunk's bounds are that cut no group."""
+    shown = ", ".join(f"{name}={_shown(value)}" for name, value in zip(schema.primary_key, key, strict=False))
     return f"row {schema.full_name} ({shown})"
 
 

@@ -64,15 +64,16 @@ class Mortal:
         self._clients.close()
 
 
-def deaths(run: Callable[[Fuse], object]) -> Iterator[int]:
+def deaths(run: Callable[[Fuse], object], names: Collection[str] = ()) -> Iterator[int]:
     """Let it die at its first call, then at its second, and so on until it lives; gives the number after each death.
+    `names` as for Fuse.
 
     A run with several threads does not always make as many calls.
     """
     at = 1
     while True:
         try:
-            run(Fuse(at))
+            run(Fuse(at, names))
         except Killed:
             yield at
         else:

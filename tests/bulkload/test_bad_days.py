@@ -59,7 +59,9 @@ def test_a_chunk_of_which_a_write_is_never_accepted_is_never_recorded_as_loaded(
     world.dump()
     monkeypatch.setattr("keyshift.aws.retry.ATTEMPTS_MAX", 3)
     dynamodb.rules = (Rule(throttle, ("BatchWriteItem",)),)
-    with pytest.raises(Exception, match="throttling or failing"):
+    with pytest.raises(
+        Exception, match=r"chunk \d of \S+ is not loaded: its rows are those after .+, up to .+ throttling or failing"
+    ):
         faulty.load()
     assert world.phase() is Phase.LOAD
     dynamodb.rules = ()

@@ -44,7 +44,9 @@ def outcome(made: Keymap, schema: TableSchema, given_rows: list[Row]) -> object:
     except (ArithmeticError, RecursionError, ValueError) as error:  # of values that no database gives
         return type(error)
     assert not writes.guarded
-    return [(table, dict(item.items())) for table, item in writes.puts], sorted(map(repr, writes.rejects))
+    return [(table, dict(item.items())) for table, item in writes.puts], sorted(
+        writes.rejects, key=lambda reject: reject.reason
+    )
 
 
 def both(made: Keymap, schema: TableSchema, given_rows: list[Row]) -> tuple[object, object]:

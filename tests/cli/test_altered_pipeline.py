@@ -21,7 +21,7 @@ def migration(project: Project, stack: ExitStack) -> Migration:
     return Migration(project, stack)
 
 
-def dump_one_chunk(project: Project) -> None:
+def dump_some_chunks(project: Project) -> None:
     stop = Stop()
     settings = load_settings(project.folder / "keyshift.yaml")
     clients = make_clients(settings.aws.region, settings.aws.endpoints.urls)
@@ -29,7 +29,8 @@ def dump_one_chunk(project: Project) -> None:
         report = dump(settings, load_keymap(project.folder / "keymap.yaml"), clients, stop, lambda *_: stop.set())
     finally:
         clients.close()
-    assert (report.chunks, report.complete) == (1, False)
+    assert report.chunks  # those that were in hand
+    assert not report.complete
 
 
 def run(project: Project, *arguments: str) -> str:
@@ -42,7 +43,7 @@ def test_a_table_that_is_altered_between_two_of_its_chunks_verifies_without_a_di
     project: Project, migration: Migration
 ) -> None:
     migration.capture()
-    dump_one_chunk(project)
+    dump_some_chunks(project)
     project.execute(
         "UPDATE orders SET total = 7 WHERE id < 5",
         "ALTER TABLE orders ADD COLUMN colour VARCHAR(9) NULL AFTER id, DROP COLUMN note, MODIFY id BIGINT NOT NULL",
