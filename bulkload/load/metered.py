@@ -3,7 +3,7 @@
 It stands where a DynamoDB client stood, so that whatever writes (keyshift.aws.items, keyshift.aws.slots) needs to know
 nothing of it; a try again is a write like any other. DynamoDB says what a write has consumed, where it is asked to. Not
 every endpoint does so: ScyllaDB refuses the finer of the two questions, and others answer neither. What is asked is
-found out by the first write, and where nothing is told, our own estimate stands.
+found out by the first write of each kind, and where nothing is told, our own estimate stands.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,8 +26,9 @@ class Metered:
         self._client = client
         self._budget = budget
         self._targets = targets
-        self._questions: tuple[str, ...] = QUESTIONS
-        self._known = False  # whether the first of them is one that the endpoint answers
+        # By call: an endpoint may answer for one what it refuses for another.
+        self._questions: dict[str, tuple[str, ...]] = {}
+        self._known: set[tuple[str, str]] = set()  # call and question that the endpoint answers
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
         return getattr(self._client, name)
@@ -35,7 +36,7 @@ class Metered:
     def batch_write_item(self, *, RequestItems: Mapping[str, list[Any]]) -> Document:  # noqa: N803 - boto3's names
         """BatchWriteItem, of puts only."""
         taken = {table: self._take(table, lambda: self._puts(table, puts)) for table, puts in RequestItems.items()}  # noqa: B023
-        answer = self._sent(self._client.batch_write_item, {"RequestItems": RequestItems}, taken)
+        answer = self._sent("batch_write_item", {"RequestItems": RequestItems}, taken)
         left = answer.get("UnprocessedItems") or {}
         for table, puts in RequestItems.items():
             told = _told(answer, table, only=len(RequestItems) == 1)
@@ -48,14 +49,14 @@ class Metered:
     def put_item(self, **request: Any) -> Document:  # noqa: ANN401 - as boto3's calls
         """PutItem."""
         target = self._targets[request["TableName"]]
-        return self._one(self._client.put_item, request, lambda: put_units(target, request["Item"]))
+        return self._one("put_item", request, lambda: put_units(target, request["Item"]))
 
     def update_item(self, **request: Any) -> Document:  # noqa: ANN401
         """UpdateItem."""
         target = self._targets[request["TableName"]]
-        return self._one(self._client.update_item, request, lambda: update_units(target, request))
+        return self._one("update_item", request, lambda: update_units(target, request))
 
-    def _one(self, call: Callable[..., Any], request: Document, units: Callable[[], Units]) -> Document:
+    def _one(self, call: str, request: Document, units: Callable[[], Units]) -> Document:
         table = request["TableName"]
         taken = self._take(table, units)
         answer = self._sent(call, request, {table: taken})
@@ -76,7 +77,7 @@ class Metered:
                 units[payer] = units.get(payer, 0.0) + count
         return units
 
-    def _sent(self, call: Callable[..., Any], request: Document, taken: Mapping[str, Units]) -> Document:
+    def _sent(self, call: str, request: Document, taken: Mapping[str, Units]) -> Document:
         """The answer. A write that was throttled has used nothing; one that failed otherwise counts as taken."""
         try:
             return self._asked(call, request)
@@ -88,30 +89,29 @@ class Metered:
                     self._budget.spent(table, units, units)
             raise
 
-    def _asked(self, call: Callable[..., Any], request: Document) -> Document:
+    def _asked(self, call: str, request: Document) -> Document:
         """The answer, with what was consumed in it if the endpoint tells."""
-        questions = self._questions
+        questions = self._questions.get(call, QUESTIONS)
         try:
-            answer: Document = call(**request, ReturnConsumedCapacity=questions[0])
+            answer: Document = getattr(self._client, call)(**request, ReturnConsumedCapacity=questions[0])
         except ClientError as error:
-            if error_code(error) != _INVALID or self._known:
+            if error_code(error) != _INVALID or (call, questions[0]) in self._known:
                 raise
             return self._asked_less(call, request, questions[1:], error)
-        self._known = True
+        self._known.add((call, questions[0]))
         return answer
 
-    def _asked_less(
-        self, call: Callable[..., Any], request: Document, questions: tuple[str, ...], refused: ClientError
-    ) -> Document:
+    def _asked_less(self, call: str, request: Document, questions: tuple[str, ...], refused: ClientError) -> Document:
         """The question may have been the fault, and nothing was done: the same with a lesser one."""
         for place, question in enumerate(questions):
             try:
-                answer: Document = call(**request, ReturnConsumedCapacity=question)
+                answer: Document = getattr(self._client, call)(**request, ReturnConsumedCapacity=question)
             except ClientError as error:
                 if error_code(error) != _INVALID:
                     raise
             else:
-                self._questions, self._known = questions[place:], True
+                self._questions[call] = questions[place:]
+                self._known.add((call, question))
                 return answer
         raise refused
 

@@ -1,6 +1,7 @@
 """What the load spends: no more than is set, and no faster than the table takes, whatever the endpoint tells of it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.process.settings import AwsSettings, BulkloadSettings, EndpointSettings
 from keyshift.process.stop import NEVER
 from tests.bulkload.world import World
-from tests.servers.alternator import NEWER, OLDER
+from tests.servers.alternator import NEWER, OLDER, reckoning
 from tests.servers.aws import unique
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, Capacity, refusal
@@ -127,6 +128,20 @@ def test_a_refusal_of_the_item_is_no_refusal_of_the_question(clients: Clients, t
         batch_put(metered, {target.name: [{"name": {"S": "without a key"}}]})
     batch_put(metered, {target.name: [item(1)]})
     assert stored(clients, target) == 1
+
+
+def test_what_an_endpoint_answers_for_one_call_it_may_refuse_for_another(
+    clients: Clients, dynamodb: FaultProxy, target: Target
+) -> None:
+    """And calls that are under way together may each ask before any of them knows."""
+    dynamodb.rules = (Rule(reckoning, ("BatchWriteItem",)),)
+    metered: Any = Metered(clients.dynamodb, Budget({}, NEVER), {target.name: target})
+    put(metered, {"TableName": target.name, "Item": item(0)})
+    with ThreadPoolExecutor(8) as executor:
+        asked = [executor.submit(batch_put, metered, {target.name: [item(number)]}) for number in range(1, 25)]
+    for one in asked:
+        one.result()
+    assert stored(clients, target) == 25
 
 
 def test_a_percentage_goes_by_the_tables_own_capacity(clients: Clients, target: Target) -> None:
