@@ -13,7 +13,9 @@ from bulkload.load.budget import Budget
 from keymap.item_units import TABLE, Units, put_units, update_units
 from keymap.targets import Target
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, is_throttle
+from keyshift.aws.items import EncodedItem
 
+UNIT_BYTES: Final = 1024  # of a write unit (AWS's guide)
 QUESTIONS: Final = ("INDEXES", "TOTAL", "NONE")  # values of ReturnConsumedCapacity, the best first
 _INVALID: Final = "ValidationException"
 Document = dict[str, Any]
@@ -40,7 +42,9 @@ class Metered:
         left = answer.get("UnprocessedItems") or {}
         for table, puts in RequestItems.items():
             told = _told(answer, table, only=len(RequestItems) == 1)
-            if told is None:
+            if told is None and not taken[table]:  # there is no limit: only how fast it went may be asked for later
+                told = {TABLE: _roughly(puts) - _roughly(left.get(table, ()))}
+            elif told is None:
                 told = _less(self._puts(table, puts), self._puts(table, left.get(table, ())))
             told_of = self._budget.throttled if left.get(table) else self._budget.spent
             told_of(table, taken[table], told)
@@ -114,6 +118,12 @@ class Metered:
                 self._known.add((call, question))
                 return answer
         raise refused
+
+
+def _roughly(puts: Iterable[Any]) -> float:
+    """Write units of puts by the length of their texts, unparsed; of those that are no text yet, one each."""
+    items = (put["PutRequest"]["Item"] for put in puts)
+    return sum(1.0 + (item.bytes // UNIT_BYTES if isinstance(item, EncodedItem) else 0) for item in items)
 
 
 def _told(answer: Document, table: str, *, only: bool) -> Units | None:
