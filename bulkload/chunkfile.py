@@ -8,17 +8,16 @@ it has and what its SHA-256 is stands in the control table, and a reader refuses
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
-from operator import itemgetter
 from typing import IO, Any, Final
 
 from keymap.errors import KeyshiftError
 from keymap.generate import row_maker
-from keymap.values import Canonical, Row
+from keymap.values import Row
 from keymap.version import floor
-from keymap.wire import WireError, dumps, loads, values_json
+from keymap.wire import WireError, dumps, loads
 from keyshift.zstd import zstd
 
 FORMAT = 1
@@ -94,15 +93,6 @@ class ChunkWriter:
         self._waiting = 0
 
 
-def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
-    """The file of these rows."""
-    writer, values, count = ChunkWriter(header), _values_of(header.columns), 0
-    for row in rows:
-        writer.write(values_json(values(row), has_sets=True) + b"\n")
-        count += 1
-    return writer.end(count)
-
-
 def _header_line(header: ChunkHeader) -> bytes:
     return (
         dumps(
@@ -117,11 +107,6 @@ def _header_line(header: ChunkHeader) -> bytes:
         )
         + b"\n"
     )
-
-
-def _values_of(columns: Sequence[str]) -> Callable[[Row], Sequence[Canonical]]:
-    """What takes these columns from a row, in their order. Of a single one, itemgetter would give the bare value."""
-    return itemgetter(*columns) if len(columns) > 1 else lambda row: [row[column] for column in columns]
 
 
 def check_digest(data: bytes, sha256: str, name: str) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
-from bulkload.load.budget import Budget
+from bulkload.load.budget import budget_for
 from bulkload.load.reading import Task, rows_of
 from bulkload.load.rejects import Reject, encode_rejects, key_name, problems
 from bulkload.load.send import Refusal, Sender
@@ -115,11 +115,13 @@ def chunk_loader(  # noqa: PLR0913 - collaborators are handed in
     client: DynamoDBClient,
     executor: Executor,
     stop: Stop,
-    budget: Budget,
+    capacities: DynamoDBClient,
+    share: float = 1.0,
 ) -> ChunkLoader:
     """The loader of one process. `client` is guarded by its owner and used for the targets; `executor` has a thread for
-    each call in flight.
+    each call in flight. `capacities` is asked what the targets take, and `share` (0 to 1) of all budgets is this one's.
     """
+    budget = budget_for(settings.bulkload, capacities, keymap.targets.values(), stop, share)
     run = partial(run_all, executor=executor, concurrency=settings.bulkload.load_concurrency, stop=stop)
     sender = Sender(client, keymap, migration.id, run, stop, budget=budget)
     return ChunkLoader(keymap, migration.id, storage, sender, settings.bulkload.rejects_max)

@@ -20,7 +20,6 @@ from multiprocessing.sharedctypes import RawValue
 from bulkload.board import Board
 from bulkload.folder import open_storage
 from bulkload.hold import NEVER, Hold, SendGuard, steadily
-from bulkload.load.budget import budget_for
 from bulkload.load.chunk import Loaded, chunk_loader, writing_clients
 from bulkload.load.opening import open_when_settled
 from bulkload.load.reading import Dump, Table, Task
@@ -218,10 +217,8 @@ class Load:
         if following is None:
             count = min(count, len(work))
         if count > 1 and not self._alone:
-            bare = settings.model_copy(update={"source": settings.source.without_password()})
-            order = Order(bare, tools.migration, tools.lease.owner, share=1 / count)
+            order = Order(settings.without_password(), tools.migration, tools.lease.owner, share=1 / count)
             return Crew(order, tools.lease.deadline, count, tools.guard, tools.stop)
-        stop, targets = tools.stop, tools.keymap.targets.values()
         loader = chunk_loader(
             settings,
             tools.keymap,
@@ -229,10 +226,10 @@ class Load:
             tools.storage,
             client=tools.own.dynamodb,
             executor=executor,
-            stop=stop,
-            budget=budget_for(settings.bulkload, tools.clients.dynamodb, targets, stop),
+            stop=tools.stop,
+            capacities=tools.clients.dynamodb,
         )
-        return Alone(loader, stop)
+        return Alone(loader, tools.stop)
 
     def _done(self, task: Task, loaded: Loaded) -> None:
         chunk, tools = task.chunk, self._tools

@@ -15,7 +15,6 @@ from typing import Final
 
 from bulkload.folder import open_storage
 from bulkload.hold import SendGuard
-from bulkload.load.budget import budget_for
 from bulkload.load.chunk import ChunkLoader, Loaded, chunk_loader, writing_clients
 from bulkload.load.reading import Task
 from bulkload.storage import Storage
@@ -87,7 +86,8 @@ def main(order: Order, deadline: Deadline, pipe: Connection) -> None:
                 client=clients.dynamodb,
                 executor=executor,
                 stop=stop,
-                budget=budget_for(settings.bulkload, clients.dynamodb, keymap.targets.values(), stop, order.share),
+                capacities=clients.dynamodb,
+                share=order.share,
             )
             with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetching:
                 inbox.open(storage, fetching)

@@ -15,7 +15,6 @@ from typing import Final
 
 from bulkload.folder import open_storage
 from bulkload.hold import PATIENCE_LEASES, SendGuard, steadily
-from bulkload.load.budget import budget_for
 from bulkload.load.chunk import Loaded, chunk_loader, writing_clients
 from bulkload.load.reading import Task
 from bulkload.load.worker import portable
@@ -102,7 +101,8 @@ class Member:
             client=self._clients.dynamodb,
             executor=self._executor,
             stop=self._stop,
-            budget=budget_for(bulkload, self._looking.dynamodb, keymap.targets.values(), self._stop, order.share),
+            capacities=self._looking.dynamodb,
+            share=order.share,
         )
         with explaining("looking at the load's lease"):
             steadily(self._lease.look, self._stop)

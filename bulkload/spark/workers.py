@@ -26,7 +26,6 @@ from keymap.errors import KeyshiftError
 from keyshift.control.lease import DRIFT, LeaseLost
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
-from keyshift.process.settings import Settings
 from keyshift.process.stop import NEVER
 
 _log = get_logger(__name__)
@@ -76,7 +75,7 @@ class SparkWorkers:
         check = tools.lease.held_check()
         held = replace(check, expected={**check.expected, **mark})
         share = 1 / max(1, tools.settings.bulkload.load_processes or self._cluster.slots)
-        order = Order(_sendable(tools.settings), tools.migration, held, share)
+        order = Order(tools.settings.without_password(), tools.migration, held, share)
         with ThreadPoolExecutor(JOBS_MAX, thread_name_prefix="spark") as threads:
             try:
                 self._run(partial(self._send, threads, order), work, done)
@@ -167,8 +166,3 @@ def _record(tasks: Sequence[Task], answers: Sequence[Answer], done: Done) -> Non
             done(task, answer.loaded)
     if failed:
         raise linked(failed[0])
-
-
-def _sendable(settings: Settings) -> Settings:
-    """Without what nobody but the driver needs: the source's password."""
-    return settings.model_copy(update={"source": settings.source.without_password()})

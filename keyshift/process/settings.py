@@ -251,6 +251,10 @@ class Settings(Section):
             self.__dict__["stream"] = self.stream.model_copy(update={"name": f"keyshift-{self.migration}"})
         return self
 
+    def without_password(self) -> Self:
+        """The same, for a process that does not connect to the source."""
+        return self.model_copy(update={"source": self.source.without_password()})
+
 
 def load_settings(path: str | Path, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the file at `path`, overridden by `environment` (default: the process's).

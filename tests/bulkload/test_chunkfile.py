@@ -7,14 +7,16 @@ import random
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.chunkfile import ChunkError, ChunkHeader, ChunkReader, EncodedChunk, check_digest, encode_chunk
+from bulkload.chunkfile import ChunkError, ChunkHeader, ChunkReader, ChunkWriter, EncodedChunk, check_digest
 from keymap.values import Canonical, Json, Row
+from keymap.wire import values_json
 from keyshift.cli.demo.packages import apt_install
 from keyshift.zstd import zstd
 
@@ -31,6 +33,15 @@ values: st.SearchStrategy[Canonical] = st.one_of(
     st.lists(st.text()).map(tuple),
 )
 rows: st.SearchStrategy[list[Row]] = st.lists(st.fixed_dictionaries({"id": values, "name": values}), max_size=20)
+
+
+def encode_chunk(header: ChunkHeader, rows: Iterable[Row]) -> EncodedChunk:
+    """The file of these rows."""
+    writer, count = ChunkWriter(header), 0
+    for row in rows:
+        writer.write(values_json([row[column] for column in header.columns], has_sets=True) + b"\n")
+        count += 1
+    return writer.end(count)
 
 
 def read(data: bytes, expected: int) -> list[Row]:
