@@ -2,12 +2,14 @@
 
 KEYSHIFT_TEST_SERVERS chooses them: a comma list of pairs `<database>+<endpoints>`, such as
 `mariadb+embedded,mysql+local`. Tests run once per pair rather than over the full cross product, because what differs
-between databases and what differs between endpoints seldom meet. A server that cannot be had fails the test: a skipped
-test would prove nothing. Each worker of pytest-xdist has its own servers.
+between databases and what differs between endpoints seldom meet. A scenario of whole commands, whose parts all have
+tests of their own on each pair, is marked `any_pair`: it runs on one of them, which its name chooses. A server that
+cannot be had fails the test: a skipped test would prove nothing. Each worker of pytest-xdist has its own servers.
 """
 
 import contextlib
 import secrets
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,21 @@ import pytest
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from tests.servers.pool import Pool, chosen_pairs
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave of each test that is marked `any_pair` the one whose pair its name chooses."""
+    dropped = [item for item in items if item.get_closest_marker("any_pair") and not _is_its_pair(item)]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in set(dropped)]
+
+
+def _is_its_pair(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    pair = item.callspec.params.get("servers") if hasattr(item, "callspec") else None
+    pairs = chosen_pairs()
+    return pair is None or pair == pairs[zlib.crc32(item.originalname.encode()) % len(pairs)]
 
 
 @pytest.fixture(scope="session")

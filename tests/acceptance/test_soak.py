@@ -33,6 +33,8 @@ from tests.servers.tcp_proxy import TcpProxy
 if TYPE_CHECKING:
     import subprocess
 
+pytestmark = pytest.mark.any_pair
+
 SECONDS = float(os.environ.get("KEYSHIFT_SOAK_SECONDS", "10"))
 SEED = os.environ.get("KEYSHIFT_SOAK_SEED") or secrets.token_hex(4)
 MENDED_SECONDS_MAX = 120.0  # until all that was captured is applied again, once the faults are over

@@ -16,6 +16,8 @@ from tests.bulkload.world import World
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, duplicate, partial, reset_after, reset_before, server_error, throttle
 
+pytestmark = pytest.mark.any_pair
+
 WRITES = ("BatchWriteItem", "UpdateItem", "TransactWriteItems")
 
 

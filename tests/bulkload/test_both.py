@@ -15,6 +15,8 @@ from keyshift.control.chunks import chunks
 from keyshift.control.phase import Phase
 from tests.bulkload.world import World, with_bulkload
 
+pytestmark = pytest.mark.any_pair
+
 
 def both(
     world: World, dumping: Progress = silent, loading: Progress = silent, **changed: Any

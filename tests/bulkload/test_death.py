@@ -11,6 +11,8 @@ from tests.bulkload.mortal import Fuse, Mortal, deaths
 from tests.bulkload.test_ranges import dumped
 from tests.bulkload.world import World
 
+pytestmark = pytest.mark.any_pair
+
 WRITES = ("batch_write_item", "put_item", "put_object", "transact_write_items", "update_item")
 CALM = 1000  # seconds of a lease that needs no renewal during a test: every run then makes the same calls
 

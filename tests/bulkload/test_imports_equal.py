@@ -21,6 +21,8 @@ from tests.examples.example import FOLDER, Copy, Example
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.import_service import ImportService
 
+pytestmark = pytest.mark.any_pair
+
 # Every kind of slot in items that rows of several tables share, places that two rows have at once, and an empty map.
 CLUB_TABLES = (
     "CREATE TABLE seat (id INT PRIMARY KEY, pos INT NOT NULL, text VARCHAR(9))",

@@ -7,6 +7,8 @@ import pytest
 from bulkload.spark import pack
 from keymap.errors import KeyshiftError
 
+pytestmark = pytest.mark.any_pair
+
 
 def test_what_keyshift_needs_to_run_is_packed_and_no_more() -> None:
     names = [one.name.lower() for one in pack.needed("keyshift")]

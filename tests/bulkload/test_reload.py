@@ -25,6 +25,8 @@ from tests.bulkload.mortal import Fuse, Killed, Mortal, deaths
 from tests.bulkload.test_death import CALM
 from tests.bulkload.world import World, opened
 
+pytestmark = pytest.mark.any_pair
+
 Stored = dict[tuple[str, Key], Item]
 # No capture runs in these tests: all of this is without a trace.
 UNTRACED = (

@@ -20,6 +20,8 @@ from tests.bulkload.world import World
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call
 
+pytestmark = pytest.mark.any_pair
+
 REPOSITORY = Path(__file__).parents[2]
 SECONDS_MAX = 60
 

@@ -17,6 +17,7 @@ from tests.cdc.world import World, make_world
 from tests.servers.pool import DATABASES
 
 SMALL, LARGER = "2m", "200m"
+HEADER_BYTES = 19
 
 
 class Disk:
@@ -59,6 +60,14 @@ def world(servers: str, disk: Disk, endpoints: Endpoints, tmp_path: Path) -> Ite
         made = make_world(database, endpoints, "shop", tmp_path)
         yield made
         made.clients.close()
+
+
+def ends_in_half_an_event(file: Path) -> bool:
+    """As MariaDB nearly always leaves it: a disk is seldom full exactly where an event ends."""
+    content, offset = file.read_bytes(), len(b"\xfebin")
+    while offset + HEADER_BYTES <= len(content):
+        offset += int.from_bytes(content[offset + 9 : offset + 13], "little")  # the header's length of the event
+    return offset != len(content)
 
 
 class Filler:
@@ -110,8 +119,9 @@ def test_a_server_that_is_killed_on_a_full_disk_leaves_half_an_event_and_nothing
         world.require_same()
     assert filler.commits > 100
     assert world.errors == []
-    passed = "torn_file_passed" in capsys.readouterr().out
-    assert passed == (world.database.flavour == "mariadb"), "MySQL mends the file itself"
+    torn = ends_in_half_an_event(disk.folder / "binlog.000001")
+    assert not torn or world.database.flavour == "mariadb", "MySQL mends the file itself"
+    assert ("torn_file_passed" in capsys.readouterr().out) == torn
 
 
 def test_a_file_that_lost_its_end_is_not_passed_over(world: World, disk: Disk) -> None:

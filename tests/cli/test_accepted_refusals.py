@@ -18,6 +18,8 @@ from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, store_of
 
+pytestmark = pytest.mark.any_pair
+
 CASCADE = "FOREIGN KEY ({}) REFERENCES customer (id) ON DELETE CASCADE ON UPDATE CASCADE"
 CASCADES = (
     "CREATE TABLE customer (id INT PRIMARY KEY)",

@@ -13,6 +13,8 @@ from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill
 
+pytestmark = pytest.mark.any_pair
+
 
 @pytest.fixture
 def migration(project: Project, stack: ExitStack) -> Migration:

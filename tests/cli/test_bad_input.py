@@ -13,6 +13,8 @@ from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.program import find_mariadb
 from tests.cli.conftest import ORDERS, PURCHASE, Answer, Project, another, make_project
 
+pytestmark = pytest.mark.any_pair
+
 
 def refused(answer: Answer, *words: str) -> None:
     """One block on standard error with all of these words, a remedy, and no traceback."""

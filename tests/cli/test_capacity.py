@@ -9,6 +9,8 @@ from tests.cli.conftest import Project
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call
 
+pytestmark = pytest.mark.any_pair
+
 
 class Warm:
     """Warm throughput as DynamoDB keeps it, before an endpoint that has none: it is being raised for ever."""

@@ -10,6 +10,8 @@ from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.wiring import Wiring
 from tests.servers.aws import isolate
 
+pytestmark = pytest.mark.any_pair
+
 SETTINGS = """\
 migration: shop
 keymap: keymap.yaml

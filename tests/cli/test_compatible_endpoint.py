@@ -10,6 +10,8 @@ from tests.cli.conftest import Project
 from tests.servers.alternator import NEWER, OLDER
 from tests.servers.fault_proxy import FaultProxy
 
+pytestmark = pytest.mark.any_pair
+
 
 def test_targets_at_an_endpoint_without_transactions_need_a_control_table_elsewhere(
     project: Project, endpoints: Any, monkeypatch: pytest.MonkeyPatch

@@ -1,8 +1,12 @@
 """Without a daemon nothing of the cutover goes through, and each command says why."""
 
+import pytest
+
 from keyshift.control.phase import Phase, read_phase
 from tests.cli.conftest import Project
 from tests.cli.steps import answer_of, load, store_of
+
+pytestmark = pytest.mark.any_pair
 
 
 def test_the_checklist_fails_for_each_condition_that_is_not_met(project: Project) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from tests.cli.conftest import Project
 
+pytestmark = pytest.mark.any_pair
+
 
 def test_before_init_all_is_in_order_and_missing_resources_are_no_fault(project: Project) -> None:
     answer = project.keyshift("doctor")

@@ -14,6 +14,8 @@ from tests.cli.steps import answer_of, fill
 from tests.cli.test_pipeline import Application
 from tests.servers.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.any_pair
+
 
 class Named:
     """The database by a name that moves: what a project's settings, and its application, know of it."""

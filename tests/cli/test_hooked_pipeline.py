@@ -9,6 +9,8 @@ from tests.cli.conftest import Project
 from tests.cli.steps import answer_of
 from tests.cli.test_pipeline import Migration, until
 
+pytestmark = pytest.mark.any_pair
+
 MODULE = """\
 def words(row):
     return [{**row, "word": word, "note": None} for word in (row["note"] or "").split()]

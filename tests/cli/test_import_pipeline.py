@@ -12,6 +12,8 @@ from tests.cli.test_pipeline import Application, migration
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.import_service import ImportService
 
+pytestmark = pytest.mark.any_pair
+
 __all__ = ["migration"]
 
 

@@ -12,6 +12,8 @@ from keyshift.control.store import PHASE
 from tests.cli.conftest import Project, another
 from tests.cli.steps import load, store_of
 
+pytestmark = pytest.mark.any_pair
+
 
 def test_init_creates_everything_and_destroy_removes_all_of_it(project: Project) -> None:
     answer = project.keyshift("init")

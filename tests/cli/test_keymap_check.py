@@ -8,6 +8,8 @@ import pytest
 from tests.cli.conftest import Project
 from tests.cli.steps import fill
 
+pytestmark = pytest.mark.any_pair
+
 
 def checked(project: Project, *arguments: str) -> dict[str, Any]:
     answer = project.keyshift("keymap", "check", "--json", *arguments)

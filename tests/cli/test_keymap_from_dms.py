@@ -8,6 +8,8 @@ import pytest
 from keymap.rules import parse_keymap
 from keyshift.cli.main import run
 
+pytestmark = pytest.mark.any_pair
+
 SELECT = {
     "rule-type": "selection",
     "rule-id": "1",

@@ -21,6 +21,8 @@ from tests.cli.conftest import Project
 from tests.cli.steps import answer_of, fill, pretend_capture_started
 from tests.keymap.keymaps import column, text_column
 
+pytestmark = pytest.mark.any_pair
+
 TABLES = [
     statement.strip()
     for statement in """

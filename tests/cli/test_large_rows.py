@@ -3,9 +3,13 @@
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of
+
+pytestmark = pytest.mark.any_pair
 
 MB = 1_000_000
 

@@ -13,6 +13,8 @@ from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, store_of
 
+pytestmark = pytest.mark.any_pair
+
 PAUSE_SECONDS = 0.02  # the consumer keeps up, also on a machine that does other things
 
 

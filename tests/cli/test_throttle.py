@@ -2,10 +2,14 @@
 
 from contextlib import ExitStack
 
+import pytest
+
 from keyshift.cli.bulkload_status import Job, together
 from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, pretend_capture_started
+
+pytestmark = pytest.mark.any_pair
 
 SETTINGS = {
     "paused": False,

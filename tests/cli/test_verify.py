@@ -12,6 +12,8 @@ from keymap.version import floor, version
 from tests.cli.conftest import Project
 from tests.cli.steps import answer_of, load, store_of
 
+pytestmark = pytest.mark.any_pair
+
 Found = tuple[str, str, tuple[object, ...], str]  # kind, table without its prefix, key, slot
 
 

@@ -22,6 +22,8 @@ from tests.servers.aws import client, unique
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import forgetful
 
+pytestmark = pytest.mark.any_pair
+
 ME = "shop.0000abcd"
 MAP = keymap()
 SLOTS = ["productid0", "productid1", "productid2"]

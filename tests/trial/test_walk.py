@@ -15,6 +15,8 @@ from keyshift.trial.run import Trial
 from keyshift.trial.walk import Walk
 from tests.keymap.keymaps import CUSTOMER, ORDERS, PURCHASE, TEXT, keymap
 
+pytestmark = pytest.mark.any_pair
+
 SCHEMAS = {schema.full_name: schema for schema in (PURCHASE, ORDERS, CUSTOMER)}
 TABLE = "shop.orders"
 
