@@ -8,12 +8,14 @@ Parameter validation is off for DynamoDB: it costs as much as the rest of a call
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
 
 from keyshift.aws.errors import THROTTLES, error_code, explain, explaining, is_throttle, is_transient, unquoted
 from keyshift.aws.lean.client import CALLS as LEAN_CALLS
@@ -205,14 +207,22 @@ def make_clients(
     Raises KeyshiftError when the AWS profile that the environment names does not exist.
     """
     try:
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
         return Clients(
-            botocore.session.get_session(),
+            core,
             region,
             dict(endpoints or {}),
             Options(connections_max, attempts_max or ATTEMPTS_MAX, kind),
         )
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
+
+
+@cache
+def _descriptions(path: str | None) -> Loader:
+    """What reads botocore's descriptions of the services, each once in a process: some megabytes of JSON."""
+    return create_loader(path)
 
 
 def guard_sends(client: DynamoDBClient, check: Callable[[], None]) -> None:
