@@ -21,6 +21,8 @@ from keyshift.cli.demo.shop import Shop
 from keyshift.cli.demo.writer import Writer
 from tests.acceptance.migrations import SLOWER_RESTARTS, fill, prepare
 
+pytestmark = pytest.mark.any_pair
+
 KILLS = 3
 
 

@@ -1,6 +1,5 @@
 """A migration ready to be captured, the daemon in this process or in one of its own, and what must be on the stream."""
 
-import gc
 import os
 import subprocess
 import sys
@@ -115,8 +114,6 @@ class World:
             self.errors.append(error)
         finally:
             clients.close()
-            del clients
-            gc.collect()  # 50 MB of boto3's cycles for each set of clients
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """The daemon as a process of its own."""

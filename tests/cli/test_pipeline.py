@@ -84,6 +84,7 @@ def test_from_the_rehearsal_to_the_switch(migration: Migration) -> None:
     assert after["items"] == before["items"] - before["tombstones"]
 
 
+@pytest.mark.any_pair
 def test_a_difference_is_found_among_changes_in_flight(migration: Migration) -> None:
     project = migration.project
     project.execute("INSERT INTO orders VALUES (1000, 1, 1, NULL), (1001, 1, 1, NULL), (1002, 1, 1, NULL)")
@@ -102,6 +103,7 @@ def test_a_difference_is_found_among_changes_in_flight(migration: Migration) -> 
     assert report["differences"] == 3
 
 
+@pytest.mark.any_pair
 def test_without_a_consumer_the_stream_does_not_drain(migration: Migration) -> None:
     migration.load()
     answer = migration.project.keyshift("cutover", "checklist", "--wait", "2")
@@ -111,6 +113,7 @@ def test_without_a_consumer_the_stream_does_not_drain(migration: Migration) -> N
     assert "keyshift apply run" in answer.out
 
 
+@pytest.mark.any_pair
 def test_changes_in_the_last_moment_keep_the_application_from_switching_and_are_not_lost(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +138,7 @@ def test_changes_in_the_last_moment_keep_the_application_from_switching_and_are_
     assert "Item" in project.aws("dynamodb").get_item(TableName=f"{project.name}-app", Key=key)
 
 
+@pytest.mark.any_pair
 def test_a_cutover_killed_after_closing_goes_on(migration: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
     project = migration.project
     migration.run()
@@ -151,6 +155,7 @@ def test_a_cutover_killed_after_closing_goes_on(migration: Migration, monkeypatc
     assert "may switch" in answer.out
 
 
+@pytest.mark.any_pair
 def test_after_an_abort_the_target_follows_the_source_again(migration: Migration) -> None:
     project = migration.project
     migration.run()
@@ -162,6 +167,7 @@ def test_after_an_abort_the_target_follows_the_source_again(migration: Migration
     assert answer_of(project, "verify")["clean"]
 
 
+@pytest.mark.any_pair
 @pytest.mark.timeout(600)
 def test_two_migrations_of_one_server_at_once(migration: Migration, stack: ExitStack) -> None:
     other = Migration(another(migration.project, "other"), stack)
@@ -177,6 +183,7 @@ def test_two_migrations_of_one_server_at_once(migration: Migration, stack: ExitS
     assert other.project.made() == []
 
 
+@pytest.mark.any_pair
 @pytest.mark.timeout(600)
 def test_a_second_run_of_one_migration_after_destroy(project: Project) -> None:
     fill(project)
@@ -192,6 +199,7 @@ def test_a_second_run_of_one_migration_after_destroy(project: Project) -> None:
         assert project.made() == []
 
 
+@pytest.mark.any_pair
 def test_cdc_status_tells_whether_the_daemon_lives(migration: Migration) -> None:
     project = migration.project
     project.keyshift("init")
@@ -206,6 +214,7 @@ def test_cdc_status_tells_whether_the_daemon_lives(migration: Migration) -> None
     assert "stopped" in answer.out
 
 
+@pytest.mark.any_pair
 def test_a_signal_ends_the_long_commands_in_good_order(migration: Migration) -> None:
     """SIGTERM is how systemd and containers stop them: exit code 0, the lease given back."""
     project = migration.project
@@ -220,6 +229,7 @@ def test_a_signal_ends_the_long_commands_in_good_order(migration: Migration) -> 
     assert answer_of(project, "status")["capture"]["running"] is False
 
 
+@pytest.mark.any_pair
 def test_cdc_check_passes_and_names_what_is_wrong(project: Project) -> None:
     assert project.keyshift("cdc", "check").code == 0
     project.execute("ALTER TABLE orders ENGINE = MyISAM")
@@ -228,6 +238,7 @@ def test_cdc_check_passes_and_names_what_is_wrong(project: Project) -> None:
     assert "MyISAM" in answer.err
 
 
+@pytest.mark.any_pair
 def test_the_plan_shows_each_table_and_which_targets_are_written_slot_by_slot(project: Project) -> None:
     answer = project.keyshift("bulkload", "plan")
     assert answer.code == 0, answer.err
@@ -237,6 +248,7 @@ def test_the_plan_shows_each_table_and_which_targets_are_written_slot_by_slot(pr
     assert {f"{project.schema}.orders", "hours", "kept", "changes", "dollars"} <= planned
 
 
+@pytest.mark.any_pair
 def test_the_plan_weighs_rows_and_refuses_where_changes_expire_before_the_load_ends(project: Project) -> None:
     fill(project)
     project.execute("ANALYZE TABLE orders, purchase")
@@ -252,6 +264,7 @@ def test_the_plan_weighs_rows_and_refuses_where_changes_expire_before_the_load_e
     assert "the stream: it keeps changes for 24 hours" in answer.err
 
 
+@pytest.mark.any_pair
 def test_the_plan_refuses_a_keymap_that_does_not_fit(project: Project) -> None:
     project.execute("ALTER TABLE orders DROP PRIMARY KEY")
     answer = project.keyshift("bulkload", "plan")

@@ -15,6 +15,8 @@ from tests.cli.running import Migration
 from tests.cli.steps import answer_of
 from tests.examples.example import FILES, FOLDER, Copy, Example, differences
 
+pytestmark = pytest.mark.any_pair
+
 EXAMPLES = [Example(path.name) for path in sorted(FOLDER.iterdir()) if path.is_dir()]
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
