@@ -23,8 +23,9 @@ from typing import Any
 
 from keymap.errors import Problem, Problems
 from keymap.rules import load_keymap
+from keyshift.apply.gate import ControlGate
 from keyshift.apply.refusals import OtherStream
-from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
+from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import CONTROL, Kind, make_clients

@@ -16,8 +16,9 @@ from typing import Final
 
 from keymap.rules import Keymap
 from keyshift.apply import shards as planning
+from keyshift.apply.gate import ControlGate
 from keyshift.apply.refusals import GateClosed, ReplayClosed
-from keyshift.apply.stream import ControlGate, StreamApplier
+from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import METRICS, Tally
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws import stream as kinesis

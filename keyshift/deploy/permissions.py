@@ -129,7 +129,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("s3", "claims", "GetObject"),
     ),
     FUNCTION: (
-        _control("GetItem UpdateItem"),
+        _control("GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchGetItem PutItem UpdateItem"),
         # The event source mapping reads the stream as the function's role.
         Grant("kinesis", "stream", f"DescribeStream DescribeStreamSummary {_READS_SHARDS} SubscribeToShard"),

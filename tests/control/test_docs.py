@@ -16,6 +16,7 @@ from keyshift.control.chunks import record_dumped, record_loaded, record_table_d
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
+from keyshift.control.lanes import raise_applied
 from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
@@ -95,6 +96,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     number = barrier.request(store, position)
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
+    raise_applied(store, {0: version(1, 1, 4, 0)}, {})
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
@@ -104,7 +106,11 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
 def written(store: Store, dynamodb: Any) -> set[Row]:
     found = dynamodb.scan(TableName=store.table, ConsistentRead=True)["Items"]
     items = [item for item in found if item["migration"]["S"] in {store.name, store.id}]
-    return {(kind_of(item["item"]["S"]), name, next(iter(value))) for item in items for name, value in item.items()}
+    return {
+        (kind_of(item["item"]["S"]), re.sub(r"^lane\d+$", "laneN", name), next(iter(value)))
+        for item in items
+        for name, value in item.items()
+    }
 
 
 def kind_of(item: str) -> str:
@@ -123,6 +129,7 @@ def kind_of(item: str) -> str:
         "pace": ["JOB", "TABLE"],
         "import": ["TARGET"],
         "ranges": ["TABLE"],
+        "phase": ["lanes", "GROUP"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
