@@ -133,15 +133,16 @@ class StreamApplier:
     @collected_later()
     def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
         """As much of it as is read at once."""
-        standing = self._look()
+        standing, until = self._look()
         fetching = _Fetching(self._fetch)
-        packs, refusal = self._read(records, fetching, Lanes(standing.applied, self._gate.void_before))
+        lanes = Lanes(standing.applied, self._gate.void_before)
+        packs, refusal = self._read(records, fetching, lanes, standing.horizon)
         if fetching.bytes:
-            standing = self._look()  # S3 took its time: the gate is looked at right before the writes
-        patches = [patch for pack in packs for patch in pack.patches]
+            standing, until = self._look()  # S3 took its time: the gate is looked at right before the writes
+        patches = [patch for pack in packs for patch in pack.patches if patch.version > standing.horizon]
         # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
         # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
-        outcome = self._writer.apply(patches) if standing.phase is Phase.REPLAY else self._writer.check(patches)
+        outcome = self._writer.apply(patches, until) if standing.phase is Phase.REPLAY else self._writer.check(patches)
         done, error = _done(packs, outcome, refusal)
         self._gate.reached(reached(pack.header for pack in done), standing.applied)
         markers = [pack.header for pack in done if pack.header.kind == "barrier"]
@@ -150,14 +151,16 @@ class StreamApplier:
         failed = None if error is None else records[len(done)].sequence_number
         return _result(done, outcome, len(markers), failed, error)
 
-    def _look(self) -> Standing:
+    def _look(self) -> tuple[Standing, float]:
+        """How things stand, and how long one may go by it (keyshift/apply/lifetime.py)."""
+        until = self._writer.lifetime.begin()
         standing = self._gate.look()
         if standing.phase is Phase.LOAD:
             raise ReplayClosed
-        return standing
+        return standing, until
 
     def _read(
-        self, records: Iterable[StreamRecord], fetching: _Fetching, lanes: Lanes
+        self, records: Iterable[StreamRecord], fetching: _Fetching, lanes: Lanes, horizon: str
     ) -> tuple[list[_Pack], KeyshiftError | None]:
         """The packs before the first record that cannot be applied, and why that one cannot; fewer, where much of it
         had to be fetched.
@@ -165,14 +168,14 @@ class StreamApplier:
         packs: list[_Pack] = []
         for record in records:
             try:
-                packs.append(self._pack(record, fetching, lanes))
+                packs.append(self._pack(record, fetching, lanes, horizon))
             except KeyshiftError as error:
                 return packs, error
             if fetching.bytes >= FETCHED_BYTES_MAX:
                 break
         return packs, None
 
-    def _pack(self, record: StreamRecord, fetching: _Fetching, lanes: Lanes) -> _Pack:
+    def _pack(self, record: StreamRecord, fetching: _Fetching, lanes: Lanes, horizon: str) -> _Pack:
         # The header alone comes first: the changes of another keymap may not be readable.
         about = decode_header(record.data)
         void = require_ours(about, self._migration)
@@ -180,7 +183,9 @@ class StreamApplier:
         before = fetching.bytes
         header, changes = decode_pack(record.data, fetching)
         changes = [change for change in changes if change.table not in void]
-        patches = [patch for change in changes for patch in self._patches(change, header.lane)]
+        # Up to the horizon all is applied, and the tombstones that would keep it out may be gone.
+        newer = (change for change in changes if change.version > horizon)
+        patches = [patch for change in newer for patch in self._patches(change, header.lane)]
         if fetching.bytes > before:  # what no item holds of a large row need not be kept
             changes = [replace(change, before=None, after=None) for change in changes]
         return _Pack(header, changes, patches)

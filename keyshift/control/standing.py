@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from keyshift.control.horizon import horizon_of
 from keyshift.control.lanes import applied_of
 from keyshift.control.phase import Phase, being_destroyed, told_by
 from keyshift.control.store import PHASE, Store
@@ -10,10 +11,13 @@ from keyshift.control.store import PHASE, Store
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The phase, and the version up to which each lane is applied, without lanes of which nothing was."""
+    """The phase; the version up to which each lane is applied, without lanes of which nothing was; and the horizon, ""
+    where there is none: changes up to it are applied, and are not written again.
+    """
 
     phase: Phase
     applied: Mapping[int, str] = field(default_factory=dict)
+    horizon: str = ""
 
 
 def read_standing(store: Store, digest: str) -> Standing:
@@ -25,4 +29,5 @@ def read_standing(store: Store, digest: str) -> Standing:
     records = {record.item: record for record in store.query(PHASE)}
     if PHASE not in records:
         raise being_destroyed(store)
-    return Standing(told_by(records[PHASE], digest), applied_of(records.values()))
+    phase = records[PHASE]
+    return Standing(told_by(phase, digest), applied_of(records.values()), horizon_of(phase))

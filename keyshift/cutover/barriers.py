@@ -85,9 +85,9 @@ class StreamBarrier:
         """Wait until all that is committed now is applied. Raises as `passed`."""
         return self.answered(self.request())
 
-    def request(self) -> int:
-        """Ask for a barrier at the server's position of now; its number."""
-        return barrier.request(self._store, self.position())
+    def request(self, *, anew: bool = False) -> int:
+        """Ask for a barrier at the server's position of now; its number. `anew` as in keyshift.control.barrier."""
+        return barrier.request(self._store, self.position(), anew=anew)
 
     def sent(self, number: int) -> BarrierState:
         """Wait until the daemon has sent the barrier, and so has counted what was captured. Raises as `passed`."""

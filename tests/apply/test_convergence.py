@@ -39,9 +39,11 @@ class Gate:
     in_order: bool = True
     applied: dict[int, str] = field(default_factory=dict)
     void: str = ""
+    horizon: str = ""
 
     def look(self) -> Standing:
-        return Standing(self.open, dict(self.applied) if self.in_order else dict.fromkeys(range(LANES), "~"))
+        applied = dict(self.applied) if self.in_order else dict.fromkeys(range(LANES), "~")
+        return Standing(self.open, applied, self.horizon)
 
     def void_before(self) -> str:
         return self.void
