@@ -11,6 +11,7 @@ from keyshift.apply.refusals import position
 from keyshift.control import barrier
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_checkpoint
+from keyshift.control.horizon import read_horizon
 from keyshift.control.lanes import LANES_PREFIX, applied_of
 from keyshift.control.migration import Migration
 from keyshift.control.store import Store
@@ -75,6 +76,10 @@ class StreamBarrier:
         Raises NotDrained, Stopped, and KeyshiftError where the source cannot be asked.
         """
         return self.visible(self.drain())
+
+    def horizon(self) -> str:
+        """Up to which version tombstones may have been taken away by now, "" for none."""
+        return read_horizon(self._store)
 
     def visible(self, state: BarrierState) -> str:
         """Wait until SELECT sees everything up to a barrier that was answered; its version. Raises as `passed`."""
