@@ -9,6 +9,7 @@ from typing import Self
 import pytest
 
 from keymap.rules import load_keymap
+from keymap.wire import decode_pack
 from keyshift.apply import tidy
 from keyshift.apply.gate import ControlGate
 from keyshift.apply.stream import StreamApplier
@@ -162,7 +163,7 @@ def test_a_cutover_killed_after_closing_goes_on(migration: Migration, monkeypatc
 def test_after_an_abort_the_target_follows_the_source_again(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where tombstones are gone, and all of the stream is delivered once more."""
+    """Also where tombstones are gone, and what they kept out is delivered once more."""
     project = migration.project
     monkeypatch.setattr(tidy, "ended_after", lambda _life_seconds: 0.0)
     migration.run()
@@ -170,7 +171,9 @@ def test_after_an_abort_the_target_follows_the_source_again(
     tidied = project.keyshift("apply", "tidy")
     assert tidied.code == 0, tidied.err
     assert "1 deleted" in tidied.out
-    project.execute("INSERT INTO orders VALUES (558, 2, 5, 'soon gone')", "DELETE FROM orders WHERE id = 558")
+    project.execute("INSERT INTO orders VALUES (558, 2, 5, 'soon gone')")
+    until(lambda: answer_of(project, "cdc", "status")["caught_up"])  # so the deletion has a record of its own
+    project.execute("DELETE FROM orders WHERE id = 558")
     assert project.keyshift("cutover", "run").code == 0
     assert "1 deleted" in project.keyshift("cutover", "sweep").out
     refused = project.keyshift("apply", "tidy")
@@ -184,7 +187,7 @@ def test_after_an_abort_the_target_follows_the_source_again(
 
 
 def deliver_again(project: Project) -> None:
-    """All that the stream holds, by a consumer beside the one that runs."""
+    """All inserts that the stream holds, by a consumer beside the one that runs: batches that come late and twice."""
     keymap, store, kinesis = load_keymap(project.folder / "keymap.yaml"), store_of(project), project.aws("kinesis")
     found = migrations.load(store)
     with ThreadPoolExecutor(4) as pool:
@@ -194,7 +197,8 @@ def deliver_again(project: Project) -> None:
             iterator: str | None = stream.iterator_for(kinesis, found.stream, shard.id, None)
             while iterator:
                 page = stream.get_records(kinesis, iterator)
-                assert applier.handle(page.records).error is None
+                some = [one for one in page.records if all(change.op == "c" for change in decode_pack(one.data)[1])]
+                assert applier.handle(some).error is None
                 iterator = page.next_iterator if page.records or page.behind_ms else None
 
 
