@@ -1,7 +1,7 @@
 """Apply: packs into guarded writes, beside a function that calls put_item once per change."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
@@ -20,17 +20,26 @@ from keyshift.aws.clients import make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase
+from keyshift.control.standing import Standing
 
 LANES, CHANGES_PER_PACK, CONCURRENCY = 16, 100, 16
 HOT_KEYS = 50  # of the mixed batch: half of the changes fall on these
 
 
 class _OpenGate:
-    """Replay is open, and markers are not kept: what is measured is the writing."""
+    """Replay is open, and neither lanes nor markers are kept: what is measured is the writing."""
 
     @staticmethod
-    def phase() -> Phase:
-        return Phase.REPLAY
+    def look() -> Standing:
+        return Standing(Phase.REPLAY)
+
+    @staticmethod
+    def void_before() -> str:
+        return ""
+
+    @staticmethod
+    def reached(lanes: Mapping[int, str], before: Mapping[int, str]) -> None:
+        """Forget it."""
 
     @staticmethod
     def seen(number: int, lane: int) -> None:

@@ -79,6 +79,10 @@ class Bookkeeping:
         """The marks of a slot's owners that are not shown."""
         return [mark for _, mark in self._parked(item, slot)]
 
+    def parked_by_owner(self, item: Item, slot: str) -> dict[str, str]:
+        """The marks of a slot's owners that are not shown, by owner."""
+        return dict(self._parked(item, slot))
+
     def marks(self, item: Item) -> set[str]:
         """All marks of an item, also of owners that are not shown."""
         slots = self.slots(item)

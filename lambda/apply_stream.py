@@ -23,11 +23,13 @@ from typing import Any
 
 from keymap.errors import Problem, Problems
 from keymap.rules import load_keymap
+from keyshift.apply.gate import ControlGate
+from keyshift.apply.lifetime import Lifetime
 from keyshift.apply.refusals import OtherStream
-from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
+from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import CONTROL, Kind, make_clients
+from keyshift.aws.clients import CONTROL, Kind, guard_sends, make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.phase import KeymapChanged
@@ -71,7 +73,10 @@ def applier() -> StreamApplier:
     store = Store(clients.control, table, name)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
-    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))
+    lifetime = Lifetime()
+    guard_sends(clients.dynamodb, lifetime.check)
+    pool = ThreadPoolExecutor(concurrency)
+    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, lifetime=lifetime)
     return StreamApplier(
         writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
     )

@@ -16,8 +16,10 @@ from typing import Final
 
 from keymap.rules import Keymap
 from keyshift.apply import shards as planning
+from keyshift.apply.gate import ControlGate
+from keyshift.apply.lifetime import Lifetime, Overdue
 from keyshift.apply.refusals import GateClosed, ReplayClosed
-from keyshift.apply.stream import ControlGate, StreamApplier
+from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import METRICS, Tally
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws import stream as kinesis
@@ -29,6 +31,7 @@ from keyshift.aws.clients import (
     KinesisClient,
     error_code,
     explain,
+    guard_sends,
     is_throttle,
     is_transient,
 )
@@ -81,7 +84,9 @@ def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
     board: Board,
 ) -> None:
     with ThreadPoolExecutor(settings.write_concurrency, "write") as pool:
-        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop)
+        lifetime = Lifetime()
+        guard_sends(clients.dynamodb, lifetime.check)
+        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop, lifetime)
         fetch = ClaimStore(clients, migration.bucket, stop).get
         applier = StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), fetch)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)
@@ -231,7 +236,7 @@ class Consumer:
             self._read_and_apply(reader)
         except kinesis.IteratorExpired:
             reader.iterator = None
-        except (ReplayClosed, GateClosed, RetriesExhausted, ClientError, BotoCoreError) as error:
+        except (ReplayClosed, GateClosed, Overdue, RetriesExhausted, ClientError, BotoCoreError) as error:
             reader.iterator = None
             if not _passes(error):
                 self._require_gone(reader, error)
@@ -283,4 +288,5 @@ class Consumer:
 
 def _passes(error: Exception) -> bool:
     """Whether it will do to wait: nothing is wrong with what was asked."""
-    return isinstance(error, ReplayClosed | GateClosed | RetriesExhausted) or is_throttle(error) or is_transient(error)
+    waits = isinstance(error, ReplayClosed | GateClosed | Overdue | RetriesExhausted)
+    return waits or is_throttle(error) or is_transient(error)

@@ -1,9 +1,10 @@
 """A batch of stream records in; what was done, and the first record that was not, out.
 
 The same for Lambda and for the local consumer. A batch holds records of one shard in their order. It is read up to the
-first record that cannot be applied, all that is before it is folded per slot and written, and then the markers of
-barriers among it are recorded. So a marker is recorded after everything that precedes it in its lane is written; that
-more than this was written before it does no harm.
+first record that cannot be applied, or does not follow what was applied in its lane (keyshift/apply/gaps.py); all that
+is before it is folded per slot and written, then how far the lanes are is recorded, and then the markers of barriers
+among it. So a marker is recorded after everything that precedes it in its lane is written; that more than this was
+written before it does no harm.
 
 Changes that lie in S3 are fetched one after another. Where they are large together, the batch is applied in parts.
 
@@ -14,7 +15,7 @@ before it is done, whatever its lane. What comes after may be done too, and is f
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from keymap.change import Change
 from keymap.claims import Claim, Fetch, unfetched
@@ -24,43 +25,18 @@ from keymap.patch import Patch
 from keymap.rules import Keymap
 from keymap.template import PatchError
 from keymap.wire import Header, decode_header, decode_pack
+from keyshift.apply.gaps import Lanes, reached
+from keyshift.apply.gate import Gate
 from keyshift.apply.refusals import ReplayClosed, require_ours, unmappable
 from keyshift.apply.writer import GuardedWriter, Outcome
 from keyshift.aws.stream import StreamRecord
-from keyshift.control import barrier
 from keyshift.control.migration import Migration
-from keyshift.control.phase import Phase, read_phase
-from keyshift.control.store import Store
+from keyshift.control.phase import Phase
+from keyshift.control.standing import Standing
 from keyshift.process.garbage import collected_later
 from keyshift.process.stop import Stopped
 
 FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a tenth of the function's memory
-
-
-class Gate(Protocol):
-    """What the applier asks of the control table."""
-
-    def phase(self) -> Phase:
-        """The migration's phase at this moment, read consistently."""
-
-    def seen(self, number: int, lane: int) -> None:
-        """Record that all of a lane up to a barrier's marker has been applied. Safe to repeat."""
-
-
-class ControlGate:
-    """The gate as the control table keeps it; `digest` is that of the keymap that is applied with."""
-
-    def __init__(self, store: Store, digest: str = "") -> None:
-        self._store = store
-        self._digest = digest
-
-    def phase(self) -> Phase:
-        """The migration's phase, read consistently. Raises KeymapChanged where it has another keymap by now."""
-        return read_phase(self._store, self._digest)
-
-    def seen(self, number: int, lane: int) -> None:
-        """Record a marker."""
-        barrier.seen(self._store, number, lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,49 +133,59 @@ class StreamApplier:
     @collected_later()
     def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
         """As much of it as is read at once."""
-        phase = self._phase()
+        standing, until = self._look()
         fetching = _Fetching(self._fetch)
-        packs, refusal = self._read(records, fetching)
+        lanes = Lanes(standing.applied, self._gate.void_before)
+        packs, refusal = self._read(records, fetching, lanes, standing.horizon)
         if fetching.bytes:
-            phase = self._phase()  # S3 took its time: the gate is looked at right before the writes
-        patches = [patch for pack in packs for patch in pack.patches]
+            standing, until = self._look()  # S3 took its time: the gate is looked at right before the writes
+        patches = [patch for pack in packs for patch in pack.patches if patch.version > standing.horizon]
         # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
         # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
-        outcome = self._writer.apply(patches) if phase is Phase.REPLAY else self._writer.check(patches)
+        outcome = self._writer.apply(patches, until) if standing.phase is Phase.REPLAY else self._writer.check(patches)
         done, error = _done(packs, outcome, refusal)
+        self._gate.reached(reached(pack.header for pack in done), standing.applied)
         markers = [pack.header for pack in done if pack.header.kind == "barrier"]
         for header in markers:
             self._gate.seen(header.barrier, header.lane)
         failed = None if error is None else records[len(done)].sequence_number
         return _result(done, outcome, len(markers), failed, error)
 
-    def _phase(self) -> Phase:
-        phase = self._gate.phase()
-        if phase is Phase.LOAD:
+    def _look(self) -> tuple[Standing, float]:
+        """How things stand, and how long one may go by it (keyshift/apply/lifetime.py)."""
+        until = self._writer.lifetime.begin()
+        standing = self._gate.look()
+        if standing.phase is Phase.LOAD:
             raise ReplayClosed
-        return phase
+        return standing, until
 
-    def _read(self, records: Iterable[StreamRecord], fetching: _Fetching) -> tuple[list[_Pack], KeyshiftError | None]:
+    def _read(
+        self, records: Iterable[StreamRecord], fetching: _Fetching, lanes: Lanes, horizon: str
+    ) -> tuple[list[_Pack], KeyshiftError | None]:
         """The packs before the first record that cannot be applied, and why that one cannot; fewer, where much of it
         had to be fetched.
         """
         packs: list[_Pack] = []
         for record in records:
             try:
-                packs.append(self._pack(record, fetching))
+                packs.append(self._pack(record, fetching, lanes, horizon))
             except KeyshiftError as error:
                 return packs, error
             if fetching.bytes >= FETCHED_BYTES_MAX:
                 break
         return packs, None
 
-    def _pack(self, record: StreamRecord, fetching: _Fetching) -> _Pack:
+    def _pack(self, record: StreamRecord, fetching: _Fetching, lanes: Lanes, horizon: str) -> _Pack:
         # The header alone comes first: the changes of another keymap may not be readable.
-        void = require_ours(decode_header(record.data), self._migration)
+        about = decode_header(record.data)
+        void = require_ours(about, self._migration)
+        lanes.follow(about)
         before = fetching.bytes
         header, changes = decode_pack(record.data, fetching)
         changes = [change for change in changes if change.table not in void]
-        patches = [patch for change in changes for patch in self._patches(change, header.lane)]
+        # Up to the horizon all is applied, and the tombstones that would keep it out may be gone.
+        newer = (change for change in changes if change.version > horizon)
+        patches = [patch for change in newer for patch in self._patches(change, header.lane)]
         if fetching.bytes > before:  # what no item holds of a large row need not be kept
             changes = [replace(change, before=None, after=None) for change in changes]
         return _Pack(header, changes, patches)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
+from math import inf
 from typing import Final
 
 from keymap.errors import KeyshiftError
@@ -18,6 +20,7 @@ from keymap.patch import Item, Key, Patch, fold
 from keymap.rules import Keymap
 from keymap.targets import Target
 from keymap.updates import per_update
+from keyshift.apply.lifetime import Lifetime
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
 from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
@@ -53,19 +56,31 @@ class Outcome:
 
 
 class GuardedWriter:
-    """Writes patches for one migration, items concurrently on the executor that is handed in and sized by its owner."""
+    """Writes patches for one migration, items concurrently on the executor that is handed in and sized by its owner.
 
-    def __init__(
-        self, client: DynamoDBClient, keymap: Keymap, migration: str, executor: Executor, stop: Stop | None = None
+    `lifetime` bounds how long what is written in one call may take; it guards the client too (guard_sends).
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - its collaborators
+        self,
+        client: DynamoDBClient,
+        keymap: Keymap,
+        migration: str,
+        executor: Executor,
+        stop: Stop | None = None,
+        lifetime: Lifetime | None = None,
     ) -> None:
+        self.lifetime = lifetime or Lifetime()
         self._client = client
         self._keymap = keymap
         self._migration = migration
         self._executor = executor
         self._stop = stop
 
-    def apply(self, patches: Iterable[Patch]) -> Outcome:
+    def apply(self, patches: Iterable[Patch], until: float = inf) -> Outcome:
         """Write the newest patch of each slot. What cannot be written is told per item, beside what was.
+
+        Nothing is sent after `until`, on the clock of `lifetime`: it fails as Overdue.
 
         Throttles and lost answers are tried again within (keyshift.aws.items); a failure of that kind is left only
         when it lasted, or when the process was asked to stop.
@@ -75,7 +90,8 @@ class GuardedWriter:
             by_item.setdefault((patch.table, patch.key), []).append(patch)
         every = list(by_item.values())
         jobs = min(len(every), JOBS_MAX)
-        return _sum(self._executor.map(self._items, (every[begin::jobs] for begin in range(jobs))))
+        write = partial(self._items, until)
+        return _sum(self._executor.map(write, (every[begin::jobs] for begin in range(jobs))))
 
     def check(self, patches: Iterable[Patch]) -> Outcome:
         """Write nothing, and fail each item for which `apply` would have to write: the others are stale.
@@ -100,8 +116,9 @@ class GuardedWriter:
                 failures.append(Failure(table, key, GateClosed(newer[0])))
         return Outcome(stale=stale, failures=tuple(failures))
 
-    def _items(self, every: Iterable[list[Patch]]) -> Outcome:
-        return _sum(map(self._item, every))
+    def _items(self, until: float, every: Iterable[list[Patch]]) -> Outcome:
+        with self.lifetime.until(until):
+            return _sum(map(self._item, every))
 
     def _item(self, patches: list[Patch]) -> Outcome:
         try:

@@ -10,11 +10,11 @@ from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
 from keyshift.control.halts import Halt, read_accepted, read_stop, undecided
+from keyshift.control.horizon import SET_ASIDE_PREFIX
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import Progress, progress
 from keyshift.control.store import Store
-from keyshift.cutover.conduct import SET_ASIDE_PREFIX
 from keyshift.process.clock import now_ms
 
 

@@ -106,22 +106,24 @@ class _Barriers:
         )
 
 
-def request(store: Store, position: Position) -> int:
+def request(store: Store, position: Position, *, anew: bool = False) -> int:
     """Ask for a barrier at a position of the source, and return its number, to be waited for.
 
-    Raises KeyshiftError when another one is pending whose position cannot be compared (another server's).
+    With `anew`, no marker of it was sent before this call: what each lane answers, it has answered since. Raises
+    KeyshiftError when another one is pending whose position cannot be compared (another server's).
     """
     for _ in range(_ATTEMPTS_MAX):
         barriers = _read(store)
         pending = barriers.pending
-        if pending and pending.position.contains(position):
+        if pending and not anew and pending.position.contains(position):
             return pending.number
-        if pending and not position.contains(pending.position):
+        if pending and not (position.contains(pending.position) or pending.position.contains(position)):
             message = f"barrier {pending.number} is pending for a position that neither contains this one nor is in it"
             raise KeyshiftError(message, "Wait for it, or see whether the source's server was replaced")
         number = barriers.number + 1
+        farther = pending.position if pending and pending.position.contains(position) else position
         try:
-            store.swap(_ITEM, barriers.newest, {"number": number, **_where(position)})
+            store.swap(_ITEM, barriers.newest, {"number": number, **_where(farther)})
         except Conflict:
             continue
         return number

@@ -4,8 +4,8 @@
 out: in the phase `load` rows are put without a condition, and such a put after a replayed change would bring back old
 values. `replay` -> `closed` ends writing forward; `closed` -> `replay` is the way back of an aborted cutover.
 
-The item also carries the epoch, the digest of a keymap that was adopted, and later the horizon and the gate's number:
-one read tells a consumer all that it must obey.
+The item also carries the epoch and the digest of a keymap that was adopted. What else a consumer must obey stands in
+items whose names begin with this one's, so that one read tells all of it (keyshift/control/standing.py).
 """
 
 from enum import StrEnum
@@ -74,7 +74,11 @@ def read_phase(store: Store, digest: str = "") -> Phase:
 
     Where a `digest` is given, that of the reader's keymap, raises KeymapChanged where another one was adopted.
     """
-    record = _read(store)
+    return told_by(_read(store), digest)
+
+
+def told_by(record: Record, digest: str = "") -> Phase:
+    """The phase that the item tells. Raises as read_phase."""
     if digest and record.text("digest") not in {"", digest}:
         raise KeymapChanged(record.text("digest"))
     return _phase(record)
@@ -140,11 +144,16 @@ def _move(store: Store, before: Record, target: Phase, checks: list[Check]) -> b
 def _read(store: Store) -> Record:
     record = store.get(PHASE)
     if record is None:
-        raise NotInitialised(
-            f"migration {store.name} is being destroyed, or was",
-            "Finish `keyshift destroy`, then run `keyshift init`",
-        )
+        raise being_destroyed(store)
     return record
+
+
+def being_destroyed(store: Store) -> NotInitialised:
+    """What is said where the run has no phase."""
+    return NotInitialised(
+        f"migration {store.name} is being destroyed, or was",
+        "Finish `keyshift destroy`, then run `keyshift init`",
+    )
 
 
 def _phase(record: Record) -> Phase:

@@ -68,9 +68,9 @@ class Presence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """A condition: the attribute is absent, or a number not above `limit`. It keeps an older fence out."""
+    """A condition: the attribute is absent, or not above `limit`. It keeps an older fence or version out."""
 
-    limit: int
+    limit: int | str
 
 
 Expected: TypeAlias = Mapping[str, Value | Presence | AtMost]

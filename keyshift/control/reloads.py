@@ -75,6 +75,16 @@ def read_reloads(store: Store) -> dict[str, Reload]:
     return {one.table: one for one in map(_reload, store.query(RELOAD_PREFIX))}
 
 
+def void_before(store: Store) -> str:
+    """The version before which every change is void, whatever its table: "" where a captured table is not loaded again.
+
+    A change that is older than the place where its table begins anew says nothing any more, so it need not be applied.
+    """
+    reloads = read_reloads(store)
+    tables = store.require_head().texts("tables")
+    return min(reloads[table].gone for table in tables) if tables and reloads.keys() >= set(tables) else ""
+
+
 def generation_of(store: Store, table: str) -> str:
     """The generation in which a table is to be loaded."""
     record = store.get(_item(table))

@@ -1,15 +1,18 @@
 """Barriers as the cutover uses them: asked for at the server's position of now, waited for, and visible to SELECT."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from keymap.errors import KeyshiftError
 from keymap.position import Position, file_number
 from keymap.rules import Keymap
 from keymap.version import floor, parse
+from keyshift.apply.refusals import position
 from keyshift.control import barrier
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_checkpoint
+from keyshift.control.horizon import read_horizon
+from keyshift.control.lanes import LANES_PREFIX, applied_of
 from keyshift.control.migration import Migration
 from keyshift.control.store import Store
 from keyshift.mysql.connection import Connection
@@ -24,9 +27,9 @@ _LOOK_SECONDS: Final = 0.05
 
 
 class NotDrained(KeyshiftError):
-    """A barrier that was not answered by every lane in time."""
+    """A barrier that was not answered by every lane in time. `applied`: how far lanes are, as far as that was read."""
 
-    def __init__(self, state: BarrierState, seconds: float) -> None:
+    def __init__(self, state: BarrierState, seconds: float, applied: Mapping[int, str] | None = None) -> None:
         if not state.sent:
             super().__init__(
                 f"barrier {state.number} was not sent within {seconds:.0f} s",
@@ -36,10 +39,19 @@ class NotDrained(KeyshiftError):
             lanes = ", ".join(map(str, state.missing_lanes[:10]))
             more = f" and {len(state.missing_lanes) - 10} more" if len(state.missing_lanes) > 10 else ""  # noqa: PLR2004
             super().__init__(
-                f"barrier {state.number} was not answered within {seconds:.0f} s by lanes {lanes}{more}",
-                "See that the Lambda function or `keyshift apply run` runs, and its log and errors",
+                f"barrier {state.number} was not answered within {seconds:.0f} s by lanes {lanes}{more}"
+                f"{_furthest_behind(state.missing_lanes, applied)}",
+                "See that the Lambda function or `keyshift apply run` runs, and its log and errors: a lane with a gap, "
+                "say, stands still until that is mended (docs/runbook.md)",
             )
         self.state = state
+
+
+def _furthest_behind(missing: Iterable[int], applied: Mapping[int, str] | None) -> str:
+    if applied is None:
+        return ""
+    version, lane = min((applied.get(lane, ""), lane) for lane in missing)
+    return f"; lane {lane} is applied up to {position(version) if version else 'nothing yet'}"
 
 
 class StreamBarrier:
@@ -65,6 +77,10 @@ class StreamBarrier:
         """
         return self.visible(self.drain())
 
+    def horizon(self) -> str:
+        """Up to which version tombstones may have been taken away by now, "" for none."""
+        return read_horizon(self._store)
+
     def visible(self, state: BarrierState) -> str:
         """Wait until SELECT sees everything up to a barrier that was answered; its version. Raises as `passed`."""
         self._wait_visible(state.last_version)
@@ -74,9 +90,9 @@ class StreamBarrier:
         """Wait until all that is committed now is applied. Raises as `passed`."""
         return self.answered(self.request())
 
-    def request(self) -> int:
-        """Ask for a barrier at the server's position of now; its number."""
-        return barrier.request(self._store, self.position())
+    def request(self, *, anew: bool = False) -> int:
+        """Ask for a barrier at the server's position of now; its number. `anew` as in keyshift.control.barrier."""
+        return barrier.request(self._store, self.position(), anew=anew)
 
     def sent(self, number: int) -> BarrierState:
         """Wait until the daemon has sent the barrier, and so has counted what was captured. Raises as `passed`."""
@@ -94,7 +110,7 @@ class StreamBarrier:
             return state
         if self._stop.is_set():
             raise Stopped("asked to stop")
-        raise NotDrained(state, self._seconds_max)
+        raise NotDrained(state, self._seconds_max, applied_of(self._store.query(LANES_PREFIX)) if state.sent else None)
 
     def position(self) -> Position:
         """The server's position; everything committed before this call is contained in it."""

@@ -152,7 +152,10 @@ def _drained(facts: Facts) -> Check:
     name = "stream drained"
     if facts.refusal:
         return _check(
-            name, False, facts.refusal, "See that the Lambda function or `keyshift apply run` runs, and its errors"
+            name,
+            False,
+            facts.refusal,
+            "See that the Lambda function or `keyshift apply run` runs, and its errors: a lane with a gap stands still",
         )
     if facts.drained is None:
         return _not_tried(name)

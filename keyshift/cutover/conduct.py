@@ -16,12 +16,16 @@ from typing import Final
 
 from keymap.errors import KeyshiftError, Problem
 from keymap.version import floor
+from keyshift.apply.tidy import TIDY_SECONDS
+from keyshift.aws.leases import held, this_process
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
 from keyshift.control.epoch import read_epoch
 from keyshift.control.halts import read_accepted
+from keyshift.control.horizon import SET_ASIDE_PREFIX, raise_horizon
+from keyshift.control.lease import TIDY, Lease
 from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
 from keyshift.control.record import Changes
@@ -36,7 +40,6 @@ from keyshift.cutover.tally import Report
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime
 
-SET_ASIDE_PREFIX: Final = "setaside#"
 CUTOVER: Final = "cutover"  # the control table's item: what had been captured when both sides were found equal
 _LOOK_SECONDS: Final = 0.2
 
@@ -136,17 +139,29 @@ class Conductor:
         Raises LateWrites, NotDrained (run it again), Stopped, and KeyshiftError where replay is not closed.
         """
         require_closed(self._store)
-        number = self._barrier.request()
+        number = self._barrier.request(anew=True)  # a marker of an earlier one may have been met before the closing
         late = late_changes(self._store, self._barrier.sent(number).changes)
         if late:
             raise LateWrites(late)
         self._barrier.answered(number)
+        # Whoever takes tombstones away has the lease; it sees that replay is closed, and ends.
+        with held(Lease(self._store, TIDY, this_process(), TIDY_SECONDS, boottime), self._stop):
+            pass
         # Every batch that began before the closing has ended by now; what it sent last may still be on its way.
         self._stop.sleep(request_life_seconds)
+        # All that was agreed on is applied: should replay be opened again, none of it may be written once more, where
+        # a sweep has taken tombstones away.
+        raise_horizon(self._store, agreed_version(self._store), Phase.CLOSED)
 
 
 def _agreed(state: BarrierState) -> Changes:
     return {"changes": state.changes, "last_version": state.last_version}
+
+
+def agreed_version(store: Store) -> str:
+    """The version of the newest change that was captured when both sides were found equal, "" for none."""
+    record = store.get(CUTOVER)
+    return record.text("last_version") if record else ""
 
 
 def late_changes(store: Store, captured: int) -> int:

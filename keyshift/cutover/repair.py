@@ -22,6 +22,7 @@ from keymap.slots import content
 from keymap.version import behind
 from keyshift.apply.refusals import Foreign
 from keyshift.apply.writer import GuardedWriter
+from keyshift.control.horizon import read_horizon
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.store import Store
 from keyshift.cutover.compare import Difference
@@ -113,8 +114,9 @@ class Repairer:
         return any(rule.shares for rules in self._keymap.rules.values() for rule in rules if rule.target.name == table)
 
     def _write(self, patches: Iterable[Patch]) -> None:
+        until = self._writer.lifetime.begin()
         self._require()
-        for failure in self._writer.apply(patches).failures:
+        for failure in self._writer.apply(patches, until).failures:
             if isinstance(failure.error, Foreign):
                 continue  # it stays as it is, and the next comparison tells
             if isinstance(failure.error, Stopped):
@@ -123,10 +125,17 @@ class Repairer:
             raise KeyshiftError(message, failure.error.remedy)
 
 
-def require_open(store: Store) -> None:
-    """Raise KeyshiftError unless replay is open. Asked before each part: whoever closed it waits a request's life."""
+def require_open(store: Store, version: str) -> None:
+    """Raise KeyshiftError unless replay is open, and the horizon lies before the version that is repaired at.
+
+    Asked before each part, which then may take as long as a batch of replay: whoever closes replay, or takes away what
+    keeps older writes out, waits for that.
+    """
     if read_phase(store) is not Phase.REPLAY:
         raise KeyshiftError("replay was closed while rows were repaired", "Run one `keyshift cutover run` at a time")
+    if read_horizon(store) >= version:
+        message = "changes came while rows were repaired, and the horizon has passed the version of this repair"
+        raise KeyshiftError(message, "Stop every writer of the captured tables, run `keyshift cutover run` again")
 
 
 def worth_another(report: Report, before: Report | None) -> bool:

@@ -4,7 +4,8 @@ Everything rests on one rule. Let a barrier have passed: all changes up to versi
 Read the source row. Let a second barrier pass, so that every change that was committed before that read is applied too.
 Read the item. If the slot's mark is not newer than V, then no change between V and the read of the row touched the
 slot; so the row as read and the slot as read belong together, and a difference between them is one for good. The same
-holds for a slot without any mark. A newer mark says that the row has just changed: it is looked at again.
+holds for a slot without any mark, unless tombstones that are newer than V may have been taken away meanwhile. A newer
+mark says that the row has just changed: it is looked at again.
 
 One more case ends it: a mark that was there before a barrier was asked for, and is newer than that barrier. No captured
 change can have left it. It is one of another binlog numbering, beside which every genuine change ends as STALE, and a
@@ -32,18 +33,27 @@ class Barrier(Protocol):
         From then on SELECT sees everything up to that version as well.
         """
 
+    def horizon(self) -> str:
+        """Up to which version tombstones may have been taken away by now, "" for none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The versions of the barriers around the reading of a row: `first` passed before, `second` was asked for after."""
+    """The versions of the barriers around the reading of a row: `first` passed before, `second` was asked for after.
+
+    `horizon` is the one behind the reading of the items: tombstones up to there may be gone.
+    """
 
     first: str
     second: str
+    horizon: str = ""
 
 
 def is_final(mark: str, barriers: Round, before: str | None) -> bool:
     """Whether a slot's difference is one for good; see the module. `before` is the mark that the last round saw."""
-    return not mark or version_of(mark) <= barriers.first or (mark == before and version_of(mark) > barriers.second)
+    if not mark:
+        return barriers.horizon <= barriers.first
+    return version_of(mark) <= barriers.first or (mark == before and version_of(mark) > barriers.second)
 
 
 def is_settled(verdict: Verdict, barriers: Round, before: Marks) -> bool:
@@ -66,9 +76,11 @@ class Settler:
             if not waiting:
                 break
             rows = self._read(waiting)
-            barriers = Round(first, self._barrier.passed())
+            second = self._barrier.passed()
+            verdicts = [verdict for table, some in rows for verdict in self._judge.verdicts(table, some)]
+            barriers = Round(first, second, self._barrier.horizon())
             left: dict[RowName, Marks] = {}
-            for verdict in (verdict for table, some in rows for verdict in self._judge.verdicts(table, some)):
+            for verdict in verdicts:
                 if is_settled(verdict, barriers, waiting.get(verdict.row, {})):
                     found += [verdict] if verdict.differences else []
                 else:

@@ -13,8 +13,10 @@ from keymap.rules import Keymap, Rule
 from keymap.schema import TableSchema
 from keymap.targets import Target
 from keymap.whose import rules_of
+from keyshift.apply.lifetime import Lifetime
+from keyshift.apply.sweep import Sweeper
 from keyshift.apply.writer import GuardedWriter
-from keyshift.aws.clients import DynamoDBClient
+from keyshift.aws.clients import DynamoDBClient, guard_sends
 from keyshift.control.answers import read_answers
 from keyshift.control.keymaps import read_keymap
 from keyshift.control.migration import Migration
@@ -27,7 +29,6 @@ from keyshift.cutover.remains import Remover
 from keyshift.cutover.repair import Repairable, Repairer, require_open
 from keyshift.cutover.rows import RowJudge
 from keyshift.cutover.sides import DynamoItems, MySQLSource
-from keyshift.cutover.sweep import Sweeper
 from keyshift.cutover.tally import Progress, silent
 from keyshift.cutover.verify import Verifier
 from keyshift.mysql.connection import Connection
@@ -99,8 +100,10 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     Problems.raise_if_any(check(parts.keymap, schemas, running=True))
     source = MySQLSource(parts.connect, schemas, parts.stop)
     with _reading(parts, parts.keymap.targets) as (executor, items):
-        writer = GuardedWriter(parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop)
-        require = partial(require_open, parts.store)
+        lifetime = Lifetime()
+        guard_sends(parts.dynamodb, lifetime.check)
+        writer = GuardedWriter(parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop, lifetime)
+        require = partial(require_open, parts.store, repair)
         try:
             yield Verifier(
                 parts.keymap,

@@ -123,13 +123,13 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("s3", "objects", "GetObject PutObject"),
     ),
     "apply run": (
-        _control("ConditionCheckItem GetItem Query UpdateItem"),
-        Grant("dynamodb", "targets", "BatchGetItem PutItem UpdateItem"),
+        _control("BatchWriteItem ConditionCheckItem GetItem Query UpdateItem"),
+        Grant("dynamodb", "targets", "BatchGetItem DeleteItem PutItem Scan UpdateItem"),
         Grant("kinesis", "stream", _READS_SHARDS),
         Grant("s3", "claims", "GetObject"),
     ),
     FUNCTION: (
-        _control("GetItem UpdateItem"),
+        _control("GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchGetItem PutItem UpdateItem"),
         # The event source mapping reads the stream as the function's role.
         Grant("kinesis", "stream", f"DescribeStream DescribeStreamSummary {_READS_SHARDS} SubscribeToShard"),
@@ -141,7 +141,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("dynamodb", "targets", "BatchGetItem Scan"),
     ),
     "cutover": (
-        _control("BatchWriteItem GetItem Query UpdateItem"),
+        _control("BatchWriteItem ConditionCheckItem GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchGetItem DeleteItem DescribeTimeToLive PutItem Scan UpdateItem"),
     ),
 }

@@ -180,6 +180,11 @@ class ApplySettings(Section):
         gt=0,
         description="seconds after which a write that was sent can no longer arrive: waited out at the switch",
     )
+    tidy_hours: Amount = Field(
+        default=24.0,
+        ge=0,
+        description="hours between two passes of `keyshift apply run` that take tombstones away, 0 for none",
+    )
 
 
 class VerifySettings(Section):

@@ -1,4 +1,4 @@
-"""A DynamoDB in memory with the three calls that applying makes; test_fake_dynamodb.py holds it to the real one.
+"""A DynamoDB in memory with the calls that applying and sweeping make; test_fake_dynamodb.py holds it to the real one.
 
 Conditions and updates are evaluated from the expressions themselves, so a mistake in them is found here too. A test
 may set `before_call`, which runs before each write and may raise, and `after_call`, which runs when it has been done.
@@ -44,6 +44,9 @@ class FakeDynamoDB:
         identity = self._identity(request["TableName"], key)
         return self._write(request, identity, lambda old: updated(request, old or key))
 
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        return self._write(request, self._identity(request["TableName"], request["Key"]), lambda _old: None)
+
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - DynamoDB's name
         self.before_read()
         ((table, wanted),) = RequestItems.items()
@@ -62,9 +65,12 @@ class FakeDynamoDB:
             shown = old if asked and self.tells_old else {}
             raise refused("ConditionalCheckFailedException", **({"Item": copy.deepcopy(shown)} if shown else {}))
         item = new(old)
-        if item_size(item) > ITEM_BYTES_MAX:
+        if item is None:
+            held.pop(identity, None)
+        elif item_size(item) > ITEM_BYTES_MAX:
             raise refused("ValidationException")
-        held[identity] = item
+        else:
+            held[identity] = item
         self.after_call()
         return {}
 

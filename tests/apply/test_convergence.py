@@ -3,6 +3,7 @@
 import os
 import random
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from keymap.wire import decode_header
 from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.phase import Phase
+from keyshift.control.standing import Standing
 from tests.apply.conftest import Shop, fake_shop
 from tests.apply.history import LANES, History, history_of, loaded, migration_for, operations, packed, records, truth
 
@@ -30,13 +32,25 @@ class Killed(BaseException):
 
 @dataclass
 class Gate:
-    """Open, and remembering markers."""
+    """Open, and remembering markers and how far lanes are; `in_order`: a record must follow what was applied."""
 
     open: Phase = Phase.REPLAY
     seen_lanes: set[tuple[int, int]] = field(default_factory=set)
+    in_order: bool = True
+    applied: dict[int, str] = field(default_factory=dict)
+    void: str = ""
+    horizon: str = ""
 
-    def phase(self) -> Phase:
-        return self.open
+    def look(self) -> Standing:
+        applied = dict(self.applied) if self.in_order else dict.fromkeys(range(LANES), "~")
+        return Standing(self.open, applied, self.horizon)
+
+    def void_before(self) -> str:
+        return self.void
+
+    def reached(self, lanes: Mapping[int, str], before: Mapping[int, str]) -> None:
+        del before
+        self.applied |= {lane: max(version, self.applied.get(lane, "")) for lane, version in lanes.items()}
 
     def seen(self, number: int, lane: int) -> None:
         self.seen_lanes.add((number, lane))
@@ -45,8 +59,8 @@ class Gate:
 class Replay:
     """A loaded shop, a history's records, and an applier between them."""
 
-    def __init__(self, shop: Shop, steps: Any, chance: random.Random) -> None:
-        self.shop, self.chance, self.gate = shop, chance, Gate()
+    def __init__(self, shop: Shop, steps: Any, chance: random.Random, *, in_order: bool = True) -> None:
+        self.shop, self.chance, self.gate = shop, chance, Gate(in_order=in_order)
         self.history: History = history_of(steps)
         start = chance.randrange(len(self.history.states))
         for table, item in loaded(shop.keymap, self.history, start, chance):
@@ -71,7 +85,7 @@ class Replay:
 @given(steps=operations, seed=seeds)
 def test_any_order_and_any_duplication_end_in_the_same_items(steps: Any, seed: int) -> None:
     chance = random.Random(seed)
-    replay = Replay(fake_shop(), steps, chance)
+    replay = Replay(fake_shop(), steps, chance, in_order=False)
     everything = replay.records + chance.choices(replay.records, k=chance.randrange(2 * len(replay.records)))
     chance.shuffle(everything)
     while everything:
@@ -152,7 +166,7 @@ def test_what_is_foreign_stays_and_all_else_converges(steps: Any, seed: int) -> 
     chance = random.Random(seed)
     shop = fake_shop()
     theirs = {"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#0001"}, "owner": {"S": "somebody"}}
-    replay = Replay(shop, steps, chance)
+    replay = Replay(shop, steps, chance, in_order=False)
     shop.dynamodb.put_item(TableName="app", Item=theirs)
     for record in replay.records:
         replay.deliver([record])
@@ -178,7 +192,7 @@ def test_folding_writes_each_slot_once_per_batch() -> None:
 def test_overlapping_invocations_converge_on_a_real_endpoint(real_shop: Shop, seed: int) -> None:
     """Four threads deliver everything, each in its own order, with duplicates, at once."""
     chance = random.Random(seed)
-    replay = Replay(real_shop, random_steps(chance, 60), chance)
+    replay = Replay(real_shop, random_steps(chance, 60), chance, in_order=False)
     orders = [chance.sample(replay.records, len(replay.records)) for _ in range(4)]
 
     def deliver(batch: list[StreamRecord]) -> None:

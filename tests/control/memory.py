@@ -97,7 +97,9 @@ def _holds(term: str, request: Item, item: Item) -> bool:
     if operator == "=":
         return bool(held == wanted)
     assert operator == "<="
-    return held is not None and "N" in held and int(held["N"]) <= int(wanted["N"])
+    if held is None or held.keys() != wanted.keys():
+        return False
+    return int(held["N"]) <= int(wanted["N"]) if "N" in held else bool(held["S"] <= wanted["S"])
 
 
 def _identity(key: Item) -> tuple[str, str]:

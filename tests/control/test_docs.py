@@ -14,12 +14,14 @@ from keyshift.control.answers import Answer, next_repair, record_answers
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
+from keyshift.control.horizon import raise_horizon
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
-from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
+from keyshift.control.lanes import raise_applied
+from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, TIDY, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
-from keyshift.control.phase import open_replay
+from keyshift.control.phase import Phase, open_replay
 from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
@@ -59,6 +61,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
     capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
+    taken_over(store, TIDY, clock).renew(swept=version(1, 1, 4, 0), tidied_at_ms=1)
+    assert raise_horizon(store, version(1, 1, 4, 0), Phase.LOAD)
     load.renew(workers="a")
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
@@ -95,6 +99,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     number = barrier.request(store, position)
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
+    raise_applied(store, {0: version(1, 1, 4, 0)}, {})
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
@@ -104,7 +109,11 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
 def written(store: Store, dynamodb: Any) -> set[Row]:
     found = dynamodb.scan(TableName=store.table, ConsistentRead=True)["Items"]
     items = [item for item in found if item["migration"]["S"] in {store.name, store.id}]
-    return {(kind_of(item["item"]["S"]), name, next(iter(value))) for item in items for name, value in item.items()}
+    return {
+        (kind_of(item["item"]["S"]), re.sub(r"^lane\d+$", "laneN", name), next(iter(value)))
+        for item in items
+        for name, value in item.items()
+    }
 
 
 def kind_of(item: str) -> str:
@@ -123,6 +132,7 @@ def kind_of(item: str) -> str:
         "pace": ["JOB", "TABLE"],
         "import": ["TARGET"],
         "ranges": ["TABLE"],
+        "phase": ["lanes", "GROUP"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

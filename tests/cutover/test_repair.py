@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from keymap.patch import WHOLE, Patch
 from keymap.position import Position
 from keymap.version import behind, floor, version
+from keyshift.apply.lifetime import Lifetime
 from keyshift.apply.writer import Outcome
 from keyshift.control.reloads import floor_at, floor_of_epoch
 from keyshift.cutover.compare import Kind
@@ -59,7 +60,8 @@ class HidingWorld(World):
 
     def one_pass(self, tables: Iterable[str] = TABLES) -> Report:
         start, self.number = self.passed(), self.number + 1
-        writer = type("Writer", (), {"apply": staticmethod(self.apply_patches)})()
+        applying = staticmethod(lambda patches, _until: self.apply_patches(patches))
+        writer = type("Writer", (), {"apply": applying, "lifetime": Lifetime()})()
         at = repair_version(start, [floor(1)], self.number)
         verifier = Verifier(
             self.keymap,

@@ -11,10 +11,10 @@ from keymap.patch import Item
 from keymap.slots import live_slots
 from keymap.values import Row
 from keymap.version import floor, is_tombstone, version
+from keyshift.apply.sweep import Sweeper, Swept
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.cutover.compare import judge
 from keyshift.cutover.sides import DynamoItems
-from keyshift.cutover.sweep import Sweeper, Swept
 from keyshift.process.stop import Stop
 from tests.apply.club import club
 from tests.apply.club_history import Club, History, fake_club

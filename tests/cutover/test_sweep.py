@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keymap.patch import WHOLE, Item, Patch
+from keymap.removals import removals
 from keymap.rules import Keymap, parse_keymap
 from keymap.version import floor, is_tombstone, version
+from keyshift.apply.sweep import Sweeper, Swept
 from keyshift.apply.writer import GuardedWriter
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.cutover.sides import DynamoItems
-from keyshift.cutover.sweep import Sweeper, Swept, removals
 from keyshift.process.stop import Stop
 from tests.apply.keymaps import create_tables, in_order
 from tests.keymap.keymaps import TEXT, keymap

@@ -160,6 +160,7 @@ def test_at_rest_each_planted_difference_is_found_and_nothing_else(planted, live
 @given(st.integers(0, 2**32), st.sampled_from([0.2, 0.5, 0.7]), st.integers(1, 6))
 def test_on_a_source_that_is_written_to_nothing_is_called_a_difference_that_is_none(seed, activity, rounds) -> None:
     world = World(Random(seed), activity)
+    world.rises = 1_000
     for _ in range(10):
         world.live()
     report = world.verify(rounds=rounds)

@@ -10,6 +10,7 @@ from random import Random
 from keymap.change import Change
 from keymap.items import whole_item
 from keymap.patch import WHOLE, Item, Key, Patch
+from keymap.removals import removals
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.values import Row
@@ -18,6 +19,7 @@ from keyshift.cutover.rows import RowJudge
 from keyshift.cutover.sides import PrimaryKey
 from keyshift.cutover.tally import Report
 from keyshift.cutover.verify import Verifier
+from tests.apply.fake_dynamodb import updated
 from tests.keymap.keymaps import ORDERS, PURCHASE, TEXT, change, keymap
 
 MIGRATION = "shop.0000abcd"
@@ -53,7 +55,9 @@ class World:
 
     def __init__(self, random: Random, activity: float) -> None:
         self.random, self.activity = random, activity
-        self.weights = (1.0, random.choice([0, 0.2, 1]), random.choice([0, 0.2, 1]))  # commit, visible, apply
+        # commit, visible, apply, tidy
+        self.weights = (1.0, *(random.choice([0, 0.2, 1]) for _ in range(3)))
+        self.risen, self.rises = "", 3  # the horizon, and how often it rises: less often than verify looks again
         self.keymap = small_keymap()
         self.states: list[State] = [self._first_rows()]  # after each change
         self.log = []
@@ -118,7 +122,7 @@ class World:
     def live(self) -> None:
         """A little of everything may happen here."""
         while self.random.random() < self.activity:
-            match self.random.choices(range(3), self.weights)[0]:
+            match self.random.choices(range(4), self.weights)[0]:
                 case 0:
                     self.commit()
                 case 1:
@@ -127,8 +131,27 @@ class World:
                     pending = [index for index in range(len(self.log)) if index not in self.applied]
                     for index in self.random.sample(pending, min(len(pending), 2)):
                         self.apply(index)
+                case 3:
+                    self.tidy()
+
+    def tidy(self) -> None:
+        """The horizon rises to the first change that is not applied, and tombstones up to there are gone."""
+        if not self.rises:
+            return
+        self.rises -= 1
+        first = next((at for at in range(len(self.log)) if at not in self.applied), len(self.log))
+        self.risen = max(self.risen, self.log[first - 1].version if first else floor(1))
+        for place, item in list(self.items.items()):
+            for removal in removals(self.keymap, MIGRATION, self.keymap.targets[place[0]], item, self.risen):
+                if removal.update:
+                    self.items[place] = updated(removal.request, item)
+                else:
+                    del self.items[place]
 
     # What verify asks.
+
+    def horizon(self) -> str:
+        return self.risen
 
     def passed(self) -> str:
         self.live()
