@@ -10,8 +10,9 @@ What is answered, with ReportBatchItemFailures and bisect on:
   our answer. Bisecting then costs a few short invocations; splits do not count as retries, and retries are unlimited.
 
 Settings come from the environment: KEYSHIFT_MIGRATION (its name), KEYSHIFT_CONTROL_TABLE, KEYSHIFT_KEYMAP (the keymap's
-path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16) and
-KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes), KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
+path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16),
+KEYSHIFT_SET_ASIDE_MAX (changes that are set aside before a lane stops, default 100), KEYSHIFT_AWS__CLIENT (lean, or
+boto3: what sends the writes) and KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
 """
 
 import base64
@@ -24,6 +25,7 @@ from typing import Any
 from keymap.errors import Problem, Problems
 from keymap.rules import load_keymap
 from keyshift.apply.refusals import OtherStream
+from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import BatchResult, ControlGate, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
@@ -36,6 +38,7 @@ from keyshift.process import log
 from keyshift.process.stop import NEVER
 
 WRITE_CONCURRENCY = 16  # hides DynamoDB's round trip of some milliseconds behind what one vCPU can prepare
+SET_ASIDE_MAX = 100  # the setting's own default
 _log = log.get_logger("lambda")
 
 
@@ -72,9 +75,10 @@ def applier() -> StreamApplier:
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))
-    return StreamApplier(
-        writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
-    )
+    objects = ClaimStore(clients, migration.bucket, NEVER)
+    most = int(os.environ.get("KEYSHIFT_SET_ASIDE_MAX", SET_ASIDE_MAX))
+    aside = SettingAside(store, migration, objects, objects.get, most)
+    return StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), objects.get, aside)
 
 
 def _settings(*names: str) -> list[str]:
@@ -104,6 +108,7 @@ def _line(result: BatchResult, records: int) -> dict[str, Any]:
         "removed": result.removed,
         "stale": result.stale,
         "collided": result.collided,
+        "set_aside": result.set_aside,
         "markers": result.markers,
         "newest_version": result.newest_version,
         "error": str(result.error) if result.error else None,

@@ -13,8 +13,8 @@ from keyshift.control.halts import Halt, read_accepted, read_stop, undecided
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import Progress, progress
+from keyshift.control.setasides import count_open
 from keyshift.control.store import Store
-from keyshift.cutover.conduct import SET_ASIDE_PREFIX
 from keyshift.process.clock import now_ms
 
 
@@ -33,7 +33,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "bulkload": load_document(load),
         "imports": importing.document(imports),
         "apply": _apply(store, migration.stream),
-        "set_aside": sum(1 for _ in store.query(SET_ASIDE_PREFIX, names=("item",))),
+        "set_aside": count_open(store),
         **decisions,
         "next": _RESUME if decisions["stopped_at"] else next_step(phase, capture, load),
     }
@@ -153,7 +153,7 @@ def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
         f"replay     {applied['applied']:,} changes applied by the local consumer, {applied['stale']:,} slots stale"
     )
     if answer["set_aside"]:
-        click.echo(f"set aside  {answer['set_aside']:,} records")
+        click.echo(f"set aside  {answer['set_aside']:,} changes: `keyshift apply failures` lists them")
     tell_decisions(answer)
     click.echo(f"next       {answer['next']}")
 

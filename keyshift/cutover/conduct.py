@@ -16,6 +16,7 @@ from typing import Final
 
 from keymap.errors import KeyshiftError, Problem
 from keymap.version import floor
+from keyshift.apply.redrive import held_off
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
 from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
@@ -26,6 +27,7 @@ from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
 from keyshift.control.record import Changes
 from keyshift.control.reloads import read_reloads
+from keyshift.control.setasides import read_all
 from keyshift.control.store import Store
 from keyshift.cutover.barriers import NotDrained
 from keyshift.cutover.checklist import CatchUp, Facts, may_drain
@@ -36,7 +38,6 @@ from keyshift.cutover.tally import Report
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.process.clock import boottime
 
-SET_ASIDE_PREFIX: Final = "setaside#"
 CUTOVER: Final = "cutover"  # the control table's item: what had been captured when both sides were found equal
 _LOOK_SECONDS: Final = 0.2
 
@@ -72,7 +73,7 @@ class Conductor:
         facts = Facts(
             phase=read_phase(self._store),
             progress=progress(self._store, self._parts.migration.tables),
-            set_aside=sum(1 for _ in self._store.query(SET_ASIDE_PREFIX, names=("item",))),
+            set_aside=read_all(self._store),
             daemon=daemon,
             catch_up=self._catch_up() if daemon.alive else None,
             rehearsal=rehearsal,
@@ -85,9 +86,12 @@ class Conductor:
             return facts
         try:
             facts = self._compared(facts)
-            return facts if rehearsal else replace(facts, again=self._barrier.drain())
+            facts = facts if rehearsal else replace(facts, again=self._barrier.drain())
         except NotDrained as error:
-            return replace(facts, refusal=error.message)
+            facts = replace(facts, refusal=error.message)
+        return replace(
+            facts, set_aside=read_all(self._store)
+        )  # once more: before its barrier a change is applied or here
 
     def _expiring(self) -> tuple[Problem, ...]:
         client, tables = self._parts.dynamodb, self._parts.keymap.targets
@@ -125,10 +129,14 @@ class Conductor:
                 return CatchUp(server, captured, contained, seconds)
             self._stop.sleep(_LOOK_SECONDS)
 
-    def close(self, before: BarrierState) -> None:
-        """Close replay, after a checklist that passed and whose last barrier was `before`; finish() comes next."""
-        self._store.swap(CUTOVER, self._store.get(CUTOVER), _agreed(before))
-        close(self._store)
+    def close(self, before: BarrierState, validity_seconds: float) -> None:
+        """Close replay, after a checklist that passed and whose last barrier was `before`; finish() comes next.
+
+        `validity_seconds`: for so long AWS may accept a request that was signed. Raises Busy where somebody redrives.
+        """
+        with held_off(self._store, self._stop, validity_seconds) as lease:
+            self._store.swap(CUTOVER, self._store.get(CUTOVER), _agreed(before))
+            close(self._store, lease)
 
     def finish(self, request_life_seconds: float) -> None:
         """See that replay is closed in every lane and for good; when this returns, the application may switch.

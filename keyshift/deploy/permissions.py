@@ -48,6 +48,7 @@ class Place:
             "bucket": [objects],
             "objects": [f"{objects}/{self.prefix}/*"],
             "claims": [f"{objects}/{self.prefix}/{self.migration}.*/claims/*"],  # under the id of a run: name.RUN
+            "setaside": [f"{objects}/{self.prefix}/{self.migration}.*/setaside/*"],
             "log": [self.arn("logs", f"log-group:{self.log_group}:*")],
         }[kind]
 
@@ -127,13 +128,15 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("dynamodb", "targets", "BatchGetItem PutItem UpdateItem"),
         Grant("kinesis", "stream", _READS_SHARDS),
         Grant("s3", "claims", "GetObject"),
+        Grant("s3", "setaside", "DeleteObject GetObject PutObject"),
     ),
     FUNCTION: (
-        _control("GetItem UpdateItem"),
+        _control("GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchGetItem PutItem UpdateItem"),
         # The event source mapping reads the stream as the function's role.
         Grant("kinesis", "stream", f"DescribeStream DescribeStreamSummary {_READS_SHARDS} SubscribeToShard"),
         Grant("s3", "claims", "GetObject"),
+        Grant("s3", "setaside", "PutObject"),
         Grant("logs", "log", "CreateLogStream PutLogEvents"),
     ),
     "verify": (
@@ -141,7 +144,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("dynamodb", "targets", "BatchGetItem Scan"),
     ),
     "cutover": (
-        _control("BatchWriteItem GetItem Query UpdateItem"),
+        _control("BatchWriteItem ConditionCheckItem GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchGetItem DeleteItem DescribeTimeToLive PutItem Scan UpdateItem"),
     ),
 }

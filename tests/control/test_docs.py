@@ -16,12 +16,13 @@ from keyshift.control.chunks import record_dumped, record_loaded, record_table_d
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
-from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
+from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, REDRIVE, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import open_replay
 from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
+from keyshift.control.setasides import State, record_open, resolve
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
@@ -31,6 +32,7 @@ from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
+from tests.control.test_setasides import set_aside
 
 PAGE = Path(keyshift.__file__).parents[1] / "docs" / "control-table.md"
 Row = tuple[str, str, str]
@@ -58,7 +60,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     """Everything that is ever written."""
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
-    capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
+    leases = (CAPTURE, DUMP, LOAD, CONSUMER, REDRIVE)
+    capture, dump, load, consumer, redrive = (taken_over(store, item, clock) for item in leases)
     load.renew(workers="a")
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
@@ -96,6 +99,9 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    one = set_aside(7, target="app", key="0a1b2c3d4e5f")
+    record_open(store, one)
+    resolve(store, one, State.DISCARDED, note="a test row", lease=redrive)
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
@@ -123,6 +129,7 @@ def kind_of(item: str) -> str:
         "pace": ["JOB", "TABLE"],
         "import": ["TARGET"],
         "ranges": ["TABLE"],
+        "setaside": ["VERSION", "LANE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 
