@@ -38,6 +38,7 @@ from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop
 
 LEASE_SECONDS: Final = 10.0  # without renewal until another may redrive, or close replay
+SENDS: Final = "sends"  # of the lease's item: somebody has redriven since it was held off last
 _log = get_logger("redrive")
 
 
@@ -200,6 +201,7 @@ def redriving(
         guard.watch(own.dynamodb)
         with Hold(lease, stop, boottime) as hold:
             try:
+                lease.renew(**{SENDS: True})
                 migration = migrations.load(store)  # under the lease: what was loaded again since is seen
                 migrations.require_digest(migration, keymap.digest)
                 yield Redriver(
@@ -230,7 +232,8 @@ def held_off(store: Store, stop: Stop, validity_seconds: float) -> Iterator[Leas
     lease = Lease(store, REDRIVE, this_process(), LEASE_SECONDS, boottime)
     with Hold(lease, stop, boottime):
         age = lease.seconds_since_takeover()
-        if age is not None and age < validity_seconds:
+        if lease.record.flag(SENDS) and age is not None and age < validity_seconds:
             _log.info("waiting_for_lost_requests", seconds=round(validity_seconds - age, 1))
             stop.sleep(validity_seconds - age)
+        lease.renew(**{SENDS: None})  # should this process die here, nobody need wait for it
         yield lease

@@ -37,7 +37,7 @@ control_table: {control}
 source: {{host: 127.0.0.1, user: nobody, password: none}}
 bucket: {{name: {bucket}}}
 stream: {{name: {stream}}}
-apply: {{batch_records: {batch_records}, request_life_seconds: 1}}
+apply: {{batch_records: {batch_records}, request_life_seconds: 1, set_aside_max: 6}}
 aws:
   region: us-east-1
   endpoints: {{dynamodb: "{dynamodb}", kinesis: "{kinesis}", s3: "{s3}"}}

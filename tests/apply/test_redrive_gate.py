@@ -32,6 +32,7 @@ from tests.servers.faults import Answer, Call, reset_after, reset_before, thrott
 
 THEIRS = {"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#0001"}}
 VALIDITY_SECONDS = 0.5
+pytestmark = pytest.mark.any_pair
 
 
 @pytest.fixture
@@ -99,6 +100,7 @@ def test_one_that_sleeps_through_the_closing_of_replay_writes_nothing(stage: Sta
 def test_who_closes_replay_waits_for_a_redrive_and_for_what_a_dead_one_may_have_sent(stage: Stage) -> None:
     dead = Lease(stage.store, REDRIVE, "dead", LEASE_SECONDS, boottime)
     assert dead.try_acquire()
+    dead.renew(sends=True)
     began = time.monotonic()
     with held_off(stage.store, Stop(), VALIDITY_SECONDS) as lease:
         assert time.monotonic() - began > LEASE_SECONDS + VALIDITY_SECONDS
@@ -106,6 +108,14 @@ def test_who_closes_replay_waits_for_a_redrive_and_for_what_a_dead_one_may_have_
             pytest.fail("two at once")
         phase.close(stage.store, lease)
     assert phase.read_phase(stage.store) is Phase.CLOSED
+
+
+def test_nobody_waits_for_the_requests_of_one_that_died_closing(stage: Stage) -> None:
+    dead = Lease(stage.store, REDRIVE, "dead", LEASE_SECONDS, boottime)
+    assert dead.try_acquire()
+    began = time.monotonic()
+    with held_off(stage.store, Stop(), 3600.0):
+        assert time.monotonic() - began < 60
 
 
 def test_replay_is_not_closed_under_a_lease_that_is_lost(stage: Stage) -> None:

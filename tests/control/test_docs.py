@@ -8,6 +8,7 @@ import keyshift
 from keymap.position import Position
 from keymap.schema import Shape, TableSchema
 from keymap.version import version
+from keyshift.apply.redrive import SENDS
 from keyshift.control import barrier, shards
 from keyshift.control import migration as migrations
 from keyshift.control.answers import Answer, next_repair, record_answers
@@ -101,6 +102,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
     one = set_aside(7, target="app", key="0a1b2c3d4e5f")
     record_open(store, one)
+    redrive.renew(**{SENDS: True})
     resolve(store, one, State.DISCARDED, note="a test row", lease=redrive)
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
