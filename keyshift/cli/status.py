@@ -25,7 +25,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     """Show phase, capture, bulk load and replay, and what comes next."""
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
-    decisions, imports = decisions_document(store), importing.standings(wiring)
+    decisions, imports, set_aside = decisions_document(store), importing.standings(wiring), count_open(store)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
@@ -33,9 +33,9 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "bulkload": load_document(load),
         "imports": importing.document(imports),
         "apply": _apply(store, migration.stream),
-        "set_aside": count_open(store),
+        "set_aside": set_aside,
         **decisions,
-        "next": _RESUME if decisions["stopped_at"] else next_step(phase, capture, load),
+        "next": _RESUME if decisions["stopped_at"] else (_MEND if set_aside else "") + next_step(phase, capture, load),
     }
     if as_json:
         show.as_json(answer)
@@ -65,6 +65,7 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
     }
 
 
+_MEND = "`keyshift apply failures` shows what is set aside: mend it, `keyshift apply redrive`; "
 _RESUME = (
     "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
     "`keyshift cdc run` again"
