@@ -7,7 +7,7 @@ So an object that is removed, because the matter is over, is no other one's.
 Where very many are set aside, no row is bad but the keymap: then replay stops, as it does for an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
@@ -15,13 +15,15 @@ from keymap.change import Change
 from keymap.claims import Fetch, claim_of, packed, set_aside_folder
 from keymap.errors import KeyshiftError
 from keymap.wire import Header, decode_pack, encode_change
-from keyshift.apply.refusals import Foreign, Poison
+from keyshift.apply.refusals import Foreign, GateClosed, Poison
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import setasides
 from keyshift.control.migration import Migration
+from keyshift.control.phase import Phase
 from keyshift.control.setasides import SetAside
 from keyshift.control.store import Store
 from keyshift.process.log import get_logger
+from keyshift.process.stop import Stopped
 
 _log = get_logger("apply")
 
@@ -53,6 +55,26 @@ class Nowhere:
 
 
 NOWHERE: Final = Nowhere()
+
+
+def set_aside(
+    aside: Aside, record: StreamRecord, refused: Iterable[tuple[str, KeyshiftError | Stopped]], phase: Phase
+) -> AbstractSet[str]:
+    """Set changes of a record aside, each named by its version, with why it was refused; the versions.
+
+    Raises the reason of one that may be applied yet, GateClosed past the gate, and what `keep` does: then the record is
+    not done.
+    """
+    poison: dict[str, Poison | Foreign] = {}
+    for version, error in refused:
+        if not isinstance(error, Poison | Foreign):
+            raise error
+        poison[version] = error
+    if poison and phase is Phase.CLOSED:
+        raise GateClosed(min(poison))
+    if poison:
+        aside.keep(record, poison)
+    return poison.keys()
 
 
 class Objects(Protocol):

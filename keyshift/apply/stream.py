@@ -26,8 +26,8 @@ from keymap.errors import KeyshiftError
 from keymap.patch import Patch
 from keymap.rules import Keymap
 from keymap.wire import Header, decode_header, decode_pack
-from keyshift.apply.refusals import Foreign, GateClosed, Poison, ReplayClosed, lane_patches, require_ours
-from keyshift.apply.setaside import NOWHERE, Aside
+from keyshift.apply.refusals import Poison, ReplayClosed, lane_patches, require_ours
+from keyshift.apply.setaside import NOWHERE, Aside, set_aside
 from keyshift.apply.writer import GuardedWriter, Outcome
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import barrier
@@ -229,26 +229,11 @@ class StreamApplier:
         for record, pack in zip(records, packs, strict=False):
             refused = [(patch.version, failed[patch.register]) for patch in pack.patches if patch.register in failed]
             try:
-                aside = self._set_aside(record, [*refused, *pack.poison.items()], phase)
+                aside = set_aside(self._aside, record, [*refused, *pack.poison.items()], phase)
             except (KeyshiftError, Stopped) as error:
                 return done, error
             done.append(replace(pack, aside=pack.aside | aside) if aside else pack)
         return done, refusal
-
-    def _set_aside(
-        self, record: StreamRecord, refused: Iterable[tuple[str, KeyshiftError | Stopped]], phase: Phase
-    ) -> AbstractSet[str]:
-        """Set changes of a record aside, by version. Raises what is in the way of one that may become done yet."""
-        poison: dict[str, Poison | Foreign] = {}
-        for version, error in refused:
-            if not isinstance(error, Poison | Foreign):
-                raise error
-            poison[version] = error
-        if poison and phase is Phase.CLOSED:
-            raise GateClosed(min(poison))
-        if poison:
-            self._aside.keep(record, poison)
-        return poison.keys()
 
     def _phase(self) -> Phase:
         phase = self._gate.phase()

@@ -5,14 +5,13 @@ change again finds it. It stays when the matter is over: the record may be deliv
 again. Where the change itself lies, `claim` says, until it is over (docs/decisions/0034).
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from keymap.claims import Claim
-from keymap.version import parse, version
+from keymap.version import parse
 from keyshift.control.lease import Lease
 from keyshift.control.record import Changes, Record
 from keyshift.control.revise import revise
@@ -87,15 +86,6 @@ class SetAside:
         a change that the keymap makes nothing of nobody has looked.
         """
         return self.state not in {State.REDRIVEN, State.STALE} or kind is Kind.UNMAPPABLE
-
-
-def version_of(id: str) -> tuple[str, int] | None:  # noqa: A002 - what it is called everywhere
-    """The version and lane that an id names, None where it is none."""
-    match = re.fullmatch(r"(\d{1,4})\.(\d{1,10})\.(\d{1,13})\.(\d{1,9})/(\d{1,4})", id)
-    if match is None:
-        return None
-    *parts, lane = map(int, match.groups())
-    return version(*parts), lane
 
 
 def read_all(store: Store) -> list[SetAside]:
