@@ -183,10 +183,18 @@ def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: P
         return Unexplained(of_patch(patch))
     if isinstance(error, KeyshiftError | Stopped):
         return error
+    return _refused(error, patch)
+
+
+def _refused(error: ClientError | BotoCoreError, patch: Patch) -> KeyshiftError:
+    """What DynamoDB's own word means: whether it can never take the write, or did not for now."""
+    if error_code(error) == "ItemCollectionSizeLimitExceededException":
+        return unwritable(patch, "its partition has the 10 GB that a table with local indexes takes", _PARTITION_REMEDY)
     if error_code(error) == "ValidationException":
         text = explain(error, "DynamoDB").message
         return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
     return explain(error, f"writing to table {patch.table}")
 
 
+_PARTITION_REMEDY = "Split the partition key in the keymap, or do without local indexes"
 _KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"

@@ -234,6 +234,22 @@ def test_a_record_that_may_be_applied_later_waits_whatever_else_is_in_it() -> No
     assert "AccessDenied" in str(result.error)
 
 
+def test_a_partition_that_is_full_refuses_its_item_for_good() -> None:
+    """With local indexes it holds 10 GB. The endpoints of the tests have no such limit: AWS's documents tell of it."""
+    kept, calls = Kept(fake_shop()), iter(range(9))
+
+    def refuse_the_first() -> None:
+        if next(calls) == 0:
+            error = {"Code": "ItemCollectionSizeLimitExceededException", "Message": "Collection size exceeded."}
+            raise ClientError({"Error": error}, "PutItem")
+
+    kept.shop.dynamodb.before_call = refuse_the_first
+    result = kept.handled(*packs_of(kept, FIRST[:2]))
+    assert (result.error, result.applied, result.set_aside) == (None, 1, 1)
+    (one,) = kept.every
+    assert (one.kind, "10 GB" in one.reason) == (Kind.UNWRITABLE, True)
+
+
 def closed(kept: Kept, *packs: bytes) -> BatchResult:
     kept.gate.open = Phase.CLOSED
     kept.shop.dynamodb.before_call = lambda: pytest.fail("a write past the gate")
