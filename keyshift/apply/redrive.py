@@ -15,7 +15,9 @@ from typing import Final, Protocol
 from keymap.change import Change
 from keymap.claims import Claim, ClaimError
 from keymap.errors import KeyshiftError, Problem, Problems
+from keymap.patch import Patch
 from keymap.rules import Keymap
+from keymap.values import Row
 from keymap.wire import claimed
 from keyshift.apply.refusals import Foreign, Poison, lane_patches
 from keyshift.apply.stream import ControlGate
@@ -107,9 +109,13 @@ class Redriver:
         self._gate, self._writer, self._objects, self._lease = gate, writer, objects, lease
 
     def run(self, every: Iterable[SetAside]) -> Iterator[Redriven]:
-        """Redrive them, in order. Raises NotReplaying, LeaseLost, and what is wrong with none of them alone."""
+        """Redrive them. Raises NotReplaying, LeaseLost, and what is wrong with none of them alone.
+
+        The newest comes first. What it supersedes is then found STALE, whether it can be applied or not; and no item
+        shows in between what it was long ago.
+        """
         tidy(self._store, self._objects)
-        for one in every:
+        for one in sorted(every, key=lambda one: one.item, reverse=True):
             yield self._redrive(one)
 
     def _redrive(self, one: SetAside) -> Redriven:
@@ -138,32 +144,33 @@ class Redriver:
         return one.source in changed or (reload is not None and one.version < reload.floor)
 
     def _apply(self, one: SetAside) -> State:
-        change, lanes = claimed(one.claim, self._objects.get), self._migration.lanes
-        try:
-            patches = lane_patches(self._keymap, change, one.lane, lanes)
-        except Poison:
-            if self._is_superseded(change, one.lane):
-                return State.STALE
-            raise
-        outcome = self._writer.apply(patches)
+        outcome = self._writer.apply(self._patches(claimed(one.claim, self._objects.get), one.lane))
         errors = [failure.error for failure in outcome.failures]
         if errors:
             raise min(errors, key=lambda error: isinstance(error, Poison | Foreign))  # first what is no change's alone
         return State.REDRIVEN if outcome.set or outcome.removed else State.STALE
 
-    def _is_superseded(self, change: Change, lane: int) -> bool:
-        """Whether every place that a change is about holds something newer.
+    def _patches(self, change: Change, lane: int) -> list[Patch]:
+        """What the lane writes of a change. Raises Poison.
 
-        Of a row whose values become no item the key may still be told: removing it asks for no more.
+        Where its row becomes no item still, the row's key may be told, since removing it asks for no more. If all that
+        the row would set is superseded, what the change removes is left of it.
         """
-        images = [image for image in (change.before, change.after) if image is not None]
-        removals = [replace(change, op="d", before=image, after=None) for image in images]
         lanes = self._migration.lanes
         try:
-            places = [patch for one in removals for patch in lane_patches(self._keymap, one, lane, lanes)]
-        except Poison:
-            return False
-        return bool(places) and not self._writer.check(places).failures
+            return lane_patches(self._keymap, change, lane, lanes)
+        except Poison as poison:
+            removed = _removal_of(change, change.before)
+            places = lane_patches(self._keymap, _removal_of(change, change.after), lane, lanes)
+            if self._writer.check(places).failures:
+                raise poison from None
+            kept = {patch.register for patch in places}
+            return [one for one in lane_patches(self._keymap, removed, lane, lanes) if one.register not in kept]
+
+
+def _removal_of(change: Change, image: Row | None) -> Change:
+    """The change that removes one image of a row."""
+    return replace(change, op="d", before=image, after=None)
 
 
 def end(  # noqa: PLR0913 - the last two are its callers' choice

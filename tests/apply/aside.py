@@ -69,7 +69,7 @@ class Kept:
         return [one.state.value for one in self.every]
 
     def redrive(self, *ids: str) -> list[str]:
-        """The states in which it ends, oldest change first."""
+        """The states in which it ends, newest change first."""
         lease = Lease(self.store, REDRIVE, "test", 1000.0, time.monotonic)
         held = self.store.get(REDRIVE)
         if held:  # of one that was killed, and is over by now
