@@ -20,7 +20,6 @@ from bulkload.board import Board
 from bulkload.chunkfile import ChunkReader, check_digest
 from bulkload.dump.run import dump
 from bulkload.folder import open_storage
-from bulkload.hold import SendGuard
 from bulkload.imports.convert import Conversion
 from bulkload.load.reading import Dump
 from bulkload.load.run import Tools, load
@@ -30,6 +29,7 @@ from bulkload.progress import silent
 from keymap.items import whole_item
 from keymap.version import floor
 from keyshift.aws.clients import make_clients
+from keyshift.aws.hold import SendGuard
 from keyshift.cli.demo.commands import Commands
 from keyshift.control import migration as control
 from keyshift.control.chunks import chunks

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bulkload.hold import steadily
 from bulkload.progress import Progress
+from keyshift.aws.hold import steadily
 from keyshift.control.pace import Pace, read_pace, record_pace
 from keyshift.control.store import Store
 from keyshift.process.log import get_logger

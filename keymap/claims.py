@@ -42,10 +42,15 @@ def claims_folder(prefix: str, migration: str) -> str:
     return f"{prefix}/{migration}/claims"
 
 
-def claim_of(line: bytes, version: str, folder: str) -> Claim:
-    """The pointer to a change's line."""
+def set_aside_folder(prefix: str, migration: str) -> str:
+    """Where the changes lie that were set aside."""
+    return f"{prefix}/{migration}/setaside"
+
+
+def claim_of(line: bytes, name: str, folder: str) -> Claim:
+    """The pointer to a change's line; `name` is its version, or begins with it."""
     sha256 = hashlib.sha256(line).hexdigest()
-    return Claim(f"{folder}/{version}-{sha256[:_DIGEST_LENGTH]}.gz", sha256, len(line))
+    return Claim(f"{folder}/{name}-{sha256[:_DIGEST_LENGTH]}.gz", sha256, len(line))
 
 
 def pointer(line: bytes, claim: Claim) -> bytes:

@@ -194,7 +194,7 @@ def decode_pack(data: bytes, fetch: Fetch = unfetched) -> tuple[Header, list[Cha
     Raises WireError where the record is damaged or of a format not known here, ClaimError where an object is.
     """
     header, found = _guarded(lambda: _pack(decompress(data)))
-    return header, [_claimed(one, fetch) if isinstance(one, Claim) else one for one in found]
+    return header, [claimed(one, fetch) if isinstance(one, Claim) else one for one in found]
 
 
 def decode_gtids(data: bytes) -> frozenset[str]:
@@ -202,7 +202,8 @@ def decode_gtids(data: bytes) -> frozenset[str]:
     return _guarded(lambda: frozenset(loads(line)["source"]["gtid"] for line in decompress(data).split(b"\n")[1:]))
 
 
-def _claimed(claim: Claim, fetch: Fetch) -> Change:
+def claimed(claim: Claim, fetch: Fetch) -> Change:
+    """The change that lies in S3. Raises what `fetch` does, ClaimError where the object is damaged, and WireError."""
     line = opened(fetch(claim), claim)
     change = _guarded(lambda: _decode_change(line))
     if isinstance(change, Claim):

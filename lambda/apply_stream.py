@@ -10,8 +10,9 @@ What is answered, with ReportBatchItemFailures and bisect on:
   our answer. Bisecting then costs a few short invocations; splits do not count as retries, and retries are unlimited.
 
 Settings come from the environment: KEYSHIFT_MIGRATION (its name), KEYSHIFT_CONTROL_TABLE, KEYSHIFT_KEYMAP (the keymap's
-path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16) and
-KEYSHIFT_AWS__CLIENT (lean, or boto3: what sends the writes), KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
+path within the archive, default keymap.yaml), KEYSHIFT_WRITE_CONCURRENCY (guarded writes in flight, default 16),
+KEYSHIFT_SET_ASIDE_MAX (changes that are set aside before a lane stops, default 100), KEYSHIFT_AWS__CLIENT (lean, or
+boto3: what sends the writes) and KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE (its own endpoint).
 """
 
 import base64
@@ -26,6 +27,7 @@ from keymap.rules import load_keymap
 from keyshift.apply.gate import ControlGate
 from keyshift.apply.lifetime import Lifetime
 from keyshift.apply.refusals import OtherStream
+from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
@@ -38,6 +40,7 @@ from keyshift.process import log
 from keyshift.process.stop import NEVER
 
 WRITE_CONCURRENCY = 16  # hides DynamoDB's round trip of some milliseconds behind what one vCPU can prepare
+SET_ASIDE_MAX = 100  # the setting's own default
 _log = log.get_logger("lambda")
 
 
@@ -77,9 +80,10 @@ def applier() -> StreamApplier:
     guard_sends(clients.dynamodb, lifetime.check)
     pool = ThreadPoolExecutor(concurrency)
     writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, lifetime=lifetime)
-    return StreamApplier(
-        writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
-    )
+    objects = ClaimStore(clients, migration.bucket, NEVER)
+    most = int(os.environ.get("KEYSHIFT_SET_ASIDE_MAX", SET_ASIDE_MAX))
+    aside = SettingAside(store, migration, objects, objects.get, most)
+    return StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), objects.get, aside)
 
 
 def _settings(*names: str) -> list[str]:
@@ -109,6 +113,7 @@ def _line(result: BatchResult, records: int) -> dict[str, Any]:
         "removed": result.removed,
         "stale": result.stale,
         "collided": result.collided,
+        "set_aside": result.set_aside,
         "markers": result.markers,
         "newest_version": result.newest_version,
         "error": str(result.error) if result.error else None,

@@ -15,7 +15,7 @@ from bulkload.chunkfile import EncodedChunk
 from bulkload.dump.limits import Bucket, Limits, Strain, judged, rest_seconds, strictest
 from bulkload.dump.source import Source
 from bulkload.estimate import next_limit
-from bulkload.hold import steadily
+from keyshift.aws.hold import steadily
 from keyshift.control.store import Store
 from keyshift.control.throttle import Throttle, read_throttle
 from keyshift.mysql.connection import Connection, MySQLError, is_lost

@@ -22,7 +22,6 @@ from bulkload.dump.source import RECONNECT_SECONDS_MAX, Source, open_at_start, o
 from bulkload.dump.table import Done, Recorded, TableDump, Tools, nobody
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.folder import open_storage
-from bulkload.hold import Hold
 from bulkload.parallel import run_all
 from bulkload.progress import Progress, silent
 from keymap.check import check
@@ -30,6 +29,7 @@ from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.position import Position
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
+from keyshift.aws.hold import Hold
 from keyshift.aws.leases import this_process
 from keyshift.control.checkpoint import CaptureStatus, read_capture
 from keyshift.control.chunks import dumped_chunks

@@ -23,12 +23,12 @@ from bulkload.dump.chain import Numbers, Span, require_chain, spans_left, spread
 from bulkload.dump.crew import Step
 from bulkload.dump.gentle import Gentle, Reader
 from bulkload.estimate import Estimate, first_limit
-from bulkload.hold import steadily
 from bulkload.manifest import encode_manifest, make_manifest
 from bulkload.storage import Storage
 from keymap.check import uncut_columns
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
+from keyshift.aws.hold import steadily
 from keyshift.control.chunks import (
     Chunk,
     chunks,

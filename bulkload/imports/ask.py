@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from bulkload.hold import steadily
 from bulkload.imports.allowed import in_the_way
 from bulkload.load.run import Tools
 from keymap.errors import Problems
 from keymap.targets import Target
 from keyshift.aws import resources
+from keyshift.aws.hold import steadily
 from keyshift.aws.imports import Described, Source, describe_import, find_import, start_import
 from keyshift.aws.items import scan
 from keyshift.control.imports import Import, ImportState, record_again, record_step

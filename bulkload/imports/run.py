@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from bulkload.hold import steadily
 from bulkload.imports.allowed import import_problems, in_the_way, source_bytes_max
 from bulkload.imports.ask import Asking
 from bulkload.imports.convert import Conversion, rejected_name
@@ -29,6 +28,7 @@ from keymap.rules import Keymap
 from keymap.wire import loads
 from keyshift.aws import resources
 from keyshift.aws.clients import Clients
+from keyshift.aws.hold import steadily
 from keyshift.aws.imports import Described, describe_import
 from keyshift.control.chunks import record_loaded
 from keyshift.control.imports import Import, ImportState, read_imports, record_step, record_written

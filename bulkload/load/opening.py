@@ -1,6 +1,6 @@
 """Opening replay, when everything is loaded: the last thing that the first load does, whichever engine did it."""
 
-from bulkload.hold import SendGuard, steadily
+from keyshift.aws.hold import SendGuard, steadily
 from keyshift.control.lease import Lease
 from keyshift.control.phase import TooEarly, open_replay
 from keyshift.process.log import get_logger

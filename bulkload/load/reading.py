@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from bulkload.chunkfile import ChunkReader, check_digest
-from bulkload.hold import steadily
 from bulkload.load.writes import ChunkRows, ChunkWrites, plan_writes
 from bulkload.manifest import decode_manifest, require_agreement
 from bulkload.storage import Storage
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
+from keyshift.aws.hold import steadily
 from keyshift.control.chunks import Chunk, ChunkState, chunks, dumped_chunks
 from keyshift.control.migration import Migration
 from keyshift.control.reloads import FIRST

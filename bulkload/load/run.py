@@ -3,7 +3,7 @@
 A chunk is recorded as loaded when all its writes were accepted (bulkload/load/chunk.py), and a load that is started
 again does what is not recorded. Rows carry the lowest version of the epoch in which they were dumped, so that every
 captured change is newer. Most writes have no condition (bulkload/load/writes). What makes that safe: replay is closed,
-the targets hold nothing else (bulkload/load/targets), and nothing is sent without the lease (bulkload/hold).
+the targets hold nothing else (bulkload/load/targets), and nothing is sent without the lease (keyshift/aws/hold).
 
 Tables that are loaded again come after that, beside replay: each of their writes is guarded, and their rows carry the
 version of the place where the reload began (docs/decisions/0022).
@@ -19,7 +19,6 @@ from multiprocessing.sharedctypes import RawValue
 
 from bulkload.board import Board
 from bulkload.folder import open_storage
-from bulkload.hold import NEVER, Hold, SendGuard, steadily
 from bulkload.load.chunk import Loaded, chunk_loader, writing_clients
 from bulkload.load.opening import open_when_settled
 from bulkload.load.reading import Dump, Table, Task
@@ -32,6 +31,7 @@ from bulkload.storage import Storage
 from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.rules import Keymap
 from keyshift.aws.clients import Clients, explaining
+from keyshift.aws.hold import NEVER, Hold, SendGuard, steadily
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as control
 from keyshift.control.chunks import record_loaded

@@ -14,12 +14,12 @@ from queue import SimpleQueue
 from typing import Final
 
 from bulkload.folder import open_storage
-from bulkload.hold import SendGuard
 from bulkload.load.chunk import ChunkLoader, Loaded, chunk_loader, writing_clients
 from bulkload.load.reading import Task
 from bulkload.storage import Storage
 from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap
+from keyshift.aws.hold import SendGuard
 from keyshift.control.lease import LOAD, Deadline, LeaseLost
 from keyshift.control.migration import Migration, require_digest
 from keyshift.process import log

@@ -15,12 +15,12 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bulkload.hold import SendGuard
 from bulkload.load import worker
 from bulkload.load.chunk import ChunkLoader, Loaded
 from bulkload.load.reading import Task
 from bulkload.load.work import WAIT_SECONDS, Work
 from keymap.errors import KeyshiftError
+from keyshift.aws.hold import SendGuard
 from keyshift.control.lease import Deadline
 from keyshift.process.clock import boottime
 from keyshift.process.stop import Stop, Stopped

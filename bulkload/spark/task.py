@@ -14,13 +14,13 @@ from itertools import count
 from typing import Final
 
 from bulkload.folder import open_storage
-from bulkload.hold import PATIENCE_LEASES, SendGuard, steadily
 from bulkload.load.chunk import Loaded, chunk_loader, writing_clients
 from bulkload.load.reading import Task
 from bulkload.load.worker import portable
 from bulkload.spark.environment import keymap_file
 from keymap.rules import load_keymap
 from keyshift.aws.clients import explaining, make_clients
+from keyshift.aws.hold import PATIENCE_LEASES, SendGuard, steadily
 from keyshift.aws.leases import this_process, watch
 from keyshift.control.lease import LeaseLost
 from keyshift.control.lease_watch import WatchedLease

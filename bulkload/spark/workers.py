@@ -16,13 +16,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
-from bulkload.hold import steadily
 from bulkload.load.reading import Task
 from bulkload.load.run import Tools
 from bulkload.load.work import WAIT_SECONDS, Work
 from bulkload.load.workers import END_SECONDS, Done, linked
 from bulkload.spark.task import Answer, Order, load_chunk
 from keymap.errors import KeyshiftError
+from keyshift.aws.hold import steadily
 from keyshift.control.lease import DRIFT, LeaseLost
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger

@@ -5,8 +5,8 @@ two applies some records twice, which the next one finds STALE. Shards begin at 
 the load is on the stream, and replay begins with it.
 
 What can be waited for is waited for: replay that is not open yet, a closed gate, throttles, lost answers, a lease that
-somebody else holds. Everything else (a poison change, a FOREIGN item, another keymap) ends the consumer with its
-reason, after the place before it was remembered.
+somebody else holds. A poison change, or one that meets a FOREIGN item, is set aside. Everything else (another keymap, a
+record that cannot be read) ends the consumer with its reason, after the place before it was remembered.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from keyshift.apply import shards as planning
 from keyshift.apply.gate import ControlGate
 from keyshift.apply.lifetime import Lifetime, Overdue
 from keyshift.apply.refusals import GateClosed, ReplayClosed
+from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import METRICS, Tally
 from keyshift.apply.writer import GuardedWriter
@@ -87,8 +88,9 @@ def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
         lifetime = Lifetime()
         guard_sends(clients.dynamodb, lifetime.check)
         writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop, lifetime)
-        fetch = ClaimStore(clients, migration.bucket, stop).get
-        applier = StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), fetch)
+        objects = ClaimStore(clients, migration.bucket, stop)
+        aside = SettingAside(store, migration, objects, objects.get, settings.set_aside_max)
+        applier = StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), objects.get, aside)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)
         consumer = Consumer(
             applier, clients.kinesis, migration.stream, lease=lease, settings=settings, stop=stop, board=board

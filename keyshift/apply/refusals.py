@@ -6,12 +6,16 @@ key is named, because nobody could find the item otherwise.
 
 import hashlib
 
+from keymap.change import Change
 from keymap.errors import KeyshiftError
+from keymap.lanes import lane_of
 from keymap.patch import Key, Patch
+from keymap.rules import Keymap
 from keymap.template import PatchError
 from keymap.version import parse
 from keymap.wire import Header
 from keyshift.control.migration import Migration
+from keyshift.control.setasides import Kind
 
 DIGEST_LENGTH = 12  # hexadecimal digits: 48 bits tell apart the few keys that one person looks at
 
@@ -29,9 +33,10 @@ class ReplayClosed(KeyshiftError):
 class GateClosed(KeyshiftError):
     """A change that is not in DynamoDB has arrived after the gate was closed. It stays on the stream, unwritten."""
 
-    def __init__(self, patch: Patch) -> None:
+    def __init__(self, version: str, table: str = "") -> None:
+        whose = f" for table {table}" if table else ""
         super().__init__(
-            f"a change for table {patch.table} ({position(patch.version)}) arrived after replay was closed",
+            f"a change{whose} ({position(version)}) arrived after replay was closed",
             "Somebody wrote to the source during the write stop: `keyshift cutover abort` opens replay again, and the "
             "change is applied; if the application has switched already, stop this consumer",
         )
@@ -48,27 +53,41 @@ class Foreign(KeyshiftError):
         whose = f"belongs to migration {owner}" if owner else "is not Keyshift's"
         super().__init__(
             f"table {table} holds an item {key!r} that {whose}, and a change wants to write it",
-            "Remove or move the item if nobody needs it, or give this migration an empty table; then start again",
+            "Remove or move the item if nobody needs it, or give this migration an empty table; then `keyshift apply "
+            "redrive`",
         )
-        self.table, self.key = table, key
+        self.kind, self.table, self.item = Kind.FOREIGN, table, key_digest(table, key)
 
 
 class Poison(PatchError):
-    """A change that can never be applied as it is. Until it is dealt with, nothing after it in its lane is done."""
+    """A change that can never be applied as it is. `table` and `item`, a digest of its key, are the target's."""
+
+    def __init__(self, message: str, remedy: str, kind: Kind, table: str = "", item: str = "") -> None:
+        super().__init__(message, remedy)
+        self.kind, self.table, self.item = kind, table, item
 
 
-def unmappable(error: PatchError, where: str) -> Poison:
-    """The keymap cannot turn a change into items; `where` is its place in the source's binlog."""
-    return Poison(f"the change at {where} cannot be mapped: {error.message}", error.remedy)
+def lane_patches(keymap: Keymap, change: Change, lane: int, lanes: int) -> list[Patch]:
+    """What a lane writes of a change: one that moves between lanes is sent to each of them. Raises Poison."""
+    try:
+        patches = keymap.patches(change)
+    except PatchError as error:
+        where = f"{change.source.file}:{change.source.pos}, row {change.source.row}"
+        message = f"the change at {where} cannot be mapped: {error.message}"
+        raise Poison(message, error.remedy, Kind.UNMAPPABLE) from error
+    return [patch for patch in patches if lane_of(patch.table, patch.key, lanes) == lane]
+
+
+def of_patch(patch: Patch) -> str:
+    """Which item of which change, as messages begin."""
+    item = f"item {key_digest(patch.table, patch.key)} of table {patch.table}"
+    return f"{item} cannot be written (change at {position(patch.version)}): "
 
 
 def unwritable(patch: Patch, reason: str, remedy: str) -> Poison:
     """DynamoDB can never take a write; `reason` must hold nothing of the row."""
-    return Poison(
-        f"item {key_digest(patch.table, patch.key)} of table {patch.table} cannot be written "
-        f"(change at {position(patch.version)}): {reason}",
-        remedy,
-    )
+    item = key_digest(patch.table, patch.key)
+    return Poison(f"{of_patch(patch)}{reason}", remedy, Kind.UNWRITABLE, patch.table, item)
 
 
 def key_digest(table: str, key: Key) -> str:

@@ -6,6 +6,9 @@ is before it is folded per slot and written, then how far the lanes are is recor
 among it. So a marker is recorded after everything that precedes it in its lane is written; that more than this was
 written before it does no harm.
 
+A change that can never be applied as it is (keyshift.apply.refusals.Poison, Foreign) is set aside, and its record is
+done once that is kept (keyshift.apply.setaside). Slots are registers, so what comes after it in its lane may pass.
+
 Changes that lie in S3 are fetched one after another. Where they are large together, the batch is applied in parts.
 
 What is promised about a failure is the lowest sequence number whose content is not completely applied: everything
@@ -14,20 +17,20 @@ before it is done, whatever its lane. What comes after may be done too, and is f
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from keymap.change import Change
 from keymap.claims import Claim, Fetch, unfetched
 from keymap.errors import KeyshiftError
-from keymap.lanes import lane_of
 from keymap.patch import Patch
 from keymap.rules import Keymap
-from keymap.template import PatchError
 from keymap.wire import Header, decode_header, decode_pack
 from keyshift.apply.gaps import Lanes, reached
 from keyshift.apply.gate import Gate
-from keyshift.apply.refusals import ReplayClosed, require_ours, unmappable
+from keyshift.apply.refusals import Poison, ReplayClosed, lane_patches, require_ours
+from keyshift.apply.setaside import NOWHERE, Aside, set_aside
 from keyshift.apply.writer import GuardedWriter, Outcome
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.migration import Migration
@@ -43,8 +46,9 @@ FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a te
 class BatchResult:
     """What became of a batch.
 
-    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied; `set`, `removed` and
-    `stale` count slots, also of what is not; `collided` counts those that were left with more than one living row.
+    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied, `set_aside` the
+    changes of these records that are not, and were set aside (now, or when the record came before); `set`, `removed`
+    and `stale` count slots, also of what is not; `collided` counts those that were left with more than one living row.
     `newest_version` and `newest_ms` (milliseconds since 1970, at the source) are those of the newest change that is
     applied. Where `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says
     why.
@@ -56,6 +60,7 @@ class BatchResult:
     removed: int = 0
     stale: int = 0
     collided: int = 0
+    set_aside: int = 0
     markers: int = 0
     newest_version: str = ""
     newest_ms: int = 0
@@ -76,6 +81,7 @@ class BatchResult:
             removed=self.removed + rest.removed,
             stale=self.stale + rest.stale,
             collided=self.collided + rest.collided,
+            set_aside=self.set_aside + rest.set_aside,
             markers=self.markers + rest.markers,
             newest_version=max(self.newest_version, rest.newest_version),
             newest_ms=max(self.newest_ms, rest.newest_ms),
@@ -86,11 +92,30 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class _Pack:
-    """One record, decoded: its changes and what of them concerns its own lane."""
+    """One record, decoded: its changes and what of them concerns its own lane.
+
+    By version: `poison`, the changes that cannot be mapped, and `aside`, those that are set aside.
+    """
 
     header: Header
     changes: Sequence[Change]
     patches: Sequence[Patch]
+    poison: Mapping[str, Poison] = field(default_factory=dict)
+    aside: frozenset[str] = frozenset()
+
+    def passing(self, known: AbstractSet[tuple[str, int]]) -> "_Pack":
+        """The same without the changes that are known (version and lane) to be set aside."""
+        aside = frozenset(version for version, lane in known if lane == self.header.lane)
+        patches = [patch for patch in self.patches if patch.version not in aside]
+        poison = {version: error for version, error in self.poison.items() if version not in aside}
+        return _Pack(self.header, self.changes, patches, poison, aside)
+
+    def behind(self, horizon: str) -> "_Pack":
+        """The same without what is applied since the horizon has risen."""
+        if all(patch.version > horizon for patch in self.patches):
+            return self
+        newer = [patch for patch in self.patches if patch.version > horizon]
+        return replace(self, patches=newer)
 
 
 class _Fetching:
@@ -108,17 +133,24 @@ class _Fetching:
 class StreamApplier:
     """Applies batches for one migration. May be used by several threads, with batches of different shards.
 
-    `fetch` gives the objects of changes that lie in S3.
+    `fetch` gives the objects of changes that lie in S3, `aside` keeps what can never be applied.
     """
 
-    def __init__(
-        self, writer: GuardedWriter, keymap: Keymap, migration: Migration, gate: Gate, fetch: Fetch = unfetched
+    def __init__(  # noqa: PLR0913, PLR0917 - collaborators, handed in once
+        self,
+        writer: GuardedWriter,
+        keymap: Keymap,
+        migration: Migration,
+        gate: Gate,
+        fetch: Fetch = unfetched,
+        aside: Aside = NOWHERE,
     ) -> None:
         self._writer = writer
         self._keymap = keymap
         self._migration = migration
         self._gate = gate
         self._fetch = fetch
+        self._aside = aside
 
     def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
         """Apply one shard's next records. Raises ReplayClosed, with nothing written, before replay is opened.
@@ -139,17 +171,55 @@ class StreamApplier:
         packs, refusal = self._read(records, fetching, lanes, standing.horizon)
         if fetching.bytes:
             standing, until = self._look()  # S3 took its time: the gate is looked at right before the writes
-        patches = [patch for pack in packs for patch in pack.patches if patch.version > standing.horizon]
-        # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
-        # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
-        outcome = self._writer.apply(patches, until) if standing.phase is Phase.REPLAY else self._writer.check(patches)
-        done, error = _done(packs, outcome, refusal)
+            packs = [pack.behind(standing.horizon) for pack in packs]
+        packs, outcome = self._write(packs, standing.phase, until)
+        done, error = self._done(records, packs, outcome, refusal, standing.phase)
         self._gate.reached(reached(pack.header for pack in done), standing.applied)
         markers = [pack.header for pack in done if pack.header.kind == "barrier"]
         for header in markers:
             self._gate.seen(header.barrier, header.lane)
         failed = None if error is None else records[len(done)].sequence_number
         return _result(done, outcome, len(markers), failed, error)
+
+    def _write(self, packs: list[_Pack], phase: Phase, until: float) -> tuple[list[_Pack], Outcome]:
+        """Write the patches; past the gate, look whether they are there, and leave out what is known to be set aside.
+
+        What was applied before may be delivered once more, and only that may pass then: a marker behind anything else
+        would say what is not so, and an aborted cutover would have lost the change.
+        """
+        if phase is Phase.REPLAY:
+            return packs, self._writer.apply(_patches(packs), until)
+        outcome = self._writer.check(_patches(packs))
+        if not outcome.failures and not any(pack.poison for pack in packs):
+            return packs, outcome
+        known = self._aside.known()
+        packs = [pack.passing(known) for pack in packs]
+        return packs, self._writer.check(_patches(packs))
+
+    def _done(
+        self,
+        records: Sequence[StreamRecord],
+        packs: Sequence[_Pack],
+        outcome: Outcome,
+        refusal: KeyshiftError | None,
+        phase: Phase,
+    ) -> tuple[Sequence[_Pack], KeyshiftError | Stopped | None]:
+        """The packs before the first one that is not done, and what is in that one's way.
+
+        What failed of a slot fails every change with a patch for it: folding left the older ones unwritten.
+        """
+        failed = {patch.register: failure.error for failure in outcome.failures for patch in failure.patches}
+        if not failed and not any(pack.poison for pack in packs):
+            return packs, refusal
+        done: list[_Pack] = []
+        for record, pack in zip(records, packs, strict=False):
+            refused = [(patch.version, failed[patch.register]) for patch in pack.patches if patch.register in failed]
+            try:
+                aside = set_aside(self._aside, record, [*refused, *pack.poison.items()], phase)
+            except (KeyshiftError, Stopped) as error:
+                return done, error
+            done.append(replace(pack, aside=pack.aside | aside) if aside else pack)
+        return done, refusal
 
     def _look(self) -> tuple[Standing, float]:
         """How things stand, and how long one may go by it (keyshift/apply/lifetime.py)."""
@@ -183,36 +253,21 @@ class StreamApplier:
         before = fetching.bytes
         header, changes = decode_pack(record.data, fetching)
         changes = [change for change in changes if change.table not in void]
+        patches: list[Patch] = []
+        poison: dict[str, Poison] = {}
         # Up to the horizon all is applied, and the tombstones that would keep it out may be gone.
-        newer = (change for change in changes if change.version > horizon)
-        patches = [patch for change in newer for patch in self._patches(change, header.lane)]
+        for change in (change for change in changes if change.version > horizon):
+            try:
+                patches += lane_patches(self._keymap, change, header.lane, self._migration.lanes)
+            except Poison as error:
+                poison[change.version] = error
         if fetching.bytes > before:  # what no item holds of a large row need not be kept
             changes = [replace(change, before=None, after=None) for change in changes]
-        return _Pack(header, changes, patches)
-
-    def _patches(self, change: Change, lane: int) -> list[Patch]:
-        """A change that moves between lanes is sent to each of them: here is only this lane's half."""
-        try:
-            patches = self._keymap.patches(change)
-        except PatchError as error:
-            raise unmappable(error, f"{change.source.file}:{change.source.pos}, row {change.source.row}") from error
-        lanes = self._migration.lanes
-        return [patch for patch in patches if lane_of(patch.table, patch.key, lanes) == lane]
+        return _Pack(header, changes, patches, poison)
 
 
-def _done(
-    packs: Sequence[_Pack], outcome: Outcome, refusal: KeyshiftError | None
-) -> tuple[Sequence[_Pack], KeyshiftError | Stopped | None]:
-    """The packs before the first one that is not completely applied, and what is in that one's way.
-
-    An item that failed fails every pack with a patch for it: folding left the older ones unwritten.
-    """
-    failed = {(failure.table, failure.key): failure.error for failure in outcome.failures}
-    for index, pack in enumerate(packs):
-        for patch in pack.patches:
-            if (patch.table, patch.key) in failed:
-                return packs[:index], failed[patch.table, patch.key]
-    return packs, refusal
+def _patches(packs: Iterable[_Pack]) -> list[Patch]:
+    return [patch for pack in packs for patch in pack.patches]
 
 
 def _result(
@@ -222,7 +277,7 @@ def _result(
     failed: str | None,
     error: KeyshiftError | Stopped | None,
 ) -> BatchResult:
-    changes = [change for pack in done for change in pack.changes]
+    changes = [change for pack in done for change in pack.changes if change.version not in pack.aside]
     return BatchResult(
         records=len(done),
         operations=Counter(change.op for change in changes),
@@ -230,6 +285,7 @@ def _result(
         removed=outcome.removed,
         stale=outcome.stale,
         collided=outcome.collided,
+        set_aside=sum(len(pack.changes) for pack in done) - len(changes),
         markers=markers,
         newest_version=max((change.version for change in changes), default=""),
         newest_ms=max((change.source.ts_ms for change in changes), default=0),

@@ -25,9 +25,21 @@ METRICS: Final = (
     Metric("keyshift_apply_removed_total", "counter", "Count", "slots removed"),
     Metric("keyshift_apply_stale_total", "counter", "Count", "slots that were newer already: a normal outcome"),
     Metric("keyshift_apply_collided_total", "counter", "Count", "slots that two live rows want"),
+    Metric("keyshift_apply_set_aside_total", "counter", "Count", "changes that cannot be applied and were set aside"),
     Metric("keyshift_apply_markers_total", "counter", "Count", "markers of barriers answered"),
 )
-_KINDS: Final = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "collided", "markers")
+_KINDS: Final = (
+    "batches",
+    "records",
+    "bytes",
+    "applied",
+    "set",
+    "removed",
+    "stale",
+    "collided",
+    "set_aside",
+    "markers",
+)
 
 
 class Tally:
@@ -53,6 +65,7 @@ class Tally:
             removed=result.removed,
             stale=result.stale,
             collided=result.collided,
+            set_aside=result.set_aside,
             markers=result.markers,
         )
         self._newest_ms = max(self._newest_ms, result.newest_ms)

@@ -8,7 +8,7 @@ These alone are written again; the others are STALE, which is a normal outcome (
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from math import inf
@@ -21,7 +21,7 @@ from keymap.rules import Keymap
 from keymap.targets import Target
 from keymap.updates import per_update
 from keyshift.apply.lifetime import Lifetime
-from keyshift.apply.refusals import Foreign, GateClosed, unwritable
+from keyshift.apply.refusals import Foreign, GateClosed, Poison, of_patch, unwritable
 from keyshift.aws import items
 from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
@@ -34,11 +34,15 @@ JOBS_MAX: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item of which not every patch was applied, and why. Those patches may or may not be in the table."""
+    """Patches of an item that were not all applied, and why. They may or may not be in the table.
+
+    Where the reason is Poison it is about these alone, and none of them is superseded.
+    """
 
     table: str
     key: Key
     error: KeyshiftError | Stopped
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class GuardedWriter:
             newer = newer_than(books, held.get(key, {}), patches)
             stale += len(patches) - len(newer)
             if newer:
-                failures.append(Failure(table, key, GateClosed(newer[0])))
+                failures.append(Failure(table, key, GateClosed(newer[0].version, table), tuple(newer)))
         return Outcome(stale=stale, failures=tuple(failures))
 
     def _items(self, until: float, every: Iterable[list[Patch]]) -> Outcome:
@@ -124,7 +128,35 @@ class GuardedWriter:
         try:
             return _sum(self._slots(part) for part in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
-            return Outcome(failures=(Failure(patches[0].table, patches[0].key, _told(error, patches[0])),))
+            return self._failed(patches, _told(error, patches[0]))
+
+    def _failed(self, patches: list[Patch], error: KeyshiftError | Stopped) -> Outcome:
+        """What became of an item that was refused. Of several slots each is tried alone, what removes first, so that
+        one that can never be written takes no other along.
+        """
+        failure = Outcome(failures=(Failure(patches[0].table, patches[0].key, error, tuple(patches)),))
+        if not isinstance(error, Poison):
+            return failure
+        if len(patches) > 1:
+            return _sum(
+                self._item([patch]) for patch in sorted(patches, key=lambda patch: patch.attributes is not None)
+            )
+        try:
+            return failure if self._is_wanted(patches[0]) else Outcome(stale=1)
+        except (KeyshiftError, Stopped, ClientError, BotoCoreError) as unread:
+            return Outcome(failures=(replace(failure.failures[0], error=_told(unread, patches[0])),))
+
+    def _is_wanted(self, patch: Patch) -> bool:
+        """Whether a patch is newer than what its slot holds: what is too large is refused before anybody looks."""
+        target, books = self._keymap.targets[patch.table], self._keymap.bookkeeping
+        try:
+            held = items.get(self._client, patch.table, target.key_item(patch.key), self._stop)
+        except ClientError as error:
+            if error_code(error) != "ValidationException":
+                raise
+            held = {}  # of a key that no item can have
+        ours = held if books.belongs_to(held, self._migration) else {}
+        return bool(newer_than(books, ours, [patch]))
 
     def _slots(self, patches: list[Patch]) -> Outcome:
         """Write slots of one item that fit one request."""
@@ -165,13 +197,21 @@ def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: P
     if isinstance(error, TooLarge):
         return unwritable(patch, error.message, _SIZE_REMEDY)
     if isinstance(error, Unexplained):
-        return unwritable(patch, error.message, error.remedy)
+        return Unexplained(of_patch(patch))
     if isinstance(error, KeyshiftError | Stopped):
         return error
+    return _refused(error, patch)
+
+
+def _refused(error: ClientError | BotoCoreError, patch: Patch) -> KeyshiftError:
+    """What DynamoDB's own word means: whether it can never take the write, or did not for now."""
+    if error_code(error) == "ItemCollectionSizeLimitExceededException":
+        return unwritable(patch, "its partition has the 10 GB that a table with local indexes takes", _PARTITION_REMEDY)
     if error_code(error) == "ValidationException":
         text = explain(error, "DynamoDB").message
         return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
     return explain(error, f"writing to table {patch.table}")
 
 
+_PARTITION_REMEDY = "Split the partition key in the keymap, or do without local indexes"
 _KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"

@@ -1,4 +1,6 @@
-"""What fits no record, in S3: put by the daemon, got by consumers (keymap.claims)."""
+"""Changes that lie in S3 (keymap.claims): what fits no record, put by the daemon and got by consumers, and what these
+set aside.
+"""
 
 from functools import partial
 
@@ -13,7 +15,7 @@ from keyshift.aws.clients import (
     is_throttle,
     is_transient,
 )
-from keyshift.aws.retry import retried
+from keyshift.aws.retry import pause, retried
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import Stop
 
@@ -60,6 +62,20 @@ class ClaimStore:
                 if error_code(error) in _DENIED:
                     raise ClaimError(f"{doing} is not permitted, and a record needs it", _ALLOW) from error
                 raise
+
+    def delete(self, name: str) -> None:
+        """Remove an object, which may be gone already. Raises as get does, but for ClaimError."""
+        doing = f"removing {self._address(name)}"
+        with explaining(doing):
+            retried(
+                partial(self._clients.s3.delete_object, Bucket=self._bucket, Key=name), Backoff(), self._stop, doing
+            )
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Store an object, after as many tries as S3 makes necessary. Raises as delete does."""
+        backoff = Backoff()
+        while code := self.put(name, data):
+            pause(backoff, self._stop, f"writing {self._address(name)} ({code})")
 
     def _read(self, name: str) -> bytes:
         with self._clients.s3.get_object(Bucket=self._bucket, Key=name)["Body"] as body:

@@ -33,11 +33,11 @@ class NotOurs(KeyshiftError):
 
 
 class Unexplained(KeyshiftError):
-    """DynamoDB refused a write, and the item as it is does not say why."""
+    """DynamoDB refused a write, and the item as it is does not say why; `where`: which one, as messages begin."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str = "") -> None:
         super().__init__(
-            "the condition failed, and the item does not say why",
+            f"{where}the condition failed, and the item does not say why",
             "Check that the endpoint evaluates ConditionExpression as DynamoDB does, and reads consistently",
         )
 

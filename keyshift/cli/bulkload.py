@@ -9,6 +9,7 @@ from bulkload.both import dump_and_load
 from bulkload.dump.run import DumpReport
 from bulkload.dump.run import dump as run_dump
 from bulkload.load.run import LoadReport
+from keyshift.apply.redrive import held_off
 from keyshift.cli.bulkload_pack import pack
 from keyshift.cli.bulkload_plan import plan
 from keyshift.cli.bulkload_report import Timed, tell_dump, tell_load, tell_tables
@@ -144,6 +145,13 @@ def _finish_reloads(wiring: Wiring) -> None:
     made = parts(wiring)
     click.echo(f"waiting until all that was captured before is applied, for {', '.join(one.table for one in reloads)}")
     made.barrier.drain()
-    with teller() as progress, remover(made, progress.more) as removing:
+    validity_seconds = wiring.settings.bulkload.signature_validity_seconds
+    with (
+        held_off(
+            wiring.store, wiring.stop, validity_seconds
+        ),  # what is redriven later sees that the tables are reloaded
+        teller() as progress,
+        remover(made, progress.more) as removing,
+    ):
         cleared = removing.run(wiring.store, reloads)
     click.echo(f"{cleared.items:,} items looked at: {cleared.removed:,} that no row stands for any more were removed")

@@ -70,7 +70,7 @@ def run(context: click.Context, wiring: Wiring, *, wait_seconds: float) -> None:
         if not passed(checks) or facts.again is None:
             click.echo("replay stays open: mend what failed, or let the application write again", err=True)
             context.exit(EXIT_FOUND)
-        conductor.close(facts.again)
+        conductor.close(facts.again, wiring.settings.bulkload.signature_validity_seconds)
     click.echo("replay is closed; waiting until no earlier write can arrive", err=True)
     conductor.finish(wiring.settings.apply.request_life_seconds)
     click.echo("Replay is closed in every lane. The application may switch to DynamoDB.")

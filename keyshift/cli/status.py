@@ -10,10 +10,10 @@ from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
 from keyshift.control.halts import Halt, read_accepted, read_stop, undecided
-from keyshift.control.horizon import SET_ASIDE_PREFIX
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import Progress, progress
+from keyshift.control.setasides import count_open
 from keyshift.control.store import Store
 from keyshift.process.clock import now_ms
 
@@ -25,7 +25,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     """Show phase, capture, bulk load and replay, and what comes next."""
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
-    decisions, imports = decisions_document(store), importing.standings(wiring)
+    decisions, imports, set_aside = decisions_document(store), importing.standings(wiring), count_open(store)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
@@ -33,9 +33,9 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "bulkload": load_document(load),
         "imports": importing.document(imports),
         "apply": _apply(store, migration.stream),
-        "set_aside": sum(1 for _ in store.query(SET_ASIDE_PREFIX, names=("item",))),
+        "set_aside": set_aside,
         **decisions,
-        "next": _RESUME if decisions["stopped_at"] else next_step(phase, capture, load),
+        "next": _RESUME if decisions["stopped_at"] else (_MEND if set_aside else "") + next_step(phase, capture, load),
     }
     if as_json:
         show.as_json(answer)
@@ -65,6 +65,7 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
     }
 
 
+_MEND = "`keyshift apply failures` shows what is set aside: mend it, `keyshift apply redrive`; "
 _RESUME = (
     "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
     "`keyshift cdc run` again"
@@ -153,7 +154,7 @@ def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
         f"replay     {applied['applied']:,} changes applied by the local consumer, {applied['stale']:,} slots stale"
     )
     if answer["set_aside"]:
-        click.echo(f"set aside  {answer['set_aside']:,} records")
+        click.echo(f"set aside  {answer['set_aside']:,} changes: `keyshift apply failures` lists them")
     tell_decisions(answer)
     click.echo(f"next       {answer['next']}")
 

@@ -5,16 +5,12 @@ once every batch that began with an older horizon has ended (keyshift/apply/tidy
 only ever rises: to the version of a barrier that every lane has answered, if nothing up to there is missing still.
 """
 
-from typing import Final
-
 from keyshift.control.phase import Phase, being_destroyed, told_by
 from keyshift.control.record import Changes, Record
 from keyshift.control.reloads import read_reloads
 from keyshift.control.revise import revise
+from keyshift.control.setasides import read_open
 from keyshift.control.store import PHASE, Store
-
-SET_ASIDE_PREFIX: Final = "setaside#"  # and then the version of the change, and its lane
-_OPEN: Final = frozenset({"", "open"})  # states of such an item while its change is not applied
 
 
 def read_horizon(store: Store) -> str:
@@ -34,11 +30,7 @@ def in_the_way(store: Store, version: str) -> list[str]:
     """
     reloads = (one for one in read_reloads(store).values() if not one.done and one.floor <= version)
     found = [f"table {one.table} is loaded again, and not done" for one in reloads]
-    aside = sum(
-        record.item.removeprefix(SET_ASIDE_PREFIX).partition("#")[0] <= version
-        for record in store.query(SET_ASIDE_PREFIX, names=("state",))
-        if record.text("state") in _OPEN
-    )
+    aside = sum(one.version <= version for one in read_open(store))
     return [*found, f"{aside} changes are set aside"] if aside else found
 
 

@@ -27,6 +27,7 @@ CAPTURE: Final = "capture"
 DUMP: Final = "dump"
 LOAD: Final = "load"
 CONSUMER: Final = "consumer"
+REDRIVE: Final = "redrive"
 TIDY: Final = "tidy"
 _NEVER: Final = float("-inf")
 _RENEW_ATTEMPTS: Final = 3  # one, and one more for each earlier write of ours that is found done after all

@@ -112,9 +112,12 @@ def open_replay(lease: Lease, signature_validity_seconds: float) -> None:
     raise Conflict(PHASE)
 
 
-def close(store: Store) -> None:
-    """End writing forward: replay -> closed; nothing to do when it is closed. Raises KeyshiftError from load."""
-    _change(store, Phase.REPLAY, Phase.CLOSED, "closed")
+def close(store: Store, lease: Lease | None = None) -> None:
+    """End writing forward: replay -> closed; nothing to do when it is closed. Raises KeyshiftError from load.
+
+    With a lease, whoever else writes under that lease has ended: it is closed only while it is held. Raises LeaseLost.
+    """
+    _change(store, Phase.REPLAY, Phase.CLOSED, "closed", lease)
 
 
 def reopen(store: Store) -> None:
@@ -122,14 +125,16 @@ def reopen(store: Store) -> None:
     _change(store, Phase.CLOSED, Phase.REPLAY, "opened again")
 
 
-def _change(store: Store, source: Phase, target: Phase, verb: str) -> None:
+def _change(store: Store, source: Phase, target: Phase, verb: str, lease: Lease | None = None) -> None:
     for _ in range(_ATTEMPTS_MAX):
         before = _read(store)
         if _phase(before) is target:
             return
         _require(before, source, verb)
-        if _move(store, before, target, []):
+        if _move(store, before, target, [lease.held_check()] if lease else []):
             return
+        if lease:
+            lease.renew()  # raises LeaseLost if that is why
     raise Conflict(PHASE)
 
 

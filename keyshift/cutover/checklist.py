@@ -4,7 +4,7 @@ What was found out (Facts) and what it means (evaluate) are apart, so that every
 that is None was not found out, because an earlier check had failed already; its check says so and does not pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from keyshift.control.barrier import BarrierState
 from keyshift.control.halts import Accepted
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress
+from keyshift.control.setasides import SetAside, State
 from keyshift.cutover.compare import Kind
 from keyshift.cutover.liveness import Liveness
 from keyshift.cutover.tally import Report
@@ -54,7 +55,7 @@ class Facts:
     """Everything that the checklist decides on.
 
     `drained` and `again` are the barriers before and after the verification; `refusal` says why the first one was not
-    answered. `set_aside` counts records that a consumer could not apply and put aside. `accepted` are the statements
+    answered. `set_aside` are the changes that a consumer could not apply, over or not. `accepted` are the statements
     that capture could not follow, and that somebody answered for. `answers` are the refusals of preflight that somebody
     answered for; with `repairs` their tables were repaired, `repaired` differences in all, before `report` was made.
     `expiring` tells of target tables whose items DynamoDB deletes by itself.
@@ -62,7 +63,7 @@ class Facts:
 
     phase: Phase
     progress: Progress
-    set_aside: int
+    set_aside: Sequence[SetAside]
     daemon: Liveness
     catch_up: CatchUp | None = None
     drained: BarrierState | None = None
@@ -164,9 +165,19 @@ def _drained(facts: Facts) -> Check:
 
 
 def _set_aside(facts: Facts) -> Check:
-    evidence = f"{facts.set_aside} records are set aside" if facts.set_aside else "no record is set aside"
-    remedy = "Look at them in the control table (items setaside#…), mend the cause, and apply them"
-    return _check("nothing set aside", not facts.set_aside, evidence, remedy)
+    count = sum(one.is_open for one in facts.set_aside)
+    evidence = f"{count} changes are set aside" if count else "no change is set aside"
+    remedy = "`keyshift apply failures` lists them; mend what is in their way, then `keyshift apply redrive`"
+    return _check("nothing set aside", not count, evidence, remedy)
+
+
+def _discarded(facts: Facts) -> Check:
+    """What was given up is no secret; whether it does harm, the comparison of both sides tells."""
+    name, found = "nothing discarded", [one for one in facts.set_aside if one.state is State.DISCARDED]
+    if not found:
+        return _check(name, True, "no change was discarded", "")
+    told = "; ".join(f"{one.id} of {one.source}, at {one.place} ({one.note})" for one in found)
+    return Check(name, Outcome.NOTE, told, "Nothing, where both sides are equal: see below")
 
 
 def _expire(facts: Facts) -> Check:
@@ -247,6 +258,7 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _open,
     _drained,
     _set_aside,
+    _discarded,
     _expire,
     _equal,
     _answered_for,

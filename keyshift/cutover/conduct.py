@@ -16,6 +16,7 @@ from typing import Final
 
 from keymap.errors import KeyshiftError, Problem
 from keymap.version import floor
+from keyshift.apply.redrive import held_off
 from keyshift.apply.tidy import TIDY_SECONDS
 from keyshift.aws.leases import held, this_process
 from keyshift.aws.time_to_live import ttl_attribute, ttl_risks
@@ -24,12 +25,13 @@ from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
 from keyshift.control.epoch import read_epoch
 from keyshift.control.halts import read_accepted
-from keyshift.control.horizon import SET_ASIDE_PREFIX, raise_horizon
+from keyshift.control.horizon import raise_horizon
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.phase import Phase, close, read_phase
 from keyshift.control.progress import progress
 from keyshift.control.record import Changes
 from keyshift.control.reloads import read_reloads
+from keyshift.control.setasides import read_all
 from keyshift.control.store import Store
 from keyshift.cutover.barriers import NotDrained
 from keyshift.cutover.checklist import CatchUp, Facts, may_drain
@@ -75,7 +77,7 @@ class Conductor:
         facts = Facts(
             phase=read_phase(self._store),
             progress=progress(self._store, self._parts.migration.tables),
-            set_aside=sum(1 for _ in self._store.query(SET_ASIDE_PREFIX, names=("item",))),
+            set_aside=read_all(self._store),
             daemon=daemon,
             catch_up=self._catch_up() if daemon.alive else None,
             rehearsal=rehearsal,
@@ -88,9 +90,12 @@ class Conductor:
             return facts
         try:
             facts = self._compared(facts)
-            return facts if rehearsal else replace(facts, again=self._barrier.drain())
+            facts = facts if rehearsal else replace(facts, again=self._barrier.drain())
         except NotDrained as error:
-            return replace(facts, refusal=error.message)
+            facts = replace(facts, refusal=error.message)
+        return replace(
+            facts, set_aside=read_all(self._store)
+        )  # once more: before its barrier a change is applied or here
 
     def _expiring(self) -> tuple[Problem, ...]:
         client, tables = self._parts.dynamodb, self._parts.keymap.targets
@@ -128,10 +133,14 @@ class Conductor:
                 return CatchUp(server, captured, contained, seconds)
             self._stop.sleep(_LOOK_SECONDS)
 
-    def close(self, before: BarrierState) -> None:
-        """Close replay, after a checklist that passed and whose last barrier was `before`; finish() comes next."""
-        self._store.swap(CUTOVER, self._store.get(CUTOVER), _agreed(before))
-        close(self._store)
+    def close(self, before: BarrierState, validity_seconds: float) -> None:
+        """Close replay, after a checklist that passed and whose last barrier was `before`; finish() comes next.
+
+        `validity_seconds`: for so long AWS may accept a request that was signed. Raises Busy where somebody redrives.
+        """
+        with held_off(self._store, self._stop, validity_seconds) as lease:
+            self._store.swap(CUTOVER, self._store.get(CUTOVER), _agreed(before))
+            close(self._store, lease)
 
     def finish(self, request_life_seconds: float) -> None:
         """See that replay is closed in every lane and for good; when this returns, the application may switch.

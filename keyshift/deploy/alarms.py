@@ -14,6 +14,7 @@ from keyshift.process.metrics import NAMESPACE
 from keyshift.process.settings import Settings
 
 RUNBOOK: Final = "docs/runbook.md"
+SET_ASIDE: Final = "keyshift_apply_set_aside_total"
 # Of the retention. Half leaves as much time to mend it as it took to be told; replay begins this far behind, at most,
 # where the load took no longer than the settings ask for.
 RETENTION_SHARE: Final = 0.5
@@ -63,8 +64,10 @@ def _of_the_function(settings: Settings) -> Iterator[Alarm]:
     yield Alarm("Replay fails", means, "AWS/Lambda", "Errors", name, "Sum", above=0)
     means = "Lambda does not run the function as often as it should: its concurrency is used up"
     yield Alarm("Replay is throttled", means, "AWS/Lambda", "Throttles", name, "Sum", above=0, periods=5)
-    means = "A change cannot be applied, and what follows it in its lane waits"
+    means = "A change is not applied for now, and what follows it in its lane waits"
     yield Alarm("A change is held back", means, NAMESPACE, FAILED, own, "Sum", above=0)
+    means = "A change can never be applied as it is. It is kept, what follows it goes on, and there is no switching"
+    yield Alarm("A change is set aside", means, NAMESPACE, SET_ASIDE, own, "Sum", above=0, periods=1)
     means = "Two live rows want one place of an item"
     yield Alarm("Rows collide", means, NAMESPACE, COLLIDED, own, "Sum", above=0, periods=1)
 

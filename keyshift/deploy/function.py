@@ -59,6 +59,7 @@ def _function(settings: Settings) -> dict[str, Any]:
         "KEYSHIFT_CONTROL_TABLE": settings.control_table,
         "KEYSHIFT_KEYMAP": "keymap.yaml",
         "KEYSHIFT_WRITE_CONCURRENCY": str(settings.apply.write_concurrency),
+        "KEYSHIFT_SET_ASIDE_MAX": str(settings.apply.set_aside_max),
         "KEYSHIFT_AWS__CLIENT": settings.aws.client,
     }
     if url := settings.aws.endpoints.control_table:

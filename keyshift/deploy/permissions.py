@@ -48,6 +48,7 @@ class Place:
             "bucket": [objects],
             "objects": [f"{objects}/{self.prefix}/*"],
             "claims": [f"{objects}/{self.prefix}/{self.migration}.*/claims/*"],  # under the id of a run: name.RUN
+            "setaside": [f"{objects}/{self.prefix}/{self.migration}.*/setaside/*"],
             "log": [self.arn("logs", f"log-group:{self.log_group}:*")],
         }[kind]
 
@@ -127,6 +128,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         Grant("dynamodb", "targets", "BatchGetItem DeleteItem PutItem Scan UpdateItem"),
         Grant("kinesis", "stream", _READS_SHARDS),
         Grant("s3", "claims", "GetObject"),
+        Grant("s3", "setaside", "DeleteObject GetObject PutObject"),
     ),
     FUNCTION: (
         _control("GetItem Query UpdateItem"),
@@ -134,6 +136,7 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         # The event source mapping reads the stream as the function's role.
         Grant("kinesis", "stream", f"DescribeStream DescribeStreamSummary {_READS_SHARDS} SubscribeToShard"),
         Grant("s3", "claims", "GetObject"),
+        Grant("s3", "setaside", "PutObject"),
         Grant("logs", "log", "CreateLogStream PutLogEvents"),
     ),
     "verify": (

@@ -175,6 +175,11 @@ class ApplySettings(Section):
         ge=0.2,
         description="seconds between reads of one shard: Kinesis allows five reads per second and shard",
     )
+    set_aside_max: Whole = Field(
+        default=100,
+        ge=0,
+        description="changes that cannot be applied and are set aside at a time; before one more, its lane stops",
+    )
     request_life_seconds: Amount = Field(
         default=30.0,
         gt=0,

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +16,9 @@ from keymap.patch import Item
 from keymap.wire import decode_header
 from keyshift.apply.consumer import run
 from keyshift.aws.clients import Clients, make_clients
-from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
-from keyshift.control import barrier, migration, shards
+from keyshift.aws.resources import delete_bucket
+from keyshift.cli.demo.endpoints import CREDENTIALS, SERVICES, Endpoints
+from keyshift.control import barrier, migration, setasides, shards
 from keyshift.control.phase import Phase
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import PHASE, Store
@@ -25,7 +26,7 @@ from keyshift.process.settings import MetricsSettings, Settings, load_settings
 from keyshift.process.stop import Stop
 from tests.apply.conftest import Inline, Shop
 from tests.apply.history import History, loaded, migration_for, packed, truth
-from tests.apply.keymaps import MIGRATION, TEXT, create_tables, shop
+from tests.apply.keymaps import TEXT, create_tables, shop
 from tests.servers.aws import client, unique
 
 NAME = "shop"
@@ -34,12 +35,12 @@ migration: shop
 keymap: keymap.yaml
 control_table: {control}
 source: {{host: 127.0.0.1, user: nobody, password: none}}
-bucket: {{name: none}}
+bucket: {{name: {bucket}}}
 stream: {{name: {stream}}}
-apply: {{batch_records: {batch_records}}}
+apply: {{batch_records: {batch_records}, request_life_seconds: 1, set_aside_max: 6}}
 aws:
   region: us-east-1
-  endpoints: {{dynamodb: "{dynamodb}", kinesis: "{kinesis}"}}
+  endpoints: {{dynamodb: "{dynamodb}", kinesis: "{kinesis}", s3: "{s3}"}}
 """
 
 
@@ -50,6 +51,7 @@ class Stage:
     shop: Shop
     kinesis: Any
     stream: str
+    bucket: str
     store: Store
     endpoints: Endpoints
     folder: Path
@@ -57,7 +59,8 @@ class Stage:
     def settings(self, batch_records: int = 500, **urls: str) -> Settings:
         """The settings, with other endpoints where a proxy stands before them."""
         every = {**self.endpoints.urls, **urls}
-        text = SETTINGS.format(control=self.store.table, stream=self.stream, batch_records=batch_records, **every)
+        names = {"control": self.store.table, "stream": self.stream, "bucket": self.bucket}
+        text = SETTINGS.format(**names, batch_records=batch_records, **every)
         (self.folder / "settings.yaml").write_text(text)
         return load_settings(self.folder / "settings.yaml", {})
 
@@ -81,6 +84,10 @@ class Stage:
         """The lanes of which this marker is recorded."""
         return set(range(4)) - set(barrier.state(self.store, number, 4).missing_lanes)
 
+    def set_aside(self) -> list[str]:
+        """The states of what was ever set aside, oldest change first."""
+        return [one.state.value for one in setasides.read_all(self.store)]
+
     def drained(self, number: int = 1) -> bool:
         return self.seen(number) == {0, 1, 2, 3}
 
@@ -92,23 +99,25 @@ class Stage:
 @contextmanager
 def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2) -> Iterator[Stage]:
     """Everything made, in the phase replay, and removed in the end."""
-    prefix, stream, control = unique("apply") + "-", unique("stream"), unique("control")
-    dynamodb, kinesis = (client(service, endpoints, attempts=3) for service in ("dynamodb", "kinesis"))
+    prefix, stream, control, bucket = unique("apply") + "-", unique("stream"), unique("control"), unique("bucket")
+    dynamodb, kinesis, s3 = (client(service, endpoints, attempts=3) for service in SERVICES)
     found = Shop(shop(prefix), dynamodb, prefix, Inline())
     (folder / "keymap.yaml").write_text(TEXT.format(prefix=prefix))
     create_tables(dynamodb, found.keymap)
     create_control(dynamodb, control)
     kinesis.create_stream(StreamName=stream, ShardCount=shard_count)
     kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
+    s3.create_bucket(Bucket=bucket)
     store = Store(dynamodb, control, NAME)
-    migration.create(store, replace(migration_for(found.keymap), id=MIGRATION, stream=stream))
-    stage = Stage(found, kinesis, stream, store, endpoints, folder)
+    migration.create(store, migration_for(found.keymap, stream=stream, bucket=bucket, prefix="keyshift"))
+    stage = Stage(found, kinesis, stream, bucket, store, endpoints, folder)
     stage.phase(Phase.REPLAY)
     stage.settings()
     yield stage
     for name in (*found.keymap.targets, control):
         dynamodb.delete_table(TableName=name)
     kinesis.delete_stream(StreamName=stream)
+    delete_bucket(s3, bucket, "keyshift")
 
 
 def create_control(dynamodb: Any, name: str) -> None:

@@ -13,18 +13,24 @@ import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.apply import consumer as consuming
-from keyshift.apply.refusals import Foreign, OtherStream, Poison
+from keyshift.apply.redrive import redriving
+from keyshift.apply.refusals import OtherStream
+from keyshift.apply.setaside import TooManySetAside
+from keyshift.aws.clients import make_clients
 from keyshift.cli.demo.child import free_port
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import lease as leases
 from keyshift.control import migration, shards
 from keyshift.control.phase import Phase
+from keyshift.control.setasides import State, read_open, resolve
 from keyshift.control.store import Conflict
+from keyshift.process.stop import Stop
 from tests.apply.history import history_of, marker, pack, packed
 from tests.apply.keymaps import change, order
 from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
 from tests.apply.test_convergence import random_steps
 from tests.process.test_metrics import get
+from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, reset_after, reset_before, server_error, throttle
 
@@ -182,38 +188,58 @@ def test_one_that_lost_its_lease_cannot_move_the_checkpoints(stage: Stage, monke
     assert stage.has(history)
 
 
-def test_a_poison_change_ends_it_with_the_reason_and_the_place_before_it_is_kept(stage: Stage) -> None:
-    keymap = stage.shop.keymap
-    big = change("orders", None, order(1, 1, status="x" * 450_000), 5)
-    stage.put(packed(keymap, [change("orders", None, order(n, 1), n + 1) for n in range(2, 9)], random.Random(1)))
-    with Running(stage) as consumer:
-        consumer.until(stage.drained)
-    before = stage.checkpoints()
-    stage.put(pack(keymap, lane, [big]) for lane in range(4))
-    stage.put(marker(keymap, lane, 2, big.version) for lane in range(4))
-    for _ in range(2):
-        running = Running(stage)
-        with pytest.raises(Poison, match="409600"), running:
-            eventually(running.ended)
-        assert len(stage.seen(2)) < 4
-    after = stage.checkpoints()
-    assert any(after[shard].sequence == before[shard].sequence for shard in before) or after != before
-    assert len(stage.shop.visible("app")) == 7
-
-
-def test_a_foreign_item_ends_it_and_once_it_is_away_all_goes_on(stage: Stage) -> None:
+def test_poison_and_what_meets_a_foreign_item_are_set_aside_and_all_else_goes_on(stage: Stage) -> None:
+    """The markers behind them are answered; what is mended is redriven, and what was superseded is stale."""
     keymap, table = stage.shop.keymap, stage.shop.prefix + "app"
     theirs = {"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#0001"}}
     stage.shop.dynamodb.put_item(TableName=table, Item=theirs)
-    stage.put(packed(keymap, [change("orders", None, order(n, 1), n) for n in range(1, 9)], random.Random(1)))
-    running = Running(stage)
-    with pytest.raises(Foreign, match=r"ORDER#0001"), running:
-        eventually(running.ended)
-    assert theirs in stage.shop.items("app")
-    stage.shop.dynamodb.delete_item(TableName=table, Key=theirs)
+    large = order(2, 1, status="x" * 450_000)
+    changes = [change("orders", None, order(n, 1), n) for n in (1, *range(3, 9))]
+    stage.put(packed(keymap, [*changes, change("orders", None, large, 9)], random.Random(1)))
     with Running(stage) as consumer:
         consumer.until(stage.drained)
+        assert stage.set_aside() == ["open", "open"]
+        assert theirs in stage.shop.items("app")
+        assert len(stage.shop.visible("app")) == 6
+        shortened = change("orders", large, order(2, 1), 10)
+        (lane,) = keymap.lanes(shortened.table, shortened.before, shortened.after, 4)
+        stage.put([pack(keymap, lane, [shortened]), marker(keymap, lane, 2)])
+        consumer.until(lambda: lane in stage.seen(2))
+    stage.shop.dynamodb.delete_item(TableName=table, Key=theirs)
+    assert redriven(stage) == ["redriven", "stale"]
     assert len(stage.shop.visible("app")) == 8
+    assert objects(stage) == []
+
+
+def redriven(stage: Stage) -> list[str]:
+    """Redrive all; the states in which it ends."""
+    settings = stage.settings()
+    clients = make_clients(settings.aws.region, settings.aws.endpoints.urls)
+    with redriving(settings, stage.shop.keymap, clients, Stop()) as redriver:
+        list(redriver.run(read_open(stage.store)))
+    clients.close()
+    return stage.set_aside()
+
+
+def objects(stage: Stage) -> list[str]:
+    found = client("s3", stage.endpoints).list_objects_v2(Bucket=stage.bucket).get("Contents", ())
+    return [one["Key"] for one in found]
+
+
+def test_with_too_many_set_aside_it_ends_with_the_reason_until_they_are_mended(stage: Stage) -> None:
+    keymap = stage.shop.keymap
+    bad = [change("orders", None, {**order(1, 1), "id": None}, at) for at in range(1, 10)]
+    stage.put([pack(keymap, 0, bad), marker(keymap, 0, 1)])
+    for _ in range(2):
+        running = Running(stage)
+        with pytest.raises(TooManySetAside, match=r"apply\.set_aside_max"), running:
+            eventually(running.ended)
+        assert stage.set_aside() == ["open"] * 6
+        assert stage.seen(1) == set()
+    for one in read_open(stage.store)[:3]:
+        resolve(stage.store, one, State.DISCARDED, note="a test row")
+    with Running(stage) as consumer:
+        consumer.until(lambda: stage.seen(1) == {0})
 
 
 def test_another_migrations_stream_is_refused(stage: Stage) -> None:

@@ -14,7 +14,8 @@ import pytest
 import apply_stream
 from keymap.claims import ClaimError
 from keymap.errors import KeyshiftError, Problems
-from keyshift.apply.refusals import OtherStream, Poison, ReplayClosed
+from keymap.wire import WireError
+from keyshift.apply.refusals import OtherStream, ReplayClosed
 from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
@@ -24,7 +25,7 @@ from tests.apply.keymaps import MIGRATION, change, order
 from tests.apply.stage import Stage, items_of, load_some, staged
 from tests.apply.test_claimed import Bucket
 from tests.apply.test_convergence import random_steps
-from tests.servers.aws import client, unique
+from tests.servers.aws import client
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,30 +108,37 @@ def test_before_replay_is_open_the_whole_batch_fails(stage: Stage) -> None:
 
 def test_what_is_done_is_kept_and_the_first_record_that_is_not_is_named(stage: Stage) -> None:
     good = orders(stage, change("orders", None, order(1, 1), 1))
-    bad = orders(stage, change("orders", None, order(2, 1, status="x" * 450_000), 2))
     answer = apply_stream.handle(event([*good, b"not a pack", *good]), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "7004"}]}
     assert len(stage.shop.visible("app")) == 1
-    (failed,) = apply_stream.handle(event([*good, *bad]), None)["batchItemFailures"]
+
+
+def test_poison_is_set_aside_and_the_batch_is_done_up_to_the_limit_of_the_environment(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYSHIFT_SET_ASIDE_MAX", "1")
+    large = [change("orders", None, order(n, 1, status="x" * 450_000), n) for n in (2, 3)]
+    good, bad, more = (orders(stage, one) for one in (change("orders", None, order(1, 1), 1), *large))
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(apply_stream._log, "info", lambda event, **fields: lines.append({"event": event, **fields}))
+    assert apply_stream.handle(event([*bad, *good]), None) == {"batchItemFailures": []}
+    assert (stage.set_aside(), len(stage.shop.visible("app"))) == (["open"], 1)
+    assert (lines[-1]["set_aside"], lines[-1]["op_c"]) == (1, 7)
+    (failed,) = apply_stream.handle(event([*good, *more]), None)["batchItemFailures"]
     assert failed["itemIdentifier"] in {"7004", "7005", "7006", "7007"}
+    assert "1 changes are set aside" in lines[-1]["error"]
 
 
 def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:
-    keymap, big = stage.shop.keymap, change("orders", None, order(2, 1, status="x" * 450_000), 2)
-    (lane,) = keymap.lanes(big.table, big.before, big.after, 4)
-    with pytest.raises(Poison, match="409600"):
-        apply_stream.handle(event([pack(keymap, lane, [big])]), None)
+    keymap, one = stage.shop.keymap, change("orders", None, order(2, 1), 2)
+    with pytest.raises(WireError):
+        apply_stream.handle(event([b"not a pack"]), None)
     with pytest.raises(OtherStream, match="made with keymap feed"):
-        apply_stream.handle(event([pack(keymap, lane, [big], digest="feed")]), None)
+        apply_stream.handle(event([pack(keymap, 0, [one], digest="feed")]), None)
 
 
 def test_a_change_that_lies_in_s3_is_fetched_and_one_that_is_gone_is_told(stage: Stage) -> None:
-    keymap, bucket, s3 = stage.shop.keymap, Bucket(), client("s3", stage.endpoints)
-    name = unique("claims")
-    s3.create_bucket(Bucket=name)
-    migration.forget(stage.store)
-    migration.create(stage.store, replace(migration_for(keymap), id=MIGRATION, stream=stage.stream, bucket=name))
-    stage.phase(Phase.REPLAY)
+    bucket, s3, name = Bucket(), client("s3", stage.endpoints), stage.bucket
     large = change("orders", None, order(1, 1), 1)
     record = bucket.pack(stage.shop, large)
     with pytest.raises(ClaimError, match=f"s3://{name}/keyshift/shop.1/claims/.* is not there"):

@@ -175,7 +175,7 @@ def test_a_damaged_record_is_refused_wherever_it_is_damaged() -> None:
             assert isinstance(result.error, WireError)
 
 
-def test_a_row_that_cannot_be_mapped_stops_the_batch_there_and_names_the_place() -> None:
+def test_without_a_place_for_it_a_row_that_cannot_be_mapped_stops_the_batch_there_and_names_the_place() -> None:
     shop = fake_shop()
     bad = change("orders", None, {**order(5, 1), "id": None}, 77)
     batch = [lane_pack(shop, FIRST[0]), pack(shop.keymap, 1, [FIRST[1], bad]), marker(shop.keymap, 1, 1)]
@@ -189,7 +189,7 @@ def test_a_row_that_cannot_be_mapped_stops_the_batch_there_and_names_the_place()
     assert not gate.seen_lanes
 
 
-def test_an_item_too_large_stops_its_lane_and_what_came_before_stays_done() -> None:
+def test_without_a_place_for_it_an_item_too_large_stops_its_lane_and_what_came_before_stays_done() -> None:
     shop, gate = fake_shop(), Gate()
     big = change("orders", None, SKY_HIGH, 60)
     (lane,) = shop.keymap.lanes(big.table, big.before, big.after, LANES)
@@ -208,7 +208,7 @@ def test_an_item_too_large_stops_its_lane_and_what_came_before_stays_done() -> N
     assert gate.seen_lanes == {(1, others[0]), (1, lane)}
 
 
-def test_a_foreign_item_fails_the_first_record_that_wants_it() -> None:
+def test_without_a_place_for_it_a_foreign_item_fails_the_first_record_that_wants_it() -> None:
     """Both changes of the item are folded into one write; the older one's record is the first that is not done."""
     shop = fake_shop()
     shop.dynamodb.put_item(TableName="app", Item={"pk": {"S": "CUSTOMER#1"}, "sk": {"S": "ORDER#0001"}})

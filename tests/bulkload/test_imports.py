@@ -96,7 +96,7 @@ def test_loads_that_die_at_any_call_come_to_an_end_together(
     shop: World, service: ImportService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each goes on from what the one before has recorded, dies at a later write, and begins no import anew."""
-    monkeypatch.setattr("bulkload.hold.guard_sends", lambda *_: None)  # each would stay on the clients of them all
+    monkeypatch.setattr("keyshift.aws.hold.guard_sends", lambda *_: None)  # each would stay on the clients of them all
     at, deaths, known = 1, 0, recorded(shop)
     while True:
         try:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bulkload.hold import Busy
 from bulkload.load.run import LoadReport
 from keymap.errors import KeyshiftError, Problems
 from keymap.targets import KeyAttribute
 from keyshift.aws.clients import make_clients
+from keyshift.aws.hold import Busy
 from keyshift.aws.resources import ensure_table
 from keyshift.control import phase
 from keyshift.control.chunks import chunks

@@ -129,9 +129,9 @@ def test_changes_in_the_last_moment_keep_the_application_from_switching_and_are_
     project, real = migration.project, conduct.close
     migration.run()
 
-    def write_and_close(store):
+    def write_and_close(store, lease):
         project.execute("INSERT INTO orders VALUES (555, 2, 5, 'late')")
-        real(store)
+        real(store, lease)
 
     with monkeypatch.context() as patch:
         patch.setattr(conduct, "close", write_and_close)

@@ -8,6 +8,7 @@ import keyshift
 from keymap.position import Position
 from keymap.schema import Shape, TableSchema
 from keymap.version import version
+from keyshift.apply.redrive import SENDS
 from keyshift.control import barrier, shards
 from keyshift.control import migration as migrations
 from keyshift.control.answers import Answer, next_repair, record_answers
@@ -18,12 +19,13 @@ from keyshift.control.horizon import raise_horizon
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.lanes import raise_applied
-from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, TIDY, Lease
+from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, REDRIVE, TIDY, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import Phase, open_replay
 from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
+from keyshift.control.setasides import State, record_open, resolve
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import Store
@@ -33,6 +35,7 @@ from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
 from tests.control.test_chunks import chunk
+from tests.control.test_setasides import set_aside
 
 PAGE = Path(keyshift.__file__).parents[1] / "docs" / "control-table.md"
 Row = tuple[str, str, str]
@@ -60,8 +63,9 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     """Everything that is ever written."""
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
-    capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
-    taken_over(store, TIDY, clock).renew(swept=version(1, 1, 4, 0), tidied_at_ms=1)
+    leases = (CAPTURE, DUMP, LOAD, CONSUMER, REDRIVE, TIDY)
+    capture, dump, load, consumer, redrive, tidy = (taken_over(store, item, clock) for item in leases)
+    tidy.renew(swept=version(1, 1, 4, 0), tidied_at_ms=1)
     assert raise_horizon(store, version(1, 1, 4, 0), Phase.LOAD)
     load.renew(workers="a")
     record_created(store, Resource("stream", "s"))
@@ -101,6 +105,9 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     barrier.seen(store, number, 0)
     raise_applied(store, {0: version(1, 1, 4, 0)}, {})
     shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    record_open(store, one := set_aside(7, target="app", key="0a1b2c3d4e5f"))
+    redrive.renew(**{SENDS: True})
+    resolve(store, one, State.DISCARDED, note="a test row", lease=redrive)
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
@@ -133,6 +140,7 @@ def kind_of(item: str) -> str:
         "import": ["TARGET"],
         "ranges": ["TABLE"],
         "phase": ["lanes", "GROUP"],
+        "setaside": ["VERSION", "LANE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

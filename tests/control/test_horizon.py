@@ -3,13 +3,15 @@
 import pytest
 
 from keymap.version import version
-from keyshift.control.horizon import SET_ASIDE_PREFIX, in_the_way, raise_horizon, read_horizon
+from keyshift.control.horizon import in_the_way, raise_horizon, read_horizon
 from keyshift.control.migration import forget
 from keyshift.control.phase import Phase
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
+from keyshift.control.setasides import State, record_open, resolve
 from keyshift.control.standing import read_standing
 from keyshift.control.store import NotInitialised, Store
 from tests.control.conftest import TABLES
+from tests.control.test_setasides import set_aside
 
 
 def at(offset: int, epoch: int = 1) -> str:
@@ -36,8 +38,9 @@ def test_a_table_that_is_loaded_again_and_a_change_that_is_set_aside_hold_it_bac
     assert in_the_way(store, at(90)) == [], "it begins behind that"
     assert in_the_way(store, at(91)) == [f"table {TABLES[0]} is loaded again, and not done"]
     finish_reload(store, reload)
-    for offset, state in ((50, "open"), (70, "open"), (60, "applied")):
-        store.swap(f"{SET_ASIDE_PREFIX}{at(offset)}#0003", None, {"state": state})
+    for offset in (50, 60, 70):
+        record_open(store, set_aside(0, version=at(offset)))
+    resolve(store, set_aside(0, version=at(60)), State.REDRIVEN)
     assert in_the_way(store, at(49)) == []
     assert in_the_way(store, at(60)) == ["1 changes are set aside"]
     assert in_the_way(store, at(91)) == ["2 changes are set aside"]

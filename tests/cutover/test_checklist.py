@@ -12,10 +12,12 @@ from keyshift.control.checkpoint import CaptureStatus
 from keyshift.control.halts import Accepted, Halt
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress, TableProgress
+from keyshift.control.setasides import State
 from keyshift.cutover.checklist import CatchUp, Facts, Outcome, evaluate, may_drain, passed
 from keyshift.cutover.compare import Kind
 from keyshift.cutover.liveness import Liveness
 from keyshift.cutover.tally import Report
+from tests.control.test_setasides import set_aside
 
 HERE = Position("binlog.000002", 4711)
 EARLIER = Position("binlog.000002", 100)
@@ -36,7 +38,7 @@ CLEAN = Report(
 READY = Facts(
     phase=Phase.REPLAY,
     progress=Progress((TableProgress("shop.orders", 2, 2, 2, 20, 20),)),
-    set_aside=0,
+    set_aside=(),
     daemon=Liveness(alive=True, seconds=1.2, status=STATUS),
     catch_up=CatchUp(HERE, HERE, contained=True, seconds=0.1),
     drained=DRAINED,
@@ -82,7 +84,8 @@ UNMET = {
     "stream drained": [
         replace(READY, drained=None, refusal="barrier 3 was not answered within 60 s by lanes 1, 2", again=DRAINED),
     ],
-    "nothing set aside": [replace(READY, set_aside=1)],
+    "nothing set aside": [replace(READY, set_aside=[set_aside(7)])],
+    "nothing discarded": [],  # told, and verified by the comparison
     "no items expire": [],  # a note, which stands in nobody's way
     "both sides equal": [
         replace(READY, report=with_differences(missing=1)),
@@ -157,6 +160,16 @@ def test_a_table_whose_items_expire_is_told_and_stands_in_nobodys_way() -> None:
     assert ttl_risks("app", "") == []
 
 
+def test_what_was_set_aside_and_is_over_passes_and_what_was_discarded_is_told() -> None:
+    over = [set_aside(at, state=state) for at, state in enumerate(State) if state is not State.OPEN]
+    discarded = replace(over[-1], note="a row of a test")
+    checks = evaluate(replace(READY, set_aside=[*over[:-1], discarded]))
+    assert passed(checks)
+    (check,) = [check for check in checks if check.outcome is Outcome.NOTE]
+    for told in (discarded.id, "shop.orders", discarded.place, "a row of a test"):
+        assert told in check.evidence
+
+
 def test_an_accepted_refusal_stands_in_the_checklist_and_is_repaired_by_the_run_alone() -> None:
     hidden = replace(with_differences(extra=2, missing=1), repairable=3)
     before = replace(READY, answers=ANSWERS, report=hidden)
@@ -182,7 +195,7 @@ def test_in_a_rehearsal_rows_may_still_change_but_not_differ() -> None:
 
 
 def test_what_was_not_tried_does_not_pass() -> None:
-    facts = Facts(Phase.LOAD, Progress(()), 0, Liveness(alive=False, seconds=0, status=CaptureStatus()))
+    facts = Facts(Phase.LOAD, Progress(()), (), Liveness(alive=False, seconds=0, status=CaptureStatus()))
     untried = {check.name for check in evaluate(facts) if "not tried" in check.evidence}
     assert untried == {"daemon caught up", "stream drained", "both sides equal", "writes stopped"}
     assert not passed(evaluate(facts))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keymap.claims import claim_of, claims_folder
+from keymap.claims import claim_of, claims_folder, set_aside_folder
 from keymap.errors import KeyshiftError
 from keyshift.control.migration import draw_id
 from keyshift.deploy.permissions import FUNCTION, KEY_ACTIONS, PARTS, Place, document, password_statements, place_of
@@ -100,10 +100,10 @@ def test_no_part_may_do_everything_or_anything_everywhere() -> None:
             assert not any("*" in action for action in statement["Action"])
 
 
-def test_the_function_may_read_what_fits_no_record_of_this_migration_and_nothing_else_in_s3() -> None:
-    (statement,) = [one for one in document(FUNCTION, PLACE)["Statement"] if one["Action"][0].startswith("s3:")]
-    assert statement["Action"] == ["s3:GetObject"]
-    there = "arn:aws:s3:::my-keyshift-dumps"
-    folder = claims_folder("keyshift", draw_id("shop"))
-    assert fnmatch(f"{there}/{claim_of(b'{}', 'v', folder).object}", statement["Resource"])
-    assert not fnmatch(f"{there}/keyshift/{draw_id('shop')}/dump/x.zst", statement["Resource"])
+def test_the_function_may_read_what_fits_no_record_and_set_aside_and_nothing_else_in_s3() -> None:
+    found = [one for one in document(FUNCTION, PLACE)["Statement"] if one["Action"][0].startswith("s3:")]
+    assert [one["Action"] for one in found] == [["s3:GetObject"], ["s3:PutObject"]]
+    there, run = "arn:aws:s3:::my-keyshift-dumps", draw_id("shop")
+    for folder, statement in zip((claims_folder, set_aside_folder), found, strict=True):
+        assert fnmatch(f"{there}/{claim_of(b'{}', 'v', folder('keyshift', run)).object}", statement["Resource"])
+        assert not fnmatch(f"{there}/keyshift/{run}/dump/x.zst", statement["Resource"])

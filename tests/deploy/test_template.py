@@ -14,6 +14,7 @@ from cdc.metrics import METRICS as CAPTURE
 from keyshift.apply.tally import METRICS as APPLY
 from keyshift.aws.own_table import CONTROL_KEYS
 from keyshift.aws.table_shape import keys_of
+from keyshift.deploy.alarms import SET_ASIDE
 from keyshift.deploy.function import COLLIDED, FAILED, parallelization_factor
 from keyshift.deploy.template import template_text
 from keyshift.process.settings import MetricsSettings
@@ -133,4 +134,5 @@ def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
 def test_there_is_no_alarm_about_a_figure_that_never_comes() -> None:
     silent = rendered(metrics=MetricsSettings(emf=False))
     alarms = of_type(silent, "AWS::CloudWatch::Alarm").values()
-    assert {one["MetricName"] for one in alarms if one["MetricName"].startswith("keyshift_")} == {FAILED, COLLIDED}
+    named = {one["MetricName"] for one in alarms if one["MetricName"].startswith("keyshift_")}
+    assert named == {FAILED, COLLIDED, SET_ASIDE}

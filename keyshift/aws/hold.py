@@ -4,7 +4,8 @@ The load's writes carry no condition; that replay is closed protects them. Two t
 table after replay has opened there. A loader may sleep with a request in hand and wake after another one took over: so
 each request looks at the lease as it leaves, on a clock that counts suspend. And a request whose answer was lost may
 still be on its way: so a loader that lost an answer opens replay, and gives up its lease, only when such a request can
-no longer arrive (docs/design, "Slots and patches").
+no longer arrive (docs/design, "Slots and patches"). What redrives is held off by the same means from a replay that was
+closed (docs/decisions/0034).
 """
 
 from collections.abc import Callable
