@@ -16,17 +16,18 @@ from keyshift.control.chunks import record_dumped, record_loaded, record_table_d
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
-from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, Lease
+from keyshift.control.lease import CAPTURE, DRIFT, DUMP, LOAD, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import open_replay
 from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.shapes import Since, begin_history
-from keyshift.control.shards import ShardCheckpoint
+from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import Store
 from keyshift.control.throttle import LIMITS, change_throttle
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
+from keyshift.control.workers import Worker
 from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
@@ -58,7 +59,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     """Everything that is ever written."""
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
-    capture, dump, load, consumer = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, CONSUMER))
+    capture, dump, load, _worker = (taken_over(store, item, clock) for item in (CAPTURE, DUMP, LOAD, "worker#0001"))
     load.renew(workers="a")
     record_created(store, Resource("stream", "s"))
     record_start(capture, position, "server")
@@ -95,7 +96,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     number = barrier.request(store, position)
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
-    shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    assert shards.take(store, ShardState(ShardCheckpoint("s", "shardId-000000000000")), Worker(1, 1), "a:1")
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
@@ -115,6 +116,7 @@ def kind_of(item: str) -> str:
         "chunk": ["TABLE", "NUMBER"],
         "table": ["TABLE"],
         "shard": ["STREAM", "SHARD"],
+        "worker": ["PLACE"],
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
         "answer": ["KIND", "TABLE"],
