@@ -17,7 +17,7 @@ from keyshift.apply.reading import Parts, passes
 from keyshift.apply.sharing import Sharing
 from keyshift.apply.stream import ControlGate, StreamApplier
 from keyshift.apply.tally import METRICS, Tally
-from keyshift.apply.worker import BATCHES_MAX, Worker
+from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain, guard_sends, make_clients
@@ -74,8 +74,8 @@ class _Process:
         while True:
             self.board.enter("standing_by", keyshift_apply_active=0)
             roster = Roster(self.store, this_process(), LEASE_SECONDS, boottime)
-            lease = self._enter(roster)
             try:
+                lease = self._enter(roster)
                 with held(lease, self.stop):
                     self._work(roster, lease)
             except (LeaseLost, RetriesExhausted, ClientError, BotoCoreError) as error:
@@ -112,7 +112,7 @@ class _Process:
                 board=self.board,
                 clock=boottime,
             )
-            Worker(lease, Sharing(self.store, self.migration.stream, roster, this_process()), parts).run()
+            StreamWorker(lease, Sharing(self.store, self.migration.stream, roster, this_process()), parts).run()
 
     def _applier(self, writing: Clients, pools: WritePools) -> StreamApplier:
         migration, keymap, stop = self.migration, self.keymap, self.stop

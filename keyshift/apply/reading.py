@@ -85,6 +85,8 @@ class ShardReader:
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again by the worker
+            reason = str(error) if isinstance(error, KeyshiftError) else type(error).__name__
+            _log.warning("shard_stopped", shard=self.shard, reason=reason)
             self.error = error
         finally:
             self._parts.board.over(self.shard)
@@ -117,8 +119,9 @@ class ShardReader:
             if not passes(error):
                 self._require_gone(error)
                 return 0
+            seconds = max(self._backoff.next(), poll_seconds)
             _log.warning("apply_failed", shard=self.shard, error=str(error), attempt=self._backoff.attempts)
-            return max(self._backoff.next(), poll_seconds)
+            return seconds
         else:
             self._backoff.reset()
         return began + poll_seconds - self._parts.clock()

@@ -26,7 +26,7 @@ TICK_SECONDS: Final = 0.05  # until a reader that has ended is noticed
 _log = get_logger("apply")
 
 
-class Worker:
+class StreamWorker:
     """Applies its share of a stream under `lease`, that of the place which `sharing` is for.
 
     `parts` is what its readers share; every write through them must look at the lease as it leaves.
