@@ -5,20 +5,21 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import Popen
 
 import pytest
 
-from keymap.lanes import lane_of
+from keymap.change import Change
+from keymap.rules import Keymap
 from keyshift.apply import consumer as consuming
 from keyshift.aws.leases import this_process
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control.phase import Phase
 from keyshift.control.workers import read_seats
-from tests.apply.history import history_of, marker, packed
+from tests.apply.history import history_of, marker, pack, packed
 from tests.apply.keymaps import change, order
 from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
 from tests.apply.test_consumer import keeps_parents, merge
@@ -66,9 +67,9 @@ def putting(stage: Stage, packs: list[bytes], pause_seconds: float) -> Iterator[
     going = threading.Event()
 
     def put() -> None:
-        for pack in packs:
+        for one in packs:
             going.wait(pause_seconds)
-            stage.put([pack])
+            stage.put([one])
 
     thread = threading.Thread(target=put)
     thread.start()
@@ -108,7 +109,9 @@ def test_one_that_slept_over_the_switch_brings_nothing_back(stages: Callable[[in
     """A write is in its hand when it is stopped. It wakes when others have done it, and the item is deleted again."""
     stage = stages(2)
     keymap, log = stage.shop.keymap, stage.folder / "consumer.log"
-    stage.put(packed(keymap, [change("orders", None, order(1, 1), 3)], random.Random(1)))
+    only = change("orders", None, order(1, 1), 3)
+    last = dict.fromkeys(lanes(keymap, only), only.version)
+    stage.put(packed(keymap, [only], random.Random(1)))
     refused = threading.Event()
     with FaultProxy(stage.endpoints.urls["dynamodb"], throttled(refused, stage.shop.prefix)) as proxy:
         stage.settings(dynamodb=proxy.url)
@@ -118,7 +121,7 @@ def test_one_that_slept_over_the_switch_brings_nothing_back(stages: Callable[[in
             with Running(stage) as awake:
                 awake.until(stage.drained)
                 stage.phase(Phase.CLOSED)
-                stage.put(marker(keymap, lane, 2) for lane in range(4))
+                stage.put(marker(keymap, lane, 2, last.get(lane, "")) for lane in range(4))
                 awake.until(lambda: stage.drained(2))
                 (item,) = stage.shop.items("app")
                 stage.shop.dynamodb.delete_item(
@@ -134,18 +137,26 @@ def test_one_that_slept_over_the_switch_brings_nothing_back(stages: Callable[[in
 
 def test_a_shard_whose_writes_are_throttled_holds_up_no_other(stages: Callable[[int], Stage]) -> None:
     stage = stages(2)
-    keymap = stage.shop.keymap
-    changes = [change("orders", None, order(number, 1), number) for number in range(1, 30)]
-    stage.put(packed(keymap, changes, random.Random(1)))
-    (patch,) = keymap.patches(changes[0])
-    slow = lane_of(patch.table, patch.key, 4)
-    refused = threading.Event()
+    keymap, refused = stage.shop.keymap, threading.Event()
+    by_lane = {lanes(keymap, one)[0]: one for one in (change("orders", None, order(n, 1), n) for n in range(1, 30))}
+    assert by_lane.keys() == {0, 1, 2, 3}
+    slow = by_lane[0].after
+    assert slow
     with (
-        FaultProxy(stage.endpoints.urls["dynamodb"], throttled(refused, stage.shop.prefix, '"ORDER#0001"')) as proxy,
+        FaultProxy(
+            stage.endpoints.urls["dynamodb"], throttled(refused, stage.shop.prefix, f'"ORDER#{slow["id"]:04}"')
+        ) as proxy,
         Running(stage, dynamodb=proxy.url) as consumer,
     ):
-        consumer.until(lambda: refused.is_set() and len(stage.seen(1)) == 2, 10)
-        assert slow not in stage.seen(1)
+        stage.put([pack(keymap, 0, [by_lane[0]])])
+        consumer.until(refused.is_set)
+        stage.put(pack(keymap, lane, [by_lane[lane]]) for lane in (1, 2, 3))
+        stage.put(marker(keymap, lane, 1, one.version) for lane, one in by_lane.items())
+        consumer.until(lambda: stage.seen(1) == {2, 3}, 10)
         proxy.rules = ()
         consumer.until(stage.drained)
-    assert len(stage.shop.visible("app")) == 29
+    assert len(stage.shop.visible("app")) == 4
+
+
+def lanes(keymap: Keymap, one: Change) -> Sequence[int]:
+    return sorted(keymap.lanes(one.table, one.before, one.after, 4))
