@@ -117,5 +117,5 @@ class _Process:
     def _applier(self, writing: Clients, pools: WritePools) -> StreamApplier:
         migration, keymap, stop = self.migration, self.keymap, self.stop
         writer = GuardedWriter(writing.dynamodb, keymap, migration.id, pools, stop)
-        fetch = ClaimStore(self.clients, migration.bucket, stop).get
+        fetch = pools.alone(ClaimStore(self.clients, migration.bucket, stop).get)
         return StreamApplier(writer, keymap, migration, ControlGate(self.store, keymap.digest), fetch)

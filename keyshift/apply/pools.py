@@ -1,7 +1,8 @@
 """Threads that write: a few pools of them, one for each batch at hand.
 
 A throttled write waits in its thread. In one pool for all, the writes of a batch whose table is throttled would soon
-be in every thread, and those of all other shards behind them.
+be in every thread, and those of all other shards behind them. Rows that were too large for the stream take much of the
+memory: one batch at a time has some in hand.
 """
 
 import queue
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
+
+from keymap.claims import Claim, Fetch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,16 +27,31 @@ class WritePools(Executor):
         for pool in self._pools:
             self._free.put(pool)
         self._mine = threading.local()
+        self._large = threading.Lock()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """A pool for this thread while the block runs; waits while all are taken."""
         pool = self._mine.pool = self._free.get()
+        self._mine.has_large = False
         try:
             yield
         finally:
-            del self._mine.pool
+            if self._mine.has_large:
+                self._large.release()
+            del self._mine.pool, self._mine.has_large
             self._free.put(pool)
+
+    def alone(self, fetch: Fetch) -> Fetch:
+        """The same, for threads that have a pool: the first that fetches is alone with it until it gives that back."""
+
+        def fetched(claim: Claim) -> bytes:
+            if not self._mine.has_large:
+                self._large.acquire()
+                self._mine.has_large = True
+            return fetch(claim)
+
+        return fetched
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Let this thread's pool do it."""
