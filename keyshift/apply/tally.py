@@ -1,5 +1,6 @@
-"""What the consumer has done since its last status line, as the fields of that line."""
+"""What a worker has done since its last status line, as the fields of that line: counts by operation, lag, age."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,15 +9,25 @@ from keyshift.apply.stream import BatchResult
 from keyshift.process.metrics import Metric
 
 METRICS: Final = (
-    Metric("keyshift_apply_active", "gauge", "Count", "1 while this consumer holds the lease, 0 while it stands by"),
-    Metric("keyshift_apply_lag_seconds", "gauge", "Seconds", "of the shard that is furthest behind its end"),
+    Metric(
+        "keyshift_apply_active",
+        "gauge",
+        "Count",
+        "1 while this worker has its lease and reads its share, 0 while it has none",
+    ),
+    Metric(
+        "keyshift_apply_lag_seconds",
+        "gauge",
+        "Seconds",
+        "of the shard that is furthest behind its end, of those that this worker reads",
+    ),
     Metric(
         "keyshift_apply_newest_change_age_seconds",
         "gauge",
         "Seconds",
         "since the newest change that was ever applied happened at the source; it grows while the source is idle",
     ),
-    Metric("keyshift_apply_shards", "gauge", "Count", "shards that are being read"),
+    Metric("keyshift_apply_shards", "gauge", "Count", "shards that this worker reads"),
     Metric("keyshift_apply_batches_total", "counter", "Count", "batches handled"),
     Metric("keyshift_apply_records_total", "counter", "Count", "records read from the stream"),
     Metric("keyshift_apply_bytes_total", "counter", "Bytes", "bytes of these records"),
@@ -43,7 +54,10 @@ _KINDS: Final = (
 
 
 class Tally:
-    """Counts of batches since the last `line()`. `now_ms` is the wall clock in milliseconds since 1970."""
+    """Counts of batches since the last `line()`. `now_ms` is the wall clock in milliseconds since 1970.
+
+    Every method may be called from any thread.
+    """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
@@ -52,59 +66,65 @@ class Tally:
         self._behind_ms: dict[str, int] = {}
         self._newest_ms = 0
         self._newest_version = ""
+        self._lock = threading.Lock()
 
     def batch(self, result: BatchResult, bytes_: int) -> None:
         """A batch was handled; `bytes_` is its compressed size."""
-        self._counts.update({f"op_{op}": count for op, count in result.operations.items()})
-        self._counts.update(
-            batches=1,
-            records=result.records,
-            bytes=bytes_,
-            applied=result.applied,
-            set=result.set,
-            removed=result.removed,
-            stale=result.stale,
-            collided=result.collided,
-            set_aside=result.set_aside,
-            markers=result.markers,
-        )
-        self._newest_ms = max(self._newest_ms, result.newest_ms)
-        self._newest_version = max(self._newest_version, result.newest_version)
+        with self._lock:
+            self._counts.update({f"op_{op}": count for op, count in result.operations.items()})
+            self._counts.update(
+                batches=1,
+                records=result.records,
+                bytes=bytes_,
+                applied=result.applied,
+                set=result.set,
+                removed=result.removed,
+                stale=result.stale,
+                collided=result.collided,
+                set_aside=result.set_aside,
+                markers=result.markers,
+            )
+            self._newest_ms = max(self._newest_ms, result.newest_ms)
+            self._newest_version = max(self._newest_version, result.newest_version)
 
     def behind(self, shard: str, milliseconds: int) -> None:
         """How far behind the shard's end the last read was (Kinesis' MillisBehindLatest)."""
-        self._behind_ms[shard] = milliseconds
+        with self._lock:
+            self._behind_ms[shard] = milliseconds
 
     def finished(self, shard: str) -> None:
-        """The shard has no end any more that one could be behind of."""
-        self._behind_ms.pop(shard, None)
+        """The shard is not read here any more, or has no end that one could be behind of."""
+        with self._lock:
+            self._behind_ms.pop(shard, None)
 
     def line(self) -> dict[str, Any]:
         """The fields of the status line; counting begins anew. Lags are in seconds, None when nothing is known.
 
-        `lag_seconds` is the shard that is furthest behind, `newest_change_age_seconds` the time since the newest change
-        that was ever applied here happened at the source.
+        `op_c`, `op_u`, `op_d` and `op_r` count changes by Debezium's operations, where there were any. `lag_seconds` is
+        the shard that is furthest behind, `newest_change_age_seconds` the time since the newest change that was ever
+        applied here happened at the source.
         """
-        counts, self._counts = self._counts, Counter()
-        self._before.update(counts)
-        operations = {name: counts[name] for name in sorted(counts) if name.startswith("op_")}
-        return {
-            **{kind: counts[kind] for kind in _KINDS},
-            **operations,
-            "shards": len(self._behind_ms),
-            "lag_seconds": self._lag_seconds(),
-            "newest_change_age_seconds": self._newest_change_age_seconds(),
-            "newest_version": self._newest_version,
-        }
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+            self._before.update(counts)
+            return {
+                **{kind: counts[kind] for kind in _KINDS},
+                **{name: counts[name] for name in sorted(counts) if name.startswith("op_")},
+                "shards": len(self._behind_ms),
+                "lag_seconds": self._lag_seconds(),
+                "newest_change_age_seconds": self._newest_change_age_seconds(),
+                "newest_version": self._newest_version,
+            }
 
     def figures(self) -> dict[str, float | None]:
         """The metrics as they are now; counters count from the beginning."""
-        return {
-            "keyshift_apply_lag_seconds": self._lag_seconds(),
-            "keyshift_apply_newest_change_age_seconds": self._newest_change_age_seconds(),
-            "keyshift_apply_shards": len(self._behind_ms),
-            **{f"keyshift_apply_{kind}_total": self._before[kind] + self._counts[kind] for kind in _KINDS},
-        }
+        with self._lock:
+            return {
+                "keyshift_apply_lag_seconds": self._lag_seconds(),
+                "keyshift_apply_newest_change_age_seconds": self._newest_change_age_seconds(),
+                "keyshift_apply_shards": len(self._behind_ms),
+                **{f"keyshift_apply_{kind}_total": self._before[kind] + self._counts[kind] for kind in _KINDS},
+            }
 
     def _lag_seconds(self) -> float | None:
         return _seconds(max(self._behind_ms.values())) if self._behind_ms else None

@@ -1,5 +1,6 @@
 """`keyshift status`: where the migration stands, as the control table knows it, and what comes next."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,9 @@ from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.progress import Progress, progress
 from keyshift.control.setasides import count_open
+from keyshift.control.shards import ShardState
 from keyshift.control.store import Store
+from keyshift.control.workers import Worker, read_seats
 from keyshift.process.clock import now_ms
 
 
@@ -32,7 +35,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "capture": capture_document(capture, now_ms()),
         "bulkload": load_document(load),
         "imports": importing.document(imports),
-        "apply": _apply(store, migration.stream),
+        "apply": _apply(store, migration.stream, now_ms()),
         "set_aside": set_aside,
         **decisions,
         "next": _RESUME if decisions["stopped_at"] else (_MEND if set_aside else "") + next_step(phase, capture, load),
@@ -106,14 +109,40 @@ def load_document(load: Progress) -> dict[str, Any]:
     return {"complete": load.complete, **totals, **rows, "tables": tables}
 
 
-def _apply(store: Store, stream: str) -> dict[str, Any]:
-    """What the local consumer has done. A Lambda function tells CloudWatch instead."""
-    places = shards.read(store, stream).values()
+def _apply(store: Store, stream: str, now: int) -> dict[str, Any]:
+    """What the workers of `keyshift apply run` have done. A Lambda function tells CloudWatch instead."""
+    states, seats = shards.read(store, stream).values(), [seat for seat in read_seats(store) if not seat.released]
+    alive = {seat.worker for seat in seats}
+    places = [state.checkpoint for state in states]
     return {
         "applied": sum(place.applied for place in places),
         "stale": sum(place.stale for place in places),
-        "shards": {place.shard: {"sequence": place.sequence, "closed": place.closed} for place in places},
+        "shards": {state.checkpoint.shard: _shard(state, alive, now) for state in states},
+        "workers": [
+            {
+                "owner": seat.owner,
+                "seconds_since_update": _seconds_since(seat.updated_at_ms, now),
+                "shards": sorted(state.checkpoint.shard for state in states if state.holder == seat.worker),
+            }
+            for seat in seats
+        ],
     }
+
+
+def _shard(state: ShardState, alive: Collection[Worker], now: int) -> dict[str, Any]:
+    """`lag_seconds` is how far it was behind when it was last moved, `seconds_since_update` ago."""
+    place = state.checkpoint
+    return {
+        "sequence": place.sequence,
+        "closed": place.closed,
+        "owner": state.owner if state.holder in alive else "",
+        "lag_seconds": round(place.behind_ms / 1000, 1),
+        "seconds_since_update": _seconds_since(state.record.at_ms, now) if state.record else None,
+    }
+
+
+def _seconds_since(at_ms: int, now: int) -> float:
+    return round((now - at_ms) / 1000, 1)
 
 
 def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
@@ -151,8 +180,10 @@ def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
     click.echo(f"bulk load  {load['loaded']:,} of {load['total']:,} chunks loaded, {load['rows_loaded']:,} rows")
     importing.tell(imports)
     click.echo(
-        f"replay     {applied['applied']:,} changes applied by the local consumer, {applied['stale']:,} slots stale"
+        f"replay     {applied['applied']:,} changes applied by `keyshift apply run`, {applied['stale']:,} slots stale"
     )
+    for worker in applied["workers"]:
+        click.echo(f"worker     {_worker_line(worker, applied['shards'])}")
     if answer["set_aside"]:
         click.echo(f"set aside  {answer['set_aside']:,} changes: `keyshift apply failures` lists them")
     tell_decisions(answer)
@@ -169,3 +200,12 @@ def capture_line(capture: dict[str, Any]) -> str:
         f"at {capture['position']}, {capture['changes']:,} changes" if capture["position"] else "nothing captured yet"
     )
     return f"{state} ({capture['owner']}{age}), {place}"
+
+
+def _worker_line(worker: dict[str, Any], shards_by_id: dict[str, Any]) -> str:
+    """A worker and its shards in one line."""
+    lag = max((shards_by_id[shard]["lag_seconds"] for shard in worker["shards"]), default=0)
+    heard = f"{worker['owner']}, last heard of {worker['seconds_since_update']:.0f} s ago"
+    if not worker["shards"]:
+        return f"{heard}, reads no shard"
+    return f"{heard}, reads {', '.join(worker['shards'])}, {lag:,.1f} s behind at most when they last moved"

@@ -26,7 +26,6 @@ DRIFT: Final = 1.01  # watchers wait this much longer: clocks of one rate differ
 CAPTURE: Final = "capture"
 DUMP: Final = "dump"
 LOAD: Final = "load"
-CONSUMER: Final = "consumer"
 REDRIVE: Final = "redrive"
 TIDY: Final = "tidy"
 _NEVER: Final = float("-inf")
@@ -180,12 +179,16 @@ class Lease:
             if self.valid():
                 return True
             before = self.store.get(self.item)
-            now = self._boottime()  # after the answer: the item was so no later than now
-            if before is not None:
-                self._watch = self._watch.look(before, now)
-                self._takeover = self._takeover.look(before, now)
-            verdict = judge(before, self._token, self._watch, self.seconds, now)
+            verdict = self.look(before, self._boottime())
             return verdict is not Verdict.HELD and self._take(before, expired=verdict is Verdict.EXPIRED)
+
+    def look(self, record: Record | None, now: float) -> Verdict:
+        """What it means for us that an answer which came at `now` shows the item so; try_acquire looks by itself."""
+        with self._lock:
+            if record is not None:  # it was so no later than now
+                self._watch = self._watch.look(record, now)
+                self._takeover = self._takeover.look(record, now)
+            return judge(record, self._token, self._watch, self.seconds, now)
 
     def renew(self, **attributes: Value | None) -> None:
         """Go on holding, and set `attributes` of the item (None removes) in the same write.

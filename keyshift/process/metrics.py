@@ -88,6 +88,11 @@ class Board:
         with self._lock:
             self._moved[loop] = self._clock()
 
+    def over(self, loop: str) -> None:
+        """This loop has ended as it should, and moves no more."""
+        with self._lock:
+            self._moved.pop(loop, None)
+
     def values(self) -> dict[str, float]:
         """The figures that are known."""
         with self._lock:

@@ -163,7 +163,12 @@ class BulkloadSettings(Section):
 class ApplySettings(Section):
     """Replay of the stream into DynamoDB."""
 
-    write_concurrency: Whole = Field(default=16, ge=1, le=256, description="guarded writes in flight per batch")
+    write_concurrency: Whole = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="guarded writes in flight per batch; `keyshift apply run` has up to four batches at hand",
+    )
     batch_records: Whole = Field(
         default=500,
         ge=1,

@@ -1,9 +1,12 @@
-"""The consumer as a process of its own, for tests that kill it: `python -m tests.apply.consume settings.yaml`."""
+"""The consumer as a process of its own, for tests that kill it: `python -m tests.apply.consume settings.yaml 10.0`.
+
+The number is the seconds of its lease.
+"""
 
 import sys
 
 from keymap.rules import load_keymap
-from keyshift.apply.consumer import run
+from keyshift.apply import consumer
 from keyshift.aws.clients import make_clients
 from keyshift.process import log
 from keyshift.process.settings import load_settings
@@ -16,7 +19,8 @@ def main() -> None:
     stop = Stop()
     stop.install()
     clients = make_clients(settings.aws.region, settings.aws.endpoints.urls)
-    run(settings, load_keymap(settings.keymap), clients, stop)
+    consumer.LEASE_SECONDS = float(sys.argv[2])  # type: ignore[misc]
+    consumer.run(settings, load_keymap(settings.keymap), clients, stop)
 
 
 if __name__ == "__main__":

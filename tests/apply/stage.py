@@ -14,13 +14,14 @@ from typing import Any, Self
 from keymap.lanes import hash_key
 from keymap.patch import Item
 from keymap.wire import decode_header
+from keyshift.apply import consumer
 from keyshift.apply.consumer import run
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.resources import delete_bucket
 from keyshift.cli.demo.endpoints import CREDENTIALS, SERVICES, Endpoints
 from keyshift.control import barrier, migration, setasides, shards
 from keyshift.control.phase import Phase
-from keyshift.control.shards import ShardCheckpoint
+from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import PHASE, Store
 from keyshift.process.settings import MetricsSettings, Settings, load_settings
 from keyshift.process.stop import Stop
@@ -78,6 +79,11 @@ class Stage:
             )
 
     def checkpoints(self) -> dict[str, ShardCheckpoint]:
+        """Of the shards of which something was applied."""
+        places = {shard: state.checkpoint for shard, state in self.states().items()}
+        return {shard: place for shard, place in places.items() if place.sequence or place.closed}
+
+    def states(self) -> dict[str, ShardState]:
         return shards.read(self.store, self.stream)
 
     def seen(self, number: int) -> set[int]:
@@ -197,12 +203,14 @@ def eventually(happened: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @contextmanager
-def process(stage: Stage) -> Iterator["subprocess.Popen[bytes]"]:
+def process(
+    stage: Stage, lease_seconds: float = consumer.LEASE_SECONDS, settings: str = "settings.yaml"
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A consumer as a process of its own, killed in the end; its log goes to a file beside the settings."""
     with (
         (stage.folder / "consumer.log").open("ab") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.apply.consume", str(stage.folder / "settings.yaml")],
+            [sys.executable, "-m", "tests.apply.consume", str(stage.folder / settings), str(lease_seconds)],
             env={**CREDENTIALS, "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=log,
             stderr=log,

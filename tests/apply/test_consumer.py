@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.apply import consumer as consuming
+from keyshift.apply import worker as working
 from keyshift.apply.redrive import redriving
 from keyshift.apply.refusals import OtherStream
 from keyshift.apply.setaside import TooManySetAside
+from keyshift.aws import stream as kinesis
 from keyshift.aws.clients import make_clients
 from keyshift.cli.demo.child import free_port
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import lease as leases
-from keyshift.control import migration, shards
+from keyshift.control import migration, shards, workers
 from keyshift.control.phase import Phase
 from keyshift.control.setasides import State, read_open, resolve
 from keyshift.control.store import Conflict
@@ -111,13 +114,13 @@ def test_killed_between_write_and_checkpoint_it_only_makes_stale(stage: Stage, m
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr(shards, "save", die)
+        patched.setattr(shards.ShardHold, "save", die)
         died = Running(stage)
         with pytest.raises(SystemExit), died:
             eventually(died.ended)
     assert stage.checkpoints() == {}
     with Running(stage) as consumer:
-        consumer.until(stage.drained)
+        consumer.until(lambda: len(stage.checkpoints()) == 2)
     assert stage.has(history)
     assert sum(one.stale for one in stage.checkpoints().values()) > 0
 
@@ -148,42 +151,64 @@ def test_killed_again_and_again_it_resumes_and_ends_right(stage: Stage) -> None:
 
 
 def release(stage: Stage) -> None:
-    """Spare the test the seconds after which a standby takes a dead consumer's lease over."""
-    with contextlib.suppress(Conflict):  # a renewal in between
-        held = stage.store.get(leases.CONSUMER)
-        stage.store.swap(leases.CONSUMER, held, {"released": True})
+    """Spare the test the seconds after which a dead worker's shards are free."""
+    for seat in workers.read_seats(stage.store):
+        item = f"worker#{seat.worker.place:04}"
+        with contextlib.suppress(Conflict):  # a renewal in between
+            stage.store.swap(item, stage.store.get(item), {"released": True})
 
 
-def test_a_standby_takes_over_from_a_consumer_that_is_gone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def other_worker(stage: Stage, seconds: float) -> tuple[leases.Lease, workers.Worker]:
+    """A worker that has a place, and does nothing for it."""
+    roster = workers.Roster(stage.store, "other", seconds, time.monotonic)
+    lease = roster.enter()
+    assert lease
+    return lease, roster.me
+
+
+def seize(stage: Stage, worker: workers.Worker) -> list[shards.ShardHold]:
+    """Take the shards, whoever holds them."""
+    holds: dict[str, shards.ShardHold] = {}
+    while len(holds) < 2:
+        for one in kinesis.shards(stage.kinesis, stage.stream):
+            seen = stage.states().get(one.id) or shards.ShardState(shards.ShardCheckpoint(stage.stream, one.id))
+            if one.id not in holds and (hold := shards.take(stage.store, seen, worker, "other")):
+                holds[one.id] = hold
+    return list(holds.values())
+
+
+def test_the_shards_of_a_worker_that_is_gone_are_taken_over(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consuming, "LEASE_SECONDS", 1.0)
     history = a_history(5)
     packs = load_some(stage, history, random.Random(5))
     stage.put(packs[:10])
-    dead = leases.Lease(stage.store, leases.CONSUMER, "dead", 1.0, time.monotonic)
-    assert dead.try_acquire()
+    lease, dead = other_worker(stage, 1.0)
+    holds = seize(stage, dead)
     with Running(stage) as consumer, Running(stage):
         stage.put(packs[10:])
         consumer.until(stage.drained)
-        assert not dead.valid()
+        assert not lease.valid()
     assert stage.has(history)
+    for hold in holds:
+        with pytest.raises(leases.LeaseLost):
+            hold.save(replace(hold.checkpoint, sequence="0"))
 
 
-def test_one_that_lost_its_lease_cannot_move_the_checkpoints(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stands by and goes on only when it has the lease again, from where the other one was."""
+def test_one_that_lost_its_shards_cannot_move_the_checkpoints(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on only once they are free again, from where the other one was."""
     history = a_history(6)
     packs = load_some(stage, history, random.Random(6))
     stage.put(packs[:10])
     monkeypatch.setattr(consuming, "LEASE_SECONDS", 1.0)
     with Running(stage) as consumer:
         consumer.until(lambda: sum(one.applied for one in stage.checkpoints().values()) > 0)
-        release(stage)
-        other = leases.Lease(stage.store, leases.CONSUMER, "other", 1.0, time.monotonic)
-        consumer.until(other.try_acquire)
-        time.sleep(0.5)
+        lease, other = other_worker(stage, 10.0)
+        seize(stage, other)
         held = stage.checkpoints()
         stage.put(packs[10:])
+        time.sleep(0.5)
         assert stage.checkpoints() == held
-        other.release()
+        lease.release()
         consumer.until(stage.drained)
     assert stage.has(history)
 
@@ -269,15 +294,15 @@ def test_throttles_and_lost_answers_on_both_sides_are_ridden_out(stage: Stage) -
     packs = load_some(stage, history, random.Random(7))
     kinds = (throttle, server_error, reset_before, reset_after)
     with (
-        FaultProxy(stage.endpoints.urls["kinesis"], *(Rule(one, probability=0.1) for one in kinds), seed=1) as kinesis,
+        FaultProxy(stage.endpoints.urls["kinesis"], *(Rule(one, probability=0.1) for one in kinds), seed=1) as streams,
         FaultProxy(stage.endpoints.urls["dynamodb"], *(Rule(one, probability=0.07) for one in kinds), seed=2) as items,
-        Running(stage, 5, kinesis=kinesis.url, dynamodb=items.url) as consumer,
+        Running(stage, 5, kinesis=streams.url, dynamodb=items.url) as consumer,
     ):
         for first in range(0, len(packs), 20):
             stage.put(packs[first : first + 20])
         consumer.until(stage.drained, 90)
         assert min(items.faults[one.__name__] for one in kinds) > 0
-        assert sum(kinesis.faults.values()) > 2
+        assert sum(streams.faults.values()) > 2
     assert stage.has(history)
 
 
@@ -380,7 +405,7 @@ def test_a_line_per_interval_tells_counts_lag_and_age(
 ) -> None:
     del capsys
     lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(consuming._log, "info", lambda event, **fields: lines.append({"event": event, **fields}))
+    monkeypatch.setattr(working._log, "info", lambda event, **fields: lines.append({"event": event, **fields}))
     stage.put(packed(stage.shop.keymap, [change("orders", None, order(1, 1), 1)], random.Random(1)))
     with Running(stage) as consumer:
         consumer.until(stage.drained)

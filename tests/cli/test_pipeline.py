@@ -75,6 +75,11 @@ def test_from_the_rehearsal_to_the_switch(migration: Migration) -> None:
         answer = project.keyshift("cutover", "checklist", "--rehearse")
         assert answer.code == 0, answer.out
         assert "note  writes stopped" in answer.out
+        told = answer_of(project, "status")["apply"]
+        (worker,) = told["workers"]
+        assert set(worker["shards"]) == {shard for shard, one in told["shards"].items() if not one["closed"]}
+        assert {one["owner"] for one in told["shards"].values()} == {worker["owner"]}
+        assert f"{worker['owner']}, last heard of" in project.keyshift("status").out
         answer = project.keyshift("cutover", "checklist")
         assert answer.code == 1
         assert "FAIL  writes stopped" in answer.out

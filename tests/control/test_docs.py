@@ -19,7 +19,7 @@ from keyshift.control.horizon import raise_horizon
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.lanes import raise_applied
-from keyshift.control.lease import CAPTURE, CONSUMER, DRIFT, DUMP, LOAD, REDRIVE, TIDY, Lease
+from keyshift.control.lease import CAPTURE, DRIFT, DUMP, LOAD, REDRIVE, TIDY, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import Phase, open_replay
@@ -27,10 +27,11 @@ from keyshift.control.ranges import record_bounds
 from keyshift.control.reloads import Reload, begin_reload, finish_reload
 from keyshift.control.setasides import State, record_open, resolve
 from keyshift.control.shapes import Since, begin_history
-from keyshift.control.shards import ShardCheckpoint
+from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import Store
 from keyshift.control.throttle import LIMITS, change_throttle
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
+from keyshift.control.workers import Worker
 from keyshift.cutover.conduct import CUTOVER, _agreed
 from tests.apply.keymaps import shop
 from tests.control.conftest import TABLES, Clock
@@ -63,8 +64,8 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     """Everything that is ever written."""
     gtid_set = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
-    leases = (CAPTURE, DUMP, LOAD, CONSUMER, REDRIVE, TIDY)
-    capture, dump, load, consumer, redrive, tidy = (taken_over(store, item, clock) for item in leases)
+    leases = (CAPTURE, DUMP, LOAD, "worker#0001", REDRIVE, TIDY)
+    capture, dump, load, _worker, redrive, tidy = (taken_over(store, item, clock) for item in leases)
     tidy.renew(swept=version(1, 1, 4, 0), tidied_at_ms=1)
     assert raise_horizon(store, version(1, 1, 4, 0), Phase.LOAD)
     load.renew(workers="a")
@@ -104,7 +105,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
     raise_applied(store, {0: version(1, 1, 4, 0)}, {})
-    shards.save(consumer, ShardCheckpoint("s", "shardId-000000000000"))
+    assert shards.take(store, ShardState(ShardCheckpoint("s", "shardId-000000000000")), Worker(1, 1), "a:1")
     record_open(store, one := set_aside(7, target="app", key="0a1b2c3d4e5f"))
     redrive.renew(**{SENDS: True})
     resolve(store, one, State.DISCARDED, note="a test row", lease=redrive)
@@ -131,6 +132,7 @@ def kind_of(item: str) -> str:
         "chunk": ["TABLE", "NUMBER"],
         "table": ["TABLE"],
         "shard": ["STREAM", "SHARD"],
+        "worker": ["PLACE"],
         "schema": ["TABLE"],
         "accepted": ["PLACE"],
         "answer": ["KIND", "TABLE"],

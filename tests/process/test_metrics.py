@@ -127,6 +127,8 @@ def test_a_process_is_well_while_its_loops_move() -> None:
         answer = json.loads(text)
         assert (status, answer["healthy"], answer["stalled"]) == (503, False, ["sending"])
         assert (answer["migration"], answer["owner"]) == ("shop", "host:1")
+        shown.over("sending")
+        assert get(port, "/healthz")[0] == 200
 
 
 def test_a_standby_is_well_and_says_so() -> None:
