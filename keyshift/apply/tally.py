@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from keyshift.apply.stream import BatchResult
-from keyshift.process.metrics import Metric
+from keyshift.process.metric import Metric
 
 METRICS: Final = (
     Metric("keyshift_apply_active", "gauge", "Count", "1 while this consumer holds the lease, 0 while it stands by"),
@@ -26,8 +26,22 @@ METRICS: Final = (
     Metric("keyshift_apply_stale_total", "counter", "Count", "slots that were newer already: a normal outcome"),
     Metric("keyshift_apply_collided_total", "counter", "Count", "slots that two live rows want"),
     Metric("keyshift_apply_markers_total", "counter", "Count", "markers of barriers answered"),
+    Metric("keyshift_apply_failed_total", "counter", "Count", "batches that end before a change that was not applied"),
 )
-_KINDS: Final = ("batches", "records", "bytes", "applied", "set", "removed", "stale", "collided", "markers")
+SLOTS: Final = ("set", "removed", "stale", "collided", "markers")  # what a BatchResult counts under these names
+_KINDS: Final = ("batches", "records", "bytes", "applied", *SLOTS, "failed")
+
+
+def counts_of(result: BatchResult, bytes_: int) -> dict[str, int]:
+    """What one batch counts for in the counters above; `bytes_` is its compressed size."""
+    return {
+        "batches": 1,
+        "records": result.records,
+        "bytes": bytes_,
+        "applied": result.applied,
+        **{name: getattr(result, name) for name in SLOTS},
+        "failed": int(result.error is not None),
+    }
 
 
 class Tally:
@@ -44,17 +58,7 @@ class Tally:
     def batch(self, result: BatchResult, bytes_: int) -> None:
         """A batch was handled; `bytes_` is its compressed size."""
         self._counts.update({f"op_{op}": count for op, count in result.operations.items()})
-        self._counts.update(
-            batches=1,
-            records=result.records,
-            bytes=bytes_,
-            applied=result.applied,
-            set=result.set,
-            removed=result.removed,
-            stale=result.stale,
-            collided=result.collided,
-            markers=result.markers,
-        )
+        self._counts.update(counts_of(result, bytes_))
         self._newest_ms = max(self._newest_ms, result.newest_ms)
         self._newest_version = max(self._newest_version, result.newest_version)
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from keyshift.apply.consumer import run
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import barrier, migration, shards
+from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import Phase
 from keyshift.control.shards import ShardCheckpoint
 from keyshift.control.store import PHASE, Store
@@ -61,6 +62,14 @@ class Stage:
         (self.folder / "settings.yaml").write_text(text)
         return load_settings(self.folder / "settings.yaml", {})
 
+    def record(self, id_: str, bucket: str = "") -> None:
+        """Record the migration, in the phase replay, in the place of what was recorded."""
+        migration.forget(self.store)
+        about = {"id": id_, "stream": self.stream, "bucket": bucket}
+        migration.create(self.store, migration_for(self.shop.keymap, **about))
+        record_keymap(self.store, self.shop.keymap)
+        self.phase(Phase.REPLAY)
+
     def phase(self, phase: Phase) -> None:
         """Set the phase, whatever the rules for it."""
         self.store.swap(PHASE, self.store.get(PHASE), {"phase": phase.value})
@@ -90,8 +99,8 @@ class Stage:
 
 
 @contextmanager
-def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2) -> Iterator[Stage]:
-    """Everything made, in the phase replay, and removed in the end."""
+def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2, bucket: str = "") -> Iterator[Stage]:
+    """Everything made (but the bucket), in the phase replay, and removed in the end."""
     prefix, stream, control = unique("apply") + "-", unique("stream"), unique("control")
     dynamodb, kinesis = (client(service, endpoints, attempts=3) for service in ("dynamodb", "kinesis"))
     found = Shop(shop(prefix), dynamodb, prefix, Inline())
@@ -100,10 +109,8 @@ def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2) -> Iterator
     create_control(dynamodb, control)
     kinesis.create_stream(StreamName=stream, ShardCount=shard_count)
     kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
-    store = Store(dynamodb, control, NAME)
-    migration.create(store, replace(migration_for(found.keymap), id=MIGRATION, stream=stream))
-    stage = Stage(found, kinesis, stream, store, endpoints, folder)
-    stage.phase(Phase.REPLAY)
+    stage = Stage(found, kinesis, stream, Store(dynamodb, control, NAME), endpoints, folder)
+    stage.record(MIGRATION, bucket)
     stage.settings()
     yield stage
     for name in (*found.keymap.targets, control):
