@@ -87,7 +87,7 @@ def build(keymap: Keymap, file: Path, platform: Platform, more: Sequence[Path], 
         python = interpreter(platform.python)
         if python is not None:
             _compile(stage, python)
-        left_out = _left_out(platform, python)
+        left_out = _untried(platform, python)
         if python is not None and not left_out:
             _try(stage, python, keymap, modules)
         size = sum(one.stat().st_size for one in stage.rglob("*") if one.is_file())
@@ -148,9 +148,9 @@ def _files(root: Path, above: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _installed(name: str) -> Path:
-    """The file of a module that was imported, or its package's folder."""
-    found = Path(str(sys.modules[name].__file__))
-    return found.parent if found.name == "__init__.py" else found
+    """The file of a module that was imported, or its package's folder; a package may have no `__init__.py`."""
+    module = sys.modules[name]
+    return Path(next(iter(module.__path__)) if hasattr(module, "__path__") else str(module.__file__))
 
 
 def _put(stage: Path, path: str, source: Path) -> None:
@@ -169,9 +169,10 @@ def _compile(stage: Path, python: Path) -> None:
     subprocess.run(argv, env=environment, capture_output=True, timeout=_SECONDS_MAX, check=False)  # noqa: S603
 
 
-def _left_out(platform: Platform, python: Path | None) -> str:
+def _untried(platform: Platform, python: Path | None) -> str:
     if python is None:
-        return f"there is no Python {platform.python} here: it has no bytecode, and was not tried"
+        python_of_uv = f"`uv python install {platform.python}` gets one"
+        return f"there is no Python {platform.python} here: it has no bytecode, and was not tried; {python_of_uv}"
     if platform.architecture != architecture():
         return f"it was not tried: it is for {platform.architecture}, and this machine is {architecture()}"
     return ""

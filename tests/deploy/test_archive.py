@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from keymap.errors import KeyshiftError
+from keymap.rules import load_keymap
 from keyshift.deploy import archive, wheels
 from keyshift.deploy.archive import architecture
 from keyshift.deploy.imports import needs
-from tests.deploy.archives import PYTHON, project, zipped
+from tests.deploy.archives import KEYMAP, project, zipped
 from tests.deploy.rendered import ROOT
 
 pytestmark = pytest.mark.any_pair
@@ -40,17 +41,6 @@ def test_two_builds_are_the_same_and_hold_what_the_function_needs_and_no_more(tm
     assert {name.split("/")[2] for name in names if re.match("botocore/data/.*/", name)} == wheels.SERVICES
 
 
-def test_a_module_that_hooks_need_and_that_is_not_in_it_is_told_and_the_archive_before_is_kept(tmp_path: Path) -> None:
-    folder = project(tmp_path)
-    (folder / "function.zip").write_text("the one before")
-    done = zipped(folder, "function.zip", "--architecture", architecture(), "--python", PYTHON)
-    assert done.returncode == 2
-    assert "No module named 'helper'" in done.stderr
-    assert "--hooks" in done.stderr
-    assert (folder / "function.zip").read_text() == "the one before"
-    assert not list(folder.glob(".function*"))
-
-
 def test_one_that_lambda_would_not_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     archive._require_size(archive.UNPACKED_BYTES_MAX)
     with pytest.raises(KeyshiftError, match="262,144,001 bytes, and Lambda takes 262,144,000"):
@@ -67,6 +57,22 @@ def test_a_file_that_would_take_the_place_of_another_is_refused(tmp_path: Path) 
     (tmp_path / "other.py").write_text("something else")
     with pytest.raises(KeyshiftError, match=r"other.py would take the place of another yaml.py"):
         archive._put(tmp_path / "stage", "yaml.py", tmp_path / "other.py")
+
+
+def test_modules_of_hooks_are_found_beside_the_keymap_and_where_they_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, installed = tmp_path / "project", tmp_path / "installed"
+    for path in (folder / "beside" / "__init__.py", folder / "notes" / "more.txt", installed / "archived" / "tags.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("def tags(row):\n    return [row]\n")
+    monkeypatch.syspath_prepend(str(installed))
+    (folder / "keymap.yaml").write_text(KEYMAP.replace("shop_hooks:tags", "archived.tags:tags"))
+    keymap = load_keymap(folder / "keymap.yaml")
+    found = dict(archive._hooks(keymap, folder / "keymap.yaml", [folder / "notes", folder / "beside"]))
+    assert set(found) == {"archived/tags.py", "beside/__init__.py", "more.txt"}
+    with pytest.raises(KeyshiftError, match=r"there is no .*elsewhere"):
+        dict(archive._hooks(keymap, folder / "keymap.yaml", [folder / "elsewhere"]))
 
 
 def test_what_a_program_imports_is_found_wherever_it_stands(tmp_path: Path) -> None:

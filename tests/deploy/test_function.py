@@ -6,6 +6,7 @@ process, and the next invocation a cold start.
 
 import json
 import random
+import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,16 +17,19 @@ from typing import Any
 import pytest
 
 from keymap import claims
+from keymap.errors import KeyshiftError
+from keymap.rules import parse_keymap
 from keymap.wire import CLAIM_FORMAT, decode_header, encode_change, encode_pack
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control.phase import Phase
+from keyshift.deploy import archive
 from keyshift.deploy.archive import architecture
 from tests.apply.event_source import EventSource, event, read_stream
 from tests.apply.history import LANES, History, header_for, history_of, marker, packed
 from tests.apply.keymaps import order
 from tests.apply.stage import Stage, load_some, staged
 from tests.apply.test_convergence import random_steps
-from tests.deploy.archives import PYTHON, project, zipped
+from tests.deploy.archives import KEYMAP, PYTHON, project, zipped
 from tests.servers import faults
 from tests.servers.aws import client, unique
 from tests.servers.fault_proxy import FaultProxy, Rule
@@ -117,12 +121,29 @@ def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
         assert stage.drained()
         assert {"ReplayClosed", "Sandbox.Timedout", "done", "part"} <= set(source.outcomes)
         assert sandbox.starts == 3
+        assert {(False, 1), (True, 0), (True, 1)} == {
+            (line["done"] > 0, line["keyshift_apply_failed_total"]) for line in told(stage)
+        }
         proxy.rules = ()
         again = EventSource(sandbox.invoke, stage.stream, 500)
         for shard, some in records.items():
             again.deliver(shard, some)
         assert set(again.outcomes) == {"done"}
         assert stage.has(history)
+
+
+def test_a_module_that_hooks_need_and_that_is_not_in_the_archive_is_told(
+    task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command, which tries what it packed in an interpreter that has nothing else."""
+    (tmp_path / "absent_hooks.py").write_text("def tags(row):\n    return [row]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    keymap = parse_keymap(KEYMAP.replace("shop_hooks:tags", "absent_hooks:tags"), "keymap.yaml")
+    with pytest.raises(
+        KeyshiftError, match=r"(?s)what was packed does not work: .*there is no module absent_hooks"
+    ) as raised:
+        archive._try(task, Path(sys.executable), keymap, ["apply_stream"])
+    assert "--hooks" in raised.value.remedy
 
 
 def test_a_throttled_batch_is_answered_before_its_time_is_over_and_what_is_done_is_kept(
