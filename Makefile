@@ -11,9 +11,16 @@ SECONDS ?= 600
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_LINK_MODE := copy
 
-.PHONY: help demo test lint check soak large bench clean
+CONFIG ?= keyshift.yaml
+ARCH ?= arm64
+HOOKS ?=
+KEYMAP ?=
+OUTPUT ?= keyshift-apply-$(ARCH).zip
+
+.PHONY: help demo lambda-zip test lint check soak large bench clean
 help:
 	@echo "make demo [SCALE=n]  a whole migration of a live database, on this machine, in minutes"
+	@echo "make lambda-zip      the Lambda function's archive: ARCH=arm64|x86_64 CONFIG= or KEYMAP= HOOKS= OUTPUT="
 	@echo "make test            the tests, against real servers (JOBS=n at once)"
 	@echo "make lint            format, lint, types, arrows"
 	@echo "make check           lint and test"
@@ -33,6 +40,10 @@ $(VENV)/.ready: pyproject.toml uv.lock $(wildcard keyshift/*/*.pyx keyshift/*/*.
 
 demo: $(VENV)/.ready
 	@$(VENV)/bin/keyshift demo --scale $(SCALE)
+
+lambda-zip: $(VENV)/.ready
+	@$(VENV)/bin/keyshift --config $(CONFIG) deploy zip --architecture $(ARCH) --output $(OUTPUT) \
+		$(if $(KEYMAP),--keymap $(KEYMAP)) $(addprefix --hooks ,$(HOOKS))
 
 test: $(VENV)/.ready
 	$(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

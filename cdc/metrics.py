@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from keyshift.process.metrics import Metric
+from keyshift.process.metric import Metric
 
 METRICS: Final = (
     Metric("keyshift_capture_active", "gauge", "Count", "1 while this daemon holds the lease, 0 while it stands by"),

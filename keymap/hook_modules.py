@@ -134,6 +134,12 @@ def _source(module: ModuleType) -> str:
     return str(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def modules_beside(keymap: Path) -> list[Path]:
+    """All modules and packages beside a keymap file, of which its hooks may import: files, and folders."""
+    folder = keymap.absolute().parent
+    return sorted(path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
+
+
 def told(sources: Mapping[str, str]) -> str:
     """The hooks' part of what a keymap means, for its digest; "" where there are none."""
     return "".join(f"\n{name}\n{len(text)}\n{text}" for name, text in sorted(sources.items()))

@@ -24,6 +24,7 @@ from typing import Final
 
 from bulkload.spark.environment import PROJECT
 from keymap.errors import KeyshiftError
+from keymap.hook_modules import modules_beside
 
 OURS: Final = ("keymap", "keyshift", "cdc", "bulkload")
 _NAME: Final = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[([^]]*)\])?[^;]*(?:;.*\bextra\s*==\s*['\"]([^'\"]+)['\"])?")
@@ -135,11 +136,11 @@ def _copy_project(keymap: Path, place: Path) -> None:
     """The keymap, and all modules beside it: what hooks import in turn is among them."""
     place.mkdir()
     shutil.copy2(keymap, place / keymap.name)
-    for path in keymap.absolute().parent.iterdir():
-        if path.suffix == ".py":
-            shutil.copy2(path, place / path.name)
-        elif (path / "__init__.py").is_file():
+    for path in modules_beside(keymap):
+        if path.is_dir():
             shutil.copytree(path, place / path.name, ignore=_LEFT_OUT)
+        else:
+            shutil.copy2(path, place / path.name)
 
 
 def _tried(root: Path, keymap: str, digest: str) -> list[str]:

@@ -42,6 +42,16 @@ class GateClosed(KeyshiftError):
         )
 
 
+class OutOfTime(KeyshiftError):
+    """The time of an invocation was nearly over, and not all of its batch is applied. It is delivered again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the time of the invocation is over, and not all of its batch is applied: what is not is delivered again",
+            "See whether the tables are throttled; else give the function more time, or smaller batches",
+        )
+
+
 class OtherStream(KeyshiftError):
     """A record that another migration, or another keymap, has written."""
 

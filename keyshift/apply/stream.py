@@ -46,16 +46,18 @@ FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a te
 class BatchResult:
     """What became of a batch.
 
-    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied, `set_aside` the
-    changes of these records that are not, and were set aside (now, or when the record came before); `set`, `removed`
-    and `stale` count slots, also of what is not; `collided` counts those that were left with more than one living row.
-    `newest_version` and `newest_ms` (milliseconds since 1970, at the source) are those of the newest change that is
-    applied. Where `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says
-    why.
+    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied, `tables` the same
+    changes by table and operation; `set_aside` the changes of these records that are not, and were set aside (now, or
+    when the record came before); `set`, `removed` and `stale` count slots, also of what is not; `collided` counts those
+    that were left with more than one living row. `newest_version` and `newest_ms` (milliseconds since 1970, at the
+    source) are those of the newest change that is applied, `oldest_ms` that of the oldest; 0 for none. Where
+    `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says why: a
+    KeyshiftError, or Stopped.
     """
 
     records: int = 0
     operations: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[tuple[str, str], int] = field(default_factory=dict)
     set: int = 0
     removed: int = 0
     stale: int = 0
@@ -64,8 +66,9 @@ class BatchResult:
     markers: int = 0
     newest_version: str = ""
     newest_ms: int = 0
+    oldest_ms: int = 0
     failed_sequence: str | None = None
-    error: KeyshiftError | Stopped | None = None
+    error: Exception | None = None
 
     @property
     def applied(self) -> int:
@@ -77,6 +80,7 @@ class BatchResult:
         return BatchResult(
             records=self.records + rest.records,
             operations=Counter(self.operations) + Counter(rest.operations),
+            tables=Counter(self.tables) + Counter(rest.tables),
             set=self.set + rest.set,
             removed=self.removed + rest.removed,
             stale=self.stale + rest.stale,
@@ -85,6 +89,7 @@ class BatchResult:
             markers=self.markers + rest.markers,
             newest_version=max(self.newest_version, rest.newest_version),
             newest_ms=max(self.newest_ms, rest.newest_ms),
+            oldest_ms=min(filter(None, (self.oldest_ms, rest.oldest_ms)), default=0),
             failed_sequence=rest.failed_sequence,
             error=rest.error,
         )
@@ -201,7 +206,7 @@ class StreamApplier:
         records: Sequence[StreamRecord],
         packs: Sequence[_Pack],
         outcome: Outcome,
-        refusal: KeyshiftError | None,
+        refusal: KeyshiftError | Stopped | None,
         phase: Phase,
     ) -> tuple[Sequence[_Pack], KeyshiftError | Stopped | None]:
         """The packs before the first one that is not done, and what is in that one's way.
@@ -231,7 +236,7 @@ class StreamApplier:
 
     def _read(
         self, records: Iterable[StreamRecord], fetching: _Fetching, lanes: Lanes, horizon: str
-    ) -> tuple[list[_Pack], KeyshiftError | None]:
+    ) -> tuple[list[_Pack], KeyshiftError | Stopped | None]:
         """The packs before the first record that cannot be applied, and why that one cannot; fewer, where much of it
         had to be fetched.
         """
@@ -239,7 +244,7 @@ class StreamApplier:
         for record in records:
             try:
                 packs.append(self._pack(record, fetching, lanes, horizon))
-            except KeyshiftError as error:
+            except (KeyshiftError, Stopped) as error:
                 return packs, error
             if fetching.bytes >= FETCHED_BYTES_MAX:
                 break
@@ -281,6 +286,7 @@ def _result(
     return BatchResult(
         records=len(done),
         operations=Counter(change.op for change in changes),
+        tables=Counter((change.table, change.op) for change in changes),
         set=outcome.set,
         removed=outcome.removed,
         stale=outcome.stale,
@@ -289,6 +295,7 @@ def _result(
         markers=markers,
         newest_version=max((change.version for change in changes), default=""),
         newest_ms=max((change.source.ts_ms for change in changes), default=0),
+        oldest_ms=min((change.source.ts_ms for change in changes), default=0),
         failed_sequence=failed,
         error=error,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from keyshift.apply.stream import BatchResult
-from keyshift.process.metrics import Metric
+from keyshift.process.metric import Metric
 
 METRICS: Final = (
     Metric(
@@ -38,19 +38,29 @@ METRICS: Final = (
     Metric("keyshift_apply_collided_total", "counter", "Count", "slots that two live rows want"),
     Metric("keyshift_apply_set_aside_total", "counter", "Count", "changes that cannot be applied and were set aside"),
     Metric("keyshift_apply_markers_total", "counter", "Count", "markers of barriers answered"),
+    Metric("keyshift_apply_failed_total", "counter", "Count", "batches that end before a change that was not applied"),
 )
-_KINDS: Final = (
-    "batches",
-    "records",
-    "bytes",
-    "applied",
+SLOTS: Final = (
     "set",
     "removed",
     "stale",
     "collided",
     "set_aside",
     "markers",
-)
+)  # as a BatchResult names them
+_KINDS: Final = ("batches", "records", "bytes", "applied", *SLOTS, "failed")
+
+
+def counts_of(result: BatchResult, bytes_: int) -> dict[str, int]:
+    """What one batch counts for in the counters above; `bytes_` is its compressed size."""
+    return {
+        "batches": 1,
+        "records": result.records,
+        "bytes": bytes_,
+        "applied": result.applied,
+        **{name: getattr(result, name) for name in SLOTS},
+        "failed": int(result.error is not None),
+    }
 
 
 class Tally:
@@ -72,18 +82,7 @@ class Tally:
         """A batch was handled; `bytes_` is its compressed size."""
         with self._lock:
             self._counts.update({f"op_{op}": count for op, count in result.operations.items()})
-            self._counts.update(
-                batches=1,
-                records=result.records,
-                bytes=bytes_,
-                applied=result.applied,
-                set=result.set,
-                removed=result.removed,
-                stale=result.stale,
-                collided=result.collided,
-                set_aside=result.set_aside,
-                markers=result.markers,
-            )
+            self._counts.update(counts_of(result, bytes_))
             self._newest_ms = max(self._newest_ms, result.newest_ms)
             self._newest_version = max(self._newest_version, result.newest_version)
 

@@ -87,7 +87,7 @@ class GuardedWriter:
         Nothing is sent after `until`, on the clock of `lifetime`: it fails as Overdue.
 
         Throttles and lost answers are tried again within (keyshift.aws.items); a failure of that kind is left only
-        when it lasted, or when the process was asked to stop.
+        when it lasted, or when the writer's `stop` was set: items that were not begun by then fail, too.
         """
         by_item: dict[tuple[str, Key], list[Patch]] = {}
         for patch in fold(patches):
@@ -126,6 +126,8 @@ class GuardedWriter:
 
     def _item(self, patches: list[Patch]) -> Outcome:
         try:
+            if self._stop is not None and self._stop.is_set():
+                self._stop.sleep(0)  # raises Stopped
             return _sum(self._slots(part) for part in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
             return self._failed(patches, _told(error, patches[0]))

@@ -51,6 +51,7 @@ class ClaimStore:
         Stopped.
         """
         doing = f"reading {self._address(claim.object)}"
+        self._stop.sleep(0)
         with explaining(doing):
             try:
                 return retried(partial(self._read, claim.object), Backoff(), self._stop, doing)

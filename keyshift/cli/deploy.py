@@ -1,14 +1,22 @@
-"""`keyshift deploy`: what runs in AWS, as text that AWS's own tools deploy."""
+"""`keyshift deploy`: what runs in AWS, as text and files that AWS's own tools deploy."""
+
+from pathlib import Path
+from typing import get_args
 
 import click
 
+from bulkload.spark.environment import keymap_file
+from keymap.rules import load_keymap
 from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.deploy.archive import build
+from keyshift.deploy.function import PYTHON
 from keyshift.deploy.template import template_text
+from keyshift.deploy.wheels import Architecture, Platform
 
 
 @click.group()
 def deploy() -> None:
-    """Render what runs in AWS."""
+    """Make what runs in AWS."""
 
 
 @deploy.command()
@@ -20,3 +28,41 @@ def template(wiring: Wiring) -> None:
     It calls no service, and reads nothing but the settings and the keymap.
     """
     click.echo(template_text(wiring.settings, wiring.keymap), nl=False)
+
+
+@deploy.command("zip")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="The archive's file.")
+@click.option("--architecture", type=click.Choice(get_args(Architecture)), default="arm64", show_default=True)
+@click.option("--python", default=PYTHON, show_default=True, help="The version of the function's runtime.")
+@click.option(
+    "--hooks",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="What hooks import and is not beside the keymap: a module, a package, or a folder of them; repeatable.",
+)
+@click.option("--keymap", "given", type=click.Path(path_type=Path), help="The keymap, instead of that of the settings.")
+@pass_wiring
+def archive(  # noqa: PLR0913, PLR0917 - one for each option
+    wiring: Wiring,
+    output: Path | None,
+    architecture: Architecture,
+    python: str,
+    hooks: tuple[Path, ...],
+    given: Path | None,
+) -> None:
+    """Build the function's archive: handler, libraries, and the modules with the keymap's hooks.
+
+    The same every time it is built of the same. It is tried where it is for this machine's architecture and a Python of
+    the version is here. The keymap is not in it: the function reads it from the control table.
+    """
+    file = given or keymap_file(wiring.settings.keymap)
+    keymap = load_keymap(file) if given else wiring.keymap
+    output = output or Path(f"keyshift-apply-{architecture}.zip")
+    built = build(keymap, file, Platform(architecture, python), hooks, output)
+    click.echo(
+        f"{output}: {built.bytes:,} bytes, {built.unpacked_bytes:,} unpacked, for Python {python} on {architecture}"
+    )
+    click.echo(f"sha256 {built.sha256}, keymap {keymap.digest}")
+    for told in (built.left_out, "Lambda takes it from a bucket only" if built.is_large else ""):
+        if told:
+            click.echo(f"note: {told}")

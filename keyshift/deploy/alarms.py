@@ -1,7 +1,8 @@
 """The alarms of the stack. Each has its heading in docs/runbook.md, which its description names; a test looks.
 
-Metrics of the services are there always. The daemon's are there where it writes them (`metrics.emf`) and its log is
-sent to CloudWatch: so its alarms are rendered with that setting only, and none is about a figure that never comes.
+Metrics of the services are there always, and the function's own, which it writes to its log. The daemon's are there
+where it writes them (`metrics.emf`) and its log is sent to CloudWatch: so its alarms are rendered with that setting
+only, and none is about a figure that never comes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from keymap.rules import Keymap
-from keyshift.deploy.function import COLLIDED, FAILED, FUNCTION
-from keyshift.process.metrics import NAMESPACE
+from keyshift.deploy.function import FUNCTION
+from keyshift.process.metric import NAMESPACE
 from keyshift.process.settings import Settings
 
 RUNBOOK: Final = "docs/runbook.md"
@@ -19,6 +20,7 @@ SET_ASIDE: Final = "keyshift_apply_set_aside_total"
 # where the load took no longer than the settings ask for.
 RETENTION_SHARE: Final = 0.5
 CAPTURE_LAG_SECONDS_MAX: Final = 300
+FAILED, COLLIDED = "keyshift_apply_failed_total", "keyshift_apply_collided_total"
 _HOUR_MS: Final = 3_600_000
 
 
@@ -64,6 +66,7 @@ def _of_the_function(settings: Settings) -> Iterator[Alarm]:
     yield Alarm("Replay fails", means, "AWS/Lambda", "Errors", name, "Sum", above=0)
     means = "Lambda does not run the function as often as it should: its concurrency is used up"
     yield Alarm("Replay is throttled", means, "AWS/Lambda", "Throttles", name, "Sum", above=0, periods=5)
+    # What an invocation answers for a part of its batch is no error to Lambda, and in none of its metrics.
     means = "A change is not applied for now, and what follows it in its lane waits"
     yield Alarm("A change is held back", means, NAMESPACE, FAILED, own, "Sum", above=0)
     means = "A change can never be applied as it is. It is kept, what follows it goes on, and there is no switching"

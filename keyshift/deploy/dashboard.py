@@ -1,7 +1,7 @@
 """The dashboard: the whole pipeline from left to right, the source's lag to the tables' writes.
 
 What the daemon and `keyshift apply run` show is there where they write it (`metrics.emf`) and their log is sent to
-CloudWatch. Their counters only grow, so what is drawn is their rate.
+CloudWatch. The function always does. Counters are told by what they grew, so what is drawn is their sum.
 """
 
 import json
@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from cdc.metrics import METRICS as CAPTURE
 from keymap.rules import Keymap
+from keyshift.apply.invocation import APPLIED, OWN
 from keyshift.apply.tally import METRICS as APPLY
-from keyshift.deploy.function import COLLIDED, FAILED, function_name
-from keyshift.process.metrics import NAMESPACE, Metric
+from keyshift.deploy.function import function_name
+from keyshift.process.metric import NAMESPACE, Metric, as_dimension
 from keyshift.process.settings import Settings
 
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
+OPERATIONS: Final = ("c", "u", "d")
 _TABLES_MAX: Final = 50  # in one graph; CloudWatch draws 500 lines
 
 
@@ -32,45 +34,36 @@ def _widgets(settings: Settings, keymap: Keymap) -> list[dict[str, Any]]:
     name, function, own = settings.stream.name, function_name(settings), ["migration", settings.migration]
     tables = list(keymap.targets)[:_TABLES_MAX]
     lambdas = [["AWS/Lambda", one, "FunctionName", function] for one in ("Invocations", "Errors", "Throttles")]
+    records = ("IncomingRecords", "WriteProvisionedThroughputExceeded")
+    age = [["AWS/Lambda", "IteratorAge", "FunctionName", function]]
     return [
-        _graph("Daemon: seconds and bytes", _gauges(CAPTURE, own), "Maximum"),
-        _graph("Daemon: each second", _rates(CAPTURE, own), "Maximum"),
-        _graph("Stream: bytes in", [["AWS/Kinesis", "IncomingBytes", "StreamName", name]], "Sum"),
-        _graph(
-            "Stream: records",
-            [
-                ["AWS/Kinesis", one, "StreamName", name]
-                for one in ("IncomingRecords", "WriteProvisionedThroughputExceeded")
-            ],
-            "Sum",
-        ),
-        _graph(
-            "Function: age of what it reads, ms", [["AWS/Lambda", "IteratorAge", "FunctionName", function]], "Maximum"
-        ),
-        _graph("Function: invocations", lambdas, "Sum"),
-        _graph("Function: duration, ms", [["AWS/Lambda", "Duration", "FunctionName", function]], "Average"),
-        _graph("Function: what it could not apply", [[NAMESPACE, one, *own] for one in (FAILED, COLLIDED)], "Sum"),
-        _graph("keyshift apply run: gauges", _gauges(APPLY, own), "Maximum"),
-        _graph("keyshift apply run: each second", _rates(APPLY, own), "Maximum"),
-        _graph(
-            "Tables: write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", one] for one in tables]
-        ),
-        _graph("Tables: throttles", [["AWS/DynamoDB", "WriteThrottleEvents", "TableName", one] for one in tables]),
+        _graph("Daemon: seconds and bytes", _own(CAPTURE, "gauge", own), "Maximum"),
+        _graph("Daemon: each minute", _own(CAPTURE, "counter", own)),
+        _graph("Stream: bytes in", [["AWS/Kinesis", "IncomingBytes", "StreamName", name]]),
+        _graph("Stream: records", [["AWS/Kinesis", one, "StreamName", name] for one in records]),
+        _graph("Function: age of what it reads, ms", age, "Maximum"),
+        _graph("Function: invocations", lambdas),
+        _graph("Function: seconds", _own(OWN, "gauge", own), "Maximum"),
+        _graph("Replay: each minute", _own(APPLY, "counter", own)),
+        _graph("Replay: changes by operation", [[NAMESPACE, APPLIED, *own, "operation", one] for one in OPERATIONS]),
+        _graph("Replay: changes by table", [[NAMESPACE, APPLIED, *own, "table", one] for one in sources(keymap)]),
+        _graph("keyshift apply run: gauges", _own(APPLY, "gauge", own), "Maximum"),
+        _graph("Tables: write units", _of_tables("ConsumedWriteCapacityUnits", tables)),
+        _graph("Tables: throttles", _of_tables("WriteThrottleEvents", tables)),
     ]
 
 
-def _gauges(metrics: tuple[Metric, ...], own: list[str]) -> list[list[Any]]:
-    return [[NAMESPACE, one.name, *own] for one in metrics if one.kind == "gauge"]
+def sources(keymap: Keymap) -> list[str]:
+    """The captured tables that are drawn, as the function names them to CloudWatch."""
+    return [as_dimension(one) for one in keymap.tables[:_TABLES_MAX]]
 
 
-def _rates(metrics: tuple[Metric, ...], own: list[str]) -> list[list[Any]]:
-    found: list[list[Any]] = []
-    for one in metrics:
-        if one.kind == "counter":
-            key = f"m{len(found)}"
-            found.append([{"expression": f"RATE({key})", "label": one.name}])
-            found.append([NAMESPACE, one.name, *own, {"id": key, "visible": False}])
-    return found
+def _own(metrics: tuple[Metric, ...], kind: str, own: list[str]) -> list[list[Any]]:
+    return [[NAMESPACE, one.name, *own] for one in metrics if one.kind == kind]
+
+
+def _of_tables(metric: str, tables: list[str]) -> list[list[Any]]:
+    return [["AWS/DynamoDB", metric, "TableName", one] for one in tables]
 
 
 def _graph(title: str, metrics: list[list[Any]], statistic: str = "Sum") -> dict[str, Any]:

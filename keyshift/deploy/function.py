@@ -14,11 +14,10 @@ from typing import Any, Final
 from bulkload.forecast import LAMBDA_MEMORY_BYTES
 from keyshift.deploy.permissions import Place
 from keyshift.deploy.stores import STREAM, with_key
-from keyshift.process.metrics import NAMESPACE
 from keyshift.process.settings import MEBIBYTE, Settings
 
 FUNCTION, MAPPING, LOG = "ApplyFunction", "ApplyMapping", "ApplyLog"
-FAILED, COLLIDED = "keyshift_function_failed", "keyshift_function_collided"
+PYTHON: Final = "3.13"  # of the runtime; the archive is built for it
 FACTOR_MAX: Final = 10  # Lambda's
 ON_DEMAND_SHARDS: Final = 4  # what a stream on demand begins with
 TIMEOUT_SECONDS: Final = 120  # longer than a minute of throttling, so that what is done is reported instead of lost
@@ -47,9 +46,6 @@ def function(settings: Settings, place: Place) -> dict[str, Any]:
             "UpdateReplacePolicy": "Delete",
             "Properties": {"LogGroupName": place.log_group, "RetentionInDays": LOG_DAYS},
         },
-        # What an invocation answers for a part of its batch is no error to Lambda, and in none of its metrics.
-        "FailedFilter": _counted(FAILED, '{ ($.event = "applied") && ($.error = "*") }', "1"),
-        "CollidedFilter": _counted(COLLIDED, '{ ($.event = "applied") && ($.collided > 0) }', "$.collided"),
     }
 
 
@@ -57,7 +53,6 @@ def _function(settings: Settings) -> dict[str, Any]:
     variables = {
         "KEYSHIFT_MIGRATION": settings.migration,
         "KEYSHIFT_CONTROL_TABLE": settings.control_table,
-        "KEYSHIFT_KEYMAP": "keymap.yaml",
         "KEYSHIFT_WRITE_CONCURRENCY": str(settings.apply.write_concurrency),
         "KEYSHIFT_SET_ASIDE_MAX": str(settings.apply.set_aside_max),
         "KEYSHIFT_AWS__CLIENT": settings.aws.client,
@@ -69,7 +64,7 @@ def _function(settings: Settings) -> dict[str, Any]:
         "Description": f"Keyshift: replay of migration {settings.migration}",
         "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}},
         "Handler": "apply_stream.handle",
-        "Runtime": "python3.13",
+        "Runtime": f"python{PYTHON}",
         "Architectures": [{"Ref": "Architecture"}],
         "MemorySize": LAMBDA_MEMORY_BYTES // MEBIBYTE,  # one whole vCPU; a batch of 6 MB is some tens of MB unpacked
         "Timeout": TIMEOUT_SECONDS,
@@ -96,14 +91,3 @@ def _mapping(settings: Settings, place: Place) -> dict[str, Any]:
         "MaximumRecordAgeInSeconds": -1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }
-
-
-def _counted(metric: str, pattern: str, value: str) -> dict[str, Any]:
-    dimensions = [{"Key": "migration", "Value": "$.migration"}]
-    transformation = {"MetricNamespace": NAMESPACE, "MetricName": metric, "MetricValue": value}
-    properties = {
-        "LogGroupName": {"Ref": LOG},
-        "FilterPattern": pattern,
-        "MetricTransformations": [transformation | {"Dimensions": dimensions}],
-    }
-    return {"Type": "AWS::Logs::MetricFilter", "Properties": properties}

@@ -2,9 +2,9 @@
 
 The threads that work leave their figures on a board; whoever asks is answered from it, in a thread of its own, so that
 a scrape never holds up the work. The text is Prometheus' exposition format 0.0.4, the lines in the log are CloudWatch's
-embedded metric format (EMF). Both are a few lines; prometheus-client would add 4 MB to every process, and a registry
-that is global. The server listens only where the settings name a port: one settings file serves several processes,
-often on one host, and a health check that another process answers is worse than none.
+embedded metric format (keyshift.process.metric). Both are a few lines; prometheus-client would add 4 MB to every
+process, and a registry that is global. The server listens only where the settings name a port: one settings file serves
+several processes, often on one host, and a health check that another process answers is worse than none.
 """
 
 import json
@@ -15,29 +15,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from keymap.errors import KeyshiftError
 from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
+from keyshift.process.metric import Metric, embedded
 from keyshift.process.settings import MetricsSettings
 
 # Of one round of a loop. The longest honest one waits for a service that throttles; a loop that has hung never ends.
 LOOP_SECONDS_MAX: Final = 60.0
 EMF_SECONDS: Final = 60.0  # between two lines for CloudWatch, whose own resolution is a minute
 REQUEST_SECONDS_MAX: Final = 5.0  # of a client that sends no request
-NAMESPACE: Final = "Keyshift"
 _log = get_logger("metrics")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure. `unit` is a word of CloudWatch's; a counter only grows while the process lives."""
-
-    name: str
-    kind: Literal["gauge", "counter"]
-    unit: Literal["Seconds", "Bytes", "Count", "None"]
-    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +105,23 @@ def exposition(board: Board) -> str:
     return "\n".join(lines) + "\n"
 
 
-def embedded(board: Board, timestamp_ms: int) -> dict[str, Any]:
-    """The figures as one event of the log, from which CloudWatch makes metrics of the same names."""
-    values = board.values()
-    known = [{"Name": metric.name, "Unit": metric.unit} for metric in board.metrics if metric.name in values]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["migration"]], "Metrics": known}
-    return {
-        "_aws": {"Timestamp": timestamp_ms, "CloudWatchMetrics": [directive]},
-        "migration": board.migration,
-        **{metric["Name"]: values[metric["Name"]] for metric in known},
-    }
+class Increases:
+    """The board's figures as CloudWatch wants them: gauges as they are, counters by what they grew since last time."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._counters = [metric.name for metric in board.metrics if metric.kind == "counter"]
+        self._before: dict[str, float] = {}
+
+    def event(self, timestamp_ms: int) -> dict[str, Any]:
+        """One event of the log, from which CloudWatch makes metrics of the same names."""
+        values = self._board.values()
+        counters = {name: values[name] for name in self._counters if name in values}
+        for name, value in counters.items():
+            before = self._before.get(name, 0)
+            values[name] = value - before if value >= before else value  # less: it has begun anew
+        self._before |= counters
+        return embedded(self._board.metrics, values, timestamp_ms, {"migration": self._board.migration})
 
 
 @contextmanager
@@ -203,6 +200,7 @@ def _logged(board: Board) -> Iterator[None]:
 
 
 def _log_until(board: Board, done: threading.Event) -> None:
+    increases = Increases(board)
     while not done.wait(EMF_SECONDS):
-        _log.info("metrics", **embedded(board, now_ms()))
-    _log.info("metrics", **embedded(board, now_ms()))
+        _log.info("metrics", **increases.event(now_ms()))
+    _log.info("metrics", **increases.event(now_ms()))

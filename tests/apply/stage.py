@@ -20,6 +20,7 @@ from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.resources import delete_bucket
 from keyshift.cli.demo.endpoints import CREDENTIALS, SERVICES, Endpoints
 from keyshift.control import barrier, migration, setasides, shards
+from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import Phase
 from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import PHASE, Store
@@ -27,7 +28,7 @@ from keyshift.process.settings import MetricsSettings, Settings, load_settings
 from keyshift.process.stop import Stop
 from tests.apply.conftest import Inline, Shop
 from tests.apply.history import History, loaded, migration_for, packed, truth
-from tests.apply.keymaps import TEXT, create_tables, shop
+from tests.apply.keymaps import MIGRATION, TEXT, create_tables, shop
 from tests.servers.aws import client, unique
 
 NAME = "shop"
@@ -64,6 +65,14 @@ class Stage:
         text = SETTINGS.format(**names, batch_records=batch_records, **every)
         (self.folder / "settings.yaml").write_text(text)
         return load_settings(self.folder / "settings.yaml", {})
+
+    def record(self, id_: str) -> None:
+        """Record the migration, in the phase replay, in the place of what was recorded."""
+        migration.forget(self.store)
+        about = {"id": id_, "stream": self.stream, "bucket": self.bucket, "prefix": "keyshift"}
+        migration.create(self.store, migration_for(self.shop.keymap, **about))
+        record_keymap(self.store, self.shop.keymap)
+        self.phase(Phase.REPLAY)
 
     def phase(self, phase: Phase) -> None:
         """Set the phase, whatever the rules for it."""
@@ -114,10 +123,8 @@ def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2) -> Iterator
     kinesis.create_stream(StreamName=stream, ShardCount=shard_count)
     kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
     s3.create_bucket(Bucket=bucket)
-    store = Store(dynamodb, control, NAME)
-    migration.create(store, migration_for(found.keymap, stream=stream, bucket=bucket, prefix="keyshift"))
-    stage = Stage(found, kinesis, stream, bucket, store, endpoints, folder)
-    stage.phase(Phase.REPLAY)
+    stage = Stage(found, kinesis, stream, bucket, Store(dynamodb, control, NAME), endpoints, folder)
+    stage.record(MIGRATION)
     stage.settings()
     yield stage
     for name in (*found.keymap.targets, control):

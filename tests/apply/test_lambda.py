@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,15 @@ import pytest
 import apply_stream
 from keymap.claims import ClaimError
 from keymap.errors import KeyshiftError, Problems
+from keymap.rules import parse_keymap
 from keymap.wire import WireError
 from keyshift.apply.refusals import OtherStream, ReplayClosed
 from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
-from keyshift.control.phase import Phase
-from tests.apply.history import history_of, marker, migration_for, pack
+from keyshift.control.keymaps import record_keymap
+from keyshift.control.phase import KeymapChanged, Phase
+from tests.apply.history import history_of, marker, pack
 from tests.apply.keymaps import MIGRATION, change, order
 from tests.apply.stage import Stage, items_of, load_some, staged
 from tests.apply.test_claimed import Bucket
@@ -153,10 +154,7 @@ def test_a_warm_container_meets_the_next_run_of_the_migration(stage: Stage) -> N
     """The name was destroyed and made anew: the first invocation fails, and the next one knows."""
     first = event([marker(stage.shop.keymap, 0, 1)])
     apply_stream.handle(first, None)
-    again = replace(migration_for(stage.shop.keymap), id="shop.0000000b", stream=stage.stream)
-    migration.forget(stage.store)
-    migration.create(stage.store, again)
-    stage.phase(Phase.REPLAY)
+    stage.record("shop.0000000b")
     with pytest.raises(KeyshiftError):
         apply_stream.handle(first, None)
     with pytest.raises(OtherStream, match=f"of migration {MIGRATION}, and this is shop.0000000b"):
@@ -173,10 +171,25 @@ def test_settings_that_are_missing_are_named_together(monkeypatch: pytest.Monkey
     assert "KEYSHIFT_CONTROL_TABLE" in str(raised.value)
 
 
-def test_a_keymap_that_is_not_the_migrations_stops_the_function(stage: Stage) -> None:
+def test_a_keymap_that_was_adopted_is_read_by_the_next_invocation(stage: Stage) -> None:
+    """Nothing is deployed: the modules with hooks, of which there are none here, are all that the archive has of it."""
+    first = event([marker(stage.shop.keymap, 0, 1)])
+    apply_stream.handle(first, None)
     text = (stage.folder / "keymap.yaml").read_text().replace("not_equals: draft", "not_equals: open")
-    (stage.folder / "keymap.yaml").write_text(text)
-    with pytest.raises(KeyshiftError, match="initialised with keymap"):
+    adopted = parse_keymap(text, "keymap.yaml")
+    record_keymap(stage.store, adopted)
+    migration.adopt(stage.store, migration.load(stage.store), adopted.digest, adopted.tables, ("shop.orders",))
+    migration.show_digest(stage.store, adopted.digest)
+    with pytest.raises(KeymapChanged):
+        apply_stream.handle(first, None)
+    changed = [pack(adopted, lane, [change("orders", None, order(1, 1, status="draft"), 1)]) for lane in range(4)]
+    assert apply_stream.handle(event(changed), None) == {"batchItemFailures": []}
+    assert len(stage.shop.visible("app")) == 1
+
+
+def test_a_keymap_that_was_not_kept_is_asked_for(stage: Stage) -> None:
+    stage.store.delete([f"keymap#{stage.shop.keymap.digest}"])
+    with pytest.raises(KeyshiftError, match=r"does not have keymap .* Run `keyshift init` once more"):
         apply_stream.handle(event([marker(stage.shop.keymap, 0, 1)]), None)
 
 

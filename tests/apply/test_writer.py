@@ -7,8 +7,10 @@ import pytest
 from keymap.patch import WHOLE, Item, Patch
 from keymap.version import floor, version
 from keyshift.apply.refusals import Foreign, GateClosed, Poison
-from keyshift.apply.writer import Outcome
-from tests.apply.conftest import Shop
+from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.process.deadline import Deadline
+from keyshift.process.stop import Stopped
+from tests.apply.conftest import Shop, fake_shop
 from tests.apply.keymaps import MIGRATION, counts, in_order, shop
 from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
@@ -51,6 +53,17 @@ def test_the_same_patch_again_is_stale(any_shop: Shop) -> None:
     patches = [whole(any_shop, {}, 5), slot(any_shop, "x", 1, 5)]
     assert counts(any_shop.writer().apply(patches)) == (2, 0, 0)
     assert counts(any_shop.writer().apply(patches)) == (0, 0, 2)
+
+
+def test_what_was_not_begun_when_the_time_was_over_is_not_written_and_told() -> None:
+    shop, deadline = fake_shop(), Deadline()
+    writer = GuardedWriter(shop.dynamodb, shop.keymap, MIGRATION, shop.executor, deadline)
+    deadline.begin(0)
+    outcome = writer.apply([whole(shop, {}, 5), slot(shop, "x", 1, 5)])
+    assert [type(one.error) for one in outcome.failures] == [Stopped, Stopped]
+    assert shop.items("app") == shop.items("purchases") == []
+    deadline.begin(60)
+    assert counts(writer.apply([whole(shop, {}, 5), slot(shop, "x", 1, 5)])) == (2, 0, 0)
 
 
 def test_a_removal_leaves_a_tombstone_that_a_late_older_set_cannot_pass(any_shop: Shop) -> None:

@@ -1,13 +1,17 @@
 """A migration that gets another keymap: what is remembered of those before, and who may still take part."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from keymap.errors import KeyshiftError
-from keyshift.control.keymaps import read_keymap, record_keymap
+from keymap.errors import KeyshiftError, Problems
+from keymap.rules import parse_keymap
+from keyshift.control.keymaps import kept_keymap, read_keymap, record_keymap
 from keyshift.control.migration import adopt, adopted, load, require_adopted, require_digest, show_digest
 from keyshift.control.phase import KeymapChanged, Phase, read_phase
 from keyshift.control.store import Store
-from tests.apply.keymaps import shop
+from tests.apply.keymaps import TEXT, shop
 from tests.control.conftest import TABLES
 from tests.control.network import BrokenConnection, Fate, Network
 
@@ -22,6 +26,26 @@ def test_a_keymap_is_kept_and_read_back(store: Store) -> None:
     found = read_keymap(store, shop().digest)
     assert found
     assert found.rules_only.digest == shop().digest
+
+
+def test_a_kept_keymap_is_the_migrations_only_with_the_modules_of_its_hooks(store: Store, tmp_path: Path) -> None:
+    """The text is kept, the modules are where the process runs: the digest says whether they belong together."""
+    text = TEXT.format(prefix="").replace("where:", 'hook: {call: "kept_hooks:same"}\n      where:')
+    module = tmp_path / "kept_hooks.py"
+    module.write_text("def same(row):\n    return [row]\n")
+    keymap = parse_keymap(text, "keymap.yaml", tmp_path)
+    with pytest.raises(KeyshiftError, match=f"does not have keymap {keymap.digest}"):
+        kept_keymap(store, keymap.digest, tmp_path)
+    record_keymap(store, keymap)
+    assert kept_keymap(store, keymap.digest, tmp_path).digest == keymap.digest
+    module.write_text("def same(row):\n    return [dict(row)]\n")
+    del sys.modules["kept_hooks"]
+    with pytest.raises(KeyshiftError, match=r"of its hooks other modules are here: kept_hooks\. Deploy"):
+        kept_keymap(store, keymap.digest, tmp_path)
+    module.unlink()
+    del sys.modules["kept_hooks"]
+    with pytest.raises(Problems, match="there is no module kept_hooks"):
+        kept_keymap(store, keymap.digest, tmp_path)
 
 
 def test_the_tables_that_changed_since_a_former_keymap_are_known(store: Store) -> None:

@@ -1,7 +1,6 @@
 """The deployment's numbers are load-bearing: a wrong one loses changes in silence."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,14 @@ import pytest
 import yaml
 
 from cdc.metrics import METRICS as CAPTURE
+from keyshift.apply.invocation import APPLIED, SETS
+from keyshift.apply.invocation import METRICS as FUNCTION_METRICS
 from keyshift.apply.tally import METRICS as APPLY
 from keyshift.aws.own_table import CONTROL_KEYS
 from keyshift.aws.table_shape import keys_of
-from keyshift.deploy.alarms import SET_ASIDE
-from keyshift.deploy.function import COLLIDED, FAILED, parallelization_factor
+from keyshift.deploy.alarms import COLLIDED, FAILED, SET_ASIDE
+from keyshift.deploy.dashboard import OPERATIONS
+from keyshift.deploy.function import parallelization_factor
 from keyshift.deploy.template import template_text
 from keyshift.process.settings import MetricsSettings
 from tests.deploy.rendered import ROOT, TEMPLATE, example, of_type, rendered
@@ -104,15 +106,6 @@ def test_the_iterator_age_is_watched_against_the_retention() -> None:
     assert alarm["Threshold"] == 168 * 3_600_000 / 2
 
 
-def test_the_filters_read_what_the_handler_logs() -> None:
-    text = (ROOT / "lambda" / "apply_stream.py").read_text()
-    assert '_log.info("applied", ' in text
-    patterns = [one["FilterPattern"] for one in of_type(FOUND, "AWS::Logs::MetricFilter").values()]
-    named = {name for pattern in patterns for name in re.findall(r"\$\.(\w+)", pattern)}
-    assert named == {"event", "error", "collided"}
-    assert all(f'"{name}": ' in text for name in named - {"event"})
-
-
 def figures(found: dict[str, Any]) -> set[str]:
     """Keyshift's own metrics that alarms and dashboard name."""
     named = {one["MetricName"] for one in of_type(found, "AWS::CloudWatch::Alarm").values()}
@@ -123,12 +116,22 @@ def figures(found: dict[str, Any]) -> set[str]:
 
 
 def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
-    there = {one.name for one in (*CAPTURE, *APPLY)}
-    (failed, collided) = (
-        one["MetricTransformations"][0]["MetricName"] for one in of_type(FOUND, "AWS::Logs::MetricFilter").values()
-    )
-    assert {failed, collided} == {FAILED, COLLIDED}
-    assert figures(FOUND) == there | {FAILED, COLLIDED}  # the dashboard shows all of them
+    there = {one.name for one in (*CAPTURE, *APPLY, *FUNCTION_METRICS)}
+    assert {FAILED, COLLIDED} < {one.name for one in FUNCTION_METRICS}
+    assert figures(FOUND) == there  # the dashboard shows all of them
+
+
+def test_the_dashboard_draws_changes_in_the_dimensions_that_the_function_tells() -> None:
+    (board,) = of_type(FOUND, "AWS::CloudWatch::Dashboard").values()
+    drawn = [
+        one
+        for widget in json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
+        for one in widget["properties"]["metrics"]
+    ]
+    sets = {tuple(one[2::2]) for one in drawn if one[1] == APPLIED}
+    assert sets == {("migration",), *SETS}
+    named = {one[5] for one in drawn if one[1] == APPLIED and len(one) > 4}
+    assert named == {*OPERATIONS, *example()[1].tables}
 
 
 def test_there_is_no_alarm_about_a_figure_that_never_comes() -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from cdc.metrics import METRICS as CAPTURE
 from keymap.errors import KeyshiftError
+from keyshift.apply.invocation import OWN
 from keyshift.apply.tally import METRICS as APPLY
 from keyshift.cli.demo.child import free_port
 from keyshift.process import log, metrics
-from keyshift.process.metrics import LOOP_SECONDS_MAX, Board, Metric, embedded, exposition, reported
+from keyshift.process.metric import Metric, as_dimension
+from keyshift.process.metrics import LOOP_SECONDS_MAX, Board, Increases, exposition, reported
 from keyshift.process.settings import MetricsSettings
 
 TWO = (
@@ -68,13 +70,13 @@ def test_what_is_not_known_is_left_out_and_not_zero() -> None:
     shown = board()
     shown.show({"keyshift_lag_seconds": None})
     assert "{" not in exposition(shown)
-    assert embedded(shown, 1)["_aws"]["CloudWatchMetrics"][0]["Metrics"] == []
+    assert Increases(shown).event(1)["_aws"]["CloudWatchMetrics"][0]["Metrics"] == []
 
 
 def test_cloudwatch_finds_the_same_names_in_the_log() -> None:
     shown = board()
     shown.show({"keyshift_lag_seconds": 1.5})
-    assert embedded(shown, 1_700_000_000_000) == {
+    assert Increases(shown).event(1_700_000_000_000) == {
         "_aws": {
             "Timestamp": 1_700_000_000_000,
             "CloudWatchMetrics": [
@@ -88,6 +90,24 @@ def test_cloudwatch_finds_the_same_names_in_the_log() -> None:
         "migration": "shop",
         "keyshift_lag_seconds": 1.5,
     }
+
+
+def test_of_a_counter_cloudwatch_is_told_what_it_grew_by() -> None:
+    """It adds up what arrives, from however many processes; a counter that begins anew has grown by all it counts."""
+    shown = board()
+    told = Increases(shown)
+    for value, grown in ((5, 5), (7, 2), (7, 0), (3, 3)):
+        shown.show({"keyshift_rows_total": value, "keyshift_lag_seconds": 1.5})
+        event = told.event(1)
+        assert (event["keyshift_rows_total"], event["keyshift_lag_seconds"]) == (grown, 1.5)
+    shown.enter("standing_by")
+    assert "keyshift_rows_total" not in told.event(1)
+    shown.show({"keyshift_rows_total": 4})
+    assert told.event(1)["keyshift_rows_total"] == 1
+
+
+def test_a_dimension_is_ascii() -> None:
+    assert as_dimension("shop.größe") == "shop.gr\\xf6\\xdfe"
 
 
 def test_the_log_has_a_line_each_minute_and_a_last_one(
@@ -174,11 +194,11 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_others() -> None:
 def test_every_metric_is_in_the_manual_as_it_is_here() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     rows = [line for line in manual.splitlines() if line.startswith("| `")]
-    assert rows == [f"| `{metric.name}` | {metric.kind} | {metric.meaning} |" for metric in (*CAPTURE, *APPLY)]
+    assert rows == [f"| `{metric.name}` | {metric.kind} | {metric.meaning} |" for metric in (*CAPTURE, *APPLY, *OWN)]
     assert f"not moved for {LOOP_SECONDS_MAX:.0f}" in " ".join(manual.split())
 
 
-@pytest.mark.parametrize("metric", [*CAPTURE, *APPLY], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [*CAPTURE, *APPLY, *OWN], ids=lambda metric: metric.name)
 def test_names_are_those_that_prometheus_likes(metric: Metric) -> None:
     assert re.fullmatch(r"keyshift_(capture|apply)_[a-z_]+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
