@@ -3,7 +3,6 @@
 That it refuses is asked of DynamoDB Local, which has AWS's rules; other endpoints are lenient. docs/limits.md has all.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,7 @@ from tests.apply.club import TABLES
 from tests.apply.club import TEXT as CLUB
 from tests.apply.conftest import Shop
 from tests.apply.keymaps import MIGRATION, create_tables
-from tests.servers.aws import client, unique
+from tests.servers.aws import client, isolate, unique
 
 TEXT = CLUB.replace(
     "tables:\n",
@@ -54,8 +53,7 @@ tables:
 """,
 )
 EXPRESSION_BYTES_MAX, OPERATORS_MAX = 4096, 300  # of one expression
-NAME_BYTES_MAX = 65_535
-DEPTH_MAX = 32
+DEPTH_MAX = 31  # lists and maps within each other; what they hold is the 32nd level
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +103,10 @@ SHAPES: dict[str, Item] = {
     "numbers": {
         f"n{place}": {"N": text}
         for place, text in enumerate(
-            ["0", "7", "-7", "12", "123", "-123", "0.5", "-0.05", "1E+100", "9" * 38, "100.001"]
+            ["0", "7", "-7", "12", "100", "-123", "0.5", "-100.001", "1E+100", "-1E-130", "9" * 38, "0.001"]
         )
     },
-    "documents": {"doc": attribute(Json('{"a": [1, "x", null, true, {"b": []}], "": {}, "é": -1.5}')) or {}},
+    "documents": {"doc": attribute(Json('{"a": [1, "x", null, true, {"b": []}], "é": -1.5}')) or {}},
     "sets": {"set": {"SS": ["a", "bc", "ü"]}, "numbers": {"NS": ["1", "-2.5"]}},
 }
 
@@ -205,20 +203,22 @@ def test_empty_text_and_bytes_are_values_and_an_empty_set_is_none(edge: Shop) ->
 
 
 @pytest.mark.parametrize("depth", [DEPTH_MAX, DEPTH_MAX + 1])
-def test_documents_nested_deeper_than_32_are_poison(edge: Shop, strict: bool, depth: int) -> None:
+def test_documents_nested_deeper_than_32_levels_are_poison(edge: Shop, strict: bool, depth: int) -> None:
     document = attribute(Json("[" * depth + "]" * depth))
     assert document
     poison = is_poison(edge, text_patch(edge, {"doc": document}, 10 + depth))
     assert poison is (depth > DEPTH_MAX) or not strict
 
 
-def test_names_that_data_makes_are_taken_up_to_their_limit_with_their_marks(edge: Shop, strict: bool) -> None:
-    """The mark's name is the longer one; beyond it the change is poison, and nothing of it is written."""
-    for more in (0, 1):
-        name = "é" * 3 + "x" * (NAME_BYTES_MAX - len("_ks_v.") - 6 + more)
-        row = {"number": 64 + more, "name": name, "text": "t"}
-        poison = is_poison(edge, *edge.keymap.row_patches("edge.slot", row, version(1, 1, 1, 0)))
-        assert poison is bool(more) or not strict
+def test_names_that_data_makes_may_be_long_and_nothing_is_called_nothing(edge: Shop, strict: bool) -> None:
+    """The mark's name is longer still. DynamoDB Local fails from 32 KB on, and AWS takes 64 KB."""
+    row = {"number": 64, "name": "é" + "x" * 30_000, "text": "t"}
+    assert not is_poison(edge, *edge.keymap.row_patches("edge.slot", row, version(1, 1, 1, 0)))
+    with pytest.raises(PatchError):
+        edge.keymap.row_patches("edge.slot", {**row, "name": ""}, version(1, 1, 1, 0))
+    document = attribute(Json('{"": 1}'))
+    assert document
+    assert is_poison(edge, text_patch(edge, {"doc": document}, 50)) or not strict
 
 
 def rows_of_one_item(kind: str, count: int) -> Iterator[tuple[str, Any]]:
@@ -278,16 +278,22 @@ def test_as_many_slots_as_share_an_update_fit_its_expressions(edge: Shop, kind: 
     edge.dynamodb.delete_item(TableName=edge.prefix + "bookings", Key={"number": {"N": "1"}})
 
 
-@pytest.mark.parametrize("filled", [{"B": b"\xff" * 400_000}, {"S": "\x01" * 400_000}], ids=["bytes", "escaped text"])
-def test_25_items_of_400_kb_are_one_batch(endpoints: Endpoints, edge: Shop, filled: Any) -> None:
-    """10 MB of items, and more on the wire."""
+@pytest.mark.parametrize(
+    ("filled", "count"),
+    [({"B": b"\xff" * 400_000}, 25), ({"S": "\x01" * 400_000}, 9)],
+    ids=["bytes", "text that JSON escapes"],
+)
+def test_a_batch_of_the_largest_items_is_put(
+    endpoints: Endpoints, edge: Shop, filled: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 items of bytes are 13.4 MB, and 9 of text of which each character takes six bytes are 21: more than 16."""
+    isolate(monkeypatch)
     table = edge.prefix + "texts"
     clients = make_clients("us-east-1", endpoints.urls)
-    every = [{"pk": {"S": "large"}, "sk": {"S": str(at)}, "fill": filled} for at in range(25)]
+    every = [{"pk": {"S": "large"}, "sk": {"S": str(at)}, "fill": filled} for at in range(count)]
     items.batch_put(clients.dynamodb, {table: every})
     found = list(
         items.batch_get(clients.dynamodb, table, [{name: one[name] for name in ("pk", "sk")} for one in every])
     )
     clients.close()
-    assert len(found) == 25
-    assert json.dumps(sorted(one["sk"]["S"] for one in found)) == json.dumps(sorted(one["sk"]["S"] for one in every))
+    assert len(found) == count
