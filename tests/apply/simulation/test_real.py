@@ -12,6 +12,7 @@ import pytest
 import apply_stream
 from keymap.lanes import hash_key
 from keyshift.aws import stream as kinesis
+from keyshift.aws.lean import retries
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import barrier
 from tests.apply.club_history import Club
@@ -39,10 +40,12 @@ class Reading:
         self.shards: list[Shard] = []
         self._client, self._stream = stage.kinesis, stage.stream
         self._iterators: dict[str, str | None] = {}
+        self._looks = 0
 
     def look(self) -> None:
-        """Read on."""
-        for one in kinesis.shards(self._client, self._stream):
+        """Read on; now and then there are new shards."""
+        self._looks += 1
+        for one in kinesis.shards(self._client, self._stream) if self._looks % 8 == 1 else ():
             if one.id not in self._iterators:
                 self.shards.append(Shard(one.id, one.parents, 0, 0))
                 self._iterators[one.id] = kinesis.iterator_for(self._client, self._stream, one.id, None)
@@ -91,6 +94,7 @@ def test_a_real_stream_through_the_handler_ends_in_the_items_of_a_replay_in_orde
     with staged(endpoints, tmp_path, keymap=TEXT) as stage, FaultProxy(endpoints.urls["dynamodb"], *FAULTS) as proxy:
         in_its_environment(stage, monkeypatch)
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+        monkeypatch.setattr(retries, "PAUSE_SECONDS_MAX", 0.01)
         timeline = Timeline(chance, stage.shop.keymap, range(25, 26))
         load(stage, timeline)
         container = Container(monkeypatch)
@@ -132,7 +136,8 @@ def deliver(stage: Stage, capture: Capture, container: Container, chance: random
         while last is None or flying or not barrier.state(stage.store, last, LANES).complete:
             assert time.monotonic() < end, container.counts
             turn += 1
-            capture.step()
+            for _ in range(3):
+                capture.step()
             if capture.finished and last is None:
                 last = capture.ask()
             if turn % 10 == 5:

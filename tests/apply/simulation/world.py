@@ -73,7 +73,7 @@ class World:
         self.functions = Functions(self.schedule, chance, self.container)
         self.stream = Stream(chance.randrange(1, 4))
         self.capture = Capture(self.timeline, self.stream.put, self.store, chance)
-        self.steps = self._resharded = 0
+        self.steps = self._resharded = self._fetched = 0
         self._eager = chance.choice((1, 4, 12))  # Lambda, to deliver what is there: batches are small then
         self._final: int | None = None  # the barrier behind everything
         self._puts, self._guarded = list(self.timeline.load.puts), list(self.timeline.load.guarded)
@@ -89,7 +89,11 @@ class World:
     @property
     def counts(self) -> Counter[str]:
         """What happened, for a test that wants all of it to happen."""
-        return self.functions.counts + self.targets.met + Counter({"resharded": self._resharded, "steps": self.steps})
+        return (
+            self.functions.counts
+            + self.targets.met
+            + Counter({"resharded": self._resharded, "fetched": self._fetched, "steps": self.steps})
+        )
 
     def run(self) -> None:
         """Live it, and look at what is there in the end."""
@@ -195,6 +199,7 @@ class World:
 
     def _fetch(self, claim: Claim) -> bytes:
         self.schedule.pause()
+        self._fetched += 1
         return self.capture.fetch(claim)
 
     def _let_late_ones_arrive(self) -> None:
