@@ -20,10 +20,13 @@ OVERLAPPING_MAX: Final = 6  # invocations at one time
 
 
 class Invocation:
-    """One batch in the hands of a function. `poller` waits for the answer; None: nobody does, or not any more."""
+    """One batch in the hands of a function. `poller` waits for the answer; None: nobody does, or not any more.
 
-    def __init__(self, batch: Batch, poller: Poller | Shuffled | None, container: StreamApplier) -> None:
-        self.batch, self.poller, self.container = batch, poller, container
+    `closing` is which closing of the gate it began behind, 0 for none.
+    """
+
+    def __init__(self, batch: Batch, poller: Poller | Shuffled | None, container: StreamApplier, closing: int) -> None:
+        self.batch, self.poller, self.container, self.closing = batch, poller, container, closing
         self.answer: Answer = None
 
     def __call__(self) -> None:
@@ -49,6 +52,7 @@ class Functions:
 
     def __init__(self, schedule: Schedule, chance: random.Random, make: Callable[[], StreamApplier]) -> None:
         self.counts: Counter[str] = Counter()
+        self.closing = 0
         self._schedule, self._chance, self._make = schedule, chance, make
         self._warm: list[StreamApplier] = []
         self._tasks: list[Task] = []
@@ -112,7 +116,7 @@ class Functions:
 
     def _invoke(self, batch: Batch, poller: Poller | Shuffled | None) -> None:
         warm = self._warm.pop() if self._warm and self._chance.random() < 0.9 else self._make()
-        invocation = Invocation(batch, poller, warm)
+        invocation = Invocation(batch, poller, warm, self.closing)
         self._tasks.append(self._schedule.begin(invocation, invocation))
 
     def _ended(self, invocation: Invocation, error: BaseException | None) -> None:

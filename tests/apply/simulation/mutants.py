@@ -121,6 +121,11 @@ def a_refused_write_is_taken_for_done(patch: Patching) -> None:
     patch.setattr("keyshift.aws.slots.newer_than", lambda _books, _old, _patches: [])
 
 
+def it_writes_past_the_gate(patch: Patching) -> None:
+    """A closed gate is none."""
+    patch.setattr(writer.GuardedWriter, "check", writer.GuardedWriter.apply)
+
+
 MUTANTS: Sequence[Callable[[Patching], None]] = (
     versions_are_not_compared,
     a_removal_leaves_nothing,
@@ -131,4 +136,5 @@ MUTANTS: Sequence[Callable[[Patching], None]] = (
     errors_are_swallowed,
     the_oldest_of_a_batch_wins,
     a_refused_write_is_taken_for_done,
+    it_writes_past_the_gate,
 )

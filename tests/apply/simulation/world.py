@@ -20,7 +20,7 @@ from tests.apply.history import LANES, migration_for
 from tests.apply.keymaps import MIGRATION
 from tests.apply.simulation.capture import Capture
 from tests.apply.simulation.endpoint import MENDED, Endpoint, Hurried, Jumbled, Odds
-from tests.apply.simulation.functions import Functions
+from tests.apply.simulation.functions import Functions, Invocation
 from tests.apply.simulation.schedule import Schedule, Task
 from tests.apply.simulation.source import Mapping, Shuffled, Stream
 from tests.apply.simulation.timeline import KEYMAP, KEYS, Timeline, settled, visible
@@ -64,6 +64,7 @@ class World:
         self.timeline, self.in_order, self.schedule = Timeline(chance), in_order, Schedule()
         self.dynamodb = FakeDynamoDB(KEYS)
         self.dynamodb.tells_old = chance.random() < 0.8
+        self.dynamodb.before_call = self._require_open
         control = ControlTable(self._require_applied)
         self.store = _store(control)
         migration.create(self.store, ABOUT)
@@ -73,7 +74,7 @@ class World:
         self.functions = Functions(self.schedule, chance, self.container)
         self.stream = Stream(chance.randrange(1, 4))
         self.capture = Capture(self.timeline, self.stream.put, self.store, chance)
-        self.steps = self._resharded = self._fetched = 0
+        self.steps = self._closings = self._resharded = self._fetched = 0
         self._eager = chance.choice((1, 4, 12))  # Lambda, to deliver what is there: batches are small then
         self._final: int | None = None  # the barrier behind everything
         self._puts, self._guarded = list(self.timeline.load.puts), list(self.timeline.load.guarded)
@@ -188,9 +189,21 @@ class World:
             case Phase.LOAD if not self._puts:
                 self.store.swap(PHASE, self.store.get(PHASE), {"phase": Phase.REPLAY.value})
             case Phase.REPLAY if self.chance.random() < 0.15:
-                phase.close(self.store)
+                self._close()
             case Phase.CLOSED:
                 phase.reopen(self.store)
+                self.functions.closing = 0
+
+    def _close(self) -> None:
+        phase.close(self.store)
+        self._closings += 1
+        self.functions.closing = self._closings
+
+    def _require_open(self) -> None:
+        """Nothing is written by an invocation that began when the gate was closed, and it has not been opened since."""
+        task = self.schedule.running
+        if task and isinstance(task.about, Invocation) and task.about.closing:
+            assert task.about.closing != self.functions.closing, "a write past the gate"
 
     def _reshard(self) -> None:
         if self._resharded < RESHARDED_MAX and self.in_order:
@@ -241,7 +254,7 @@ class World:
 
     def _cut_over(self) -> None:
         """The gate closes; what is delivered once more behind it writes nothing, and is done."""
-        phase.close(self.store)
+        self._close()
         self._be_well()
         before = {table: self.dynamodb.items(table) for table in KEYS}
         done = self.functions.counts["done"]
