@@ -28,6 +28,7 @@ class Odds:
     unsent: float = 0.0
     lost: float = 0.0  # done, and the answer lost
     late: float = 0.0  # the answer lost, and it is done some time later
+    shunned: str = ""  # a table of which every other write is forbidden
 
 
 class Endpoint:
@@ -56,7 +57,8 @@ class Endpoint:
     def _call(self, name: str, call: Callable[..., Any], **request: Any) -> Any:
         self._schedule.pause()
         self.met[name] += 1
-        fate = self._fate()
+        shunned = self.odds.shunned and request.get("TableName") == self.odds.shunned and self._chance.random() < 0.5
+        fate = "forbidden" if shunned else self._fate()
         self.met[fate] += 1
         if fate in {"throttled", "forbidden"}:
             code = "ProvisionedThroughputExceededException" if fate == "throttled" else "AccessDeniedException"

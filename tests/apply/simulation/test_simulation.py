@@ -19,7 +19,7 @@ from tests.apply.simulation.world import World
 
 SECONDS = float(os.environ.get("KEYSHIFT_SIMULATION_SECONDS", "0"))
 FIRST = int(os.environ.get("KEYSHIFT_SIMULATION_SEED", "0"))
-HISTORIES = 60  # of each mode
+HISTORIES = 50  # of each mode
 MUTANT_HISTORIES = 40  # within which each mistake must be found
 
 

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from keymap.claims import Claim
@@ -68,7 +69,7 @@ class World:
         control = ControlTable(self._require_applied)
         self.store = _store(control)
         migration.create(self.store, ABOUT)
-        odds = chance.choice(DAYS)
+        odds = replace(chance.choice(DAYS), shunned=chance.choice(("", *KEYS)))
         self.targets = Endpoint(self.dynamodb, self.schedule, chance, odds)
         self.control = Endpoint(control, self.schedule, chance, odds)
         self.functions = Functions(self.schedule, chance, self.container)
