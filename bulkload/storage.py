@@ -4,6 +4,7 @@ A chunk's name contains the beginning of its SHA-256. So a dumper that slept and
 the name of a chunk that is recorded, and an upload that is repeated writes what is there already.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
@@ -25,10 +26,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PART_BYTES: Final = 16 * 1024 * 1024  # what is larger goes up in parts of this size: a lost one is soon sent again
+_TABLE_LENGTH_MAX: Final = 200  # characters of a table's folder: file systems take 255 bytes, S3 1,024 of a whole name
 _DIGEST_LENGTH = 16  # hexadecimal digits: enough that no two chunks of one number ever share a name
 _MISSING = {"NoSuchKey", "404"}
 _GONE = "NoSuchUpload"
 _UPLOADS_MAX: Final = 3  # of one object: each after the answer to a completion was lost
+
+
+def _table_part(table: str) -> str:
+    """A table as part of an object's name. What it is called may hold anything, slashes too, and be very long then."""
+    name = quote(table, safe="")
+    if len(name) <= _TABLE_LENGTH_MAX:
+        return name
+    digest = hashlib.sha256(table.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{name[: _TABLE_LENGTH_MAX - 1 - _DIGEST_LENGTH]}~{digest}"
 
 
 class Storage(ABC):
@@ -50,7 +61,7 @@ class Storage(ABC):
         return f"{self._table_folder(table, generation)}/rejects-{number:08d}.jsonl"
 
     def _table_folder(self, table: str, generation: str) -> str:
-        folder = f"{self._folder}/{quote(table, safe='')}"  # a table's name may hold anything, slashes too
+        folder = f"{self._folder}/{_table_part(table)}"
         return f"{folder}/again-{generation}" if generation else folder
 
     @abstractmethod

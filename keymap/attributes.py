@@ -123,14 +123,28 @@ def _bytes_of(attribute: Attribute) -> int:
     if kind == "B":
         return len(value)
     if kind == "N":
-        return (len(value.lstrip("-").replace(".", "").strip("0")) + 1) // 2 + 2
+        return _number_bytes(value)
     if kind in {"SS", "NS", "BS"}:
         return sum(_bytes_of({kind[0]: inner}) for inner in value)
     return 1
 
 
+def _number_bytes(text: str) -> int:
+    """A byte for each two digits, counted from the decimal point, between the first and the last that are not zero; one
+    more, and one for a minus sign.
+    """
+    positive = text.lstrip("-")
+    if positive.isdecimal():
+        zeros = len(positive) - len(positive.rstrip("0"))
+        pairs = (len(positive) + 1) // 2 - zeros // 2
+        return 1 if zeros == len(positive) else pairs + 1 + len(text) - len(positive)
+    sign, digits, exponent = Decimal(text).normalize(_EXACT).as_tuple()
+    assert isinstance(exponent, int)
+    return (exponent + len(digits) - 1) // 2 - exponent // 2 + 2 + sign
+
+
 def item_size(item: Item) -> int:
-    """The item's size in bytes by DynamoDB's rules (numbers rounded up), attribute names included."""
+    """The item's size in bytes by DynamoDB's rules, attribute names included."""
     return sum([_length(name) + _bytes_of(value) for name, value in item.items()])  # a list: twice as fast as lazily
 
 

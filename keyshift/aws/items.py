@@ -17,12 +17,15 @@ from typing import Any, Final, TypeVar
 from keymap.patch import Item
 from keyshift.aws.clients import ClientError, DynamoDBClient, error_code
 from keyshift.aws.lean.body import EncodedItem as EncodedItem  # noqa: PLC0414 - what may be put in an item's place
+from keyshift.aws.lean.body import encode
 from keyshift.aws.lean.body import encode_item as encode_item  # noqa: PLC0414
 from keyshift.aws.retry import pause, retried
 from keyshift.process.backoff import Backoff
 from keyshift.process.stop import NEVER, Stop
 
-WRITES_PER_BATCH_MAX: Final = 25  # DynamoDB's limit; 25 items of 400 KB stay below its 16 MB as well
+WRITES_PER_BATCH_MAX: Final = 25  # DynamoDB's limit
+# DynamoDB takes 16 MB of a batch's JSON. 25 items of 400 KB are 10, of bytes 13.4; text that JSON escapes may be 60.
+BYTES_PER_BATCH_MAX: Final = 15 * 1024 * 1024
 READS_PER_BATCH_MAX: Final = 100  # DynamoDB's limit
 T = TypeVar("T")
 Request = Mapping[str, Any]  # the keyword arguments of a call of the low-level client
@@ -57,8 +60,8 @@ def batch_put(
     RetriesExhausted or Stopped with some of the items written, and ClientError for a request that can never succeed.
     """
     backoff, stop = backoff or Backoff(), stop or NEVER
-    puts = ((table, {"PutRequest": {"Item": item}}) for table, items in items_by_table.items() for item in items)
-    for chunk in _chunks(puts, WRITES_PER_BATCH_MAX):
+    puts = ((table, item) for table, items in items_by_table.items() for item in items)
+    for chunk in _batches(puts):
         _write_all(client, chunk, backoff, stop)
 
 
@@ -149,10 +152,27 @@ def _wants_old(request: Request) -> dict[str, Any]:
     return {**wish, **request}
 
 
-def _write_all(client: DynamoDBClient, puts: Iterable[tuple[str, Any]], backoff: Backoff, stop: Stop) -> None:
+def _batches(puts: Iterable[tuple[str, Item | EncodedItem]]) -> Iterator[list[tuple[str, Item | EncodedItem]]]:
+    """The puts, in order, in batches that DynamoDB takes."""
+    batch: list[tuple[str, Item | EncodedItem]] = []
+    size = 0
+    for table, item in puts:
+        bytes_ = item.bytes if isinstance(item, EncodedItem) else len(encode(item))
+        if batch and (len(batch) == WRITES_PER_BATCH_MAX or size + bytes_ > BYTES_PER_BATCH_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append((table, item))
+        size += bytes_
+    if batch:
+        yield batch
+
+
+def _write_all(
+    client: DynamoDBClient, puts: Iterable[tuple[str, Item | EncodedItem]], backoff: Backoff, stop: Stop
+) -> None:
     waiting: dict[str, list[Any]] = {}
-    for table, one in puts:
-        waiting.setdefault(table, []).append(one)
+    for table, item in puts:
+        waiting.setdefault(table, []).append({"PutRequest": {"Item": item}})
     backoff.reset()
     doing = f"writing a batch to {', '.join(sorted(waiting))}"
     while waiting:

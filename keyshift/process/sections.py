@@ -110,6 +110,7 @@ class BucketSettings(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="its name, unique in all of S3")
     prefix: str = Field(
         default="keyshift",
+        max_length=256,
         pattern=r"^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$",
         description="folder under which everything of ours lies; nothing outside it is touched",
     )

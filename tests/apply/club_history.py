@@ -16,6 +16,7 @@ from keymap.values import Row
 from keymap.version import floor, version
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.slots import write_slots
+from keyshift.process.stop import Stop
 from tests.apply.club import KEYS, TABLES, club, slot_of, truth, visible
 from tests.apply.conftest import Inline
 from tests.apply.fake_dynamodb import FakeDynamoDB
@@ -105,8 +106,8 @@ class History:
 class Club:
     """The tables, in memory or on an endpoint, and the two writers."""
 
-    def __init__(self, keymap: Keymap, dynamodb: Any, prefix: str, executor: Any) -> None:
-        self.keymap, self.dynamodb, self.prefix = keymap, dynamodb, prefix
+    def __init__(self, keymap: Keymap, dynamodb: Any, prefix: str, executor: Any, stop: Stop | None = None) -> None:
+        self.keymap, self.dynamodb, self.prefix, self.stop = keymap, dynamodb, prefix, stop
         self.writer = GuardedWriter(dynamodb, keymap, MIGRATION, executor)
 
     def load(self, history: History, start: int) -> None:
@@ -129,7 +130,7 @@ class Club:
             by_item.setdefault((patch.table, patch.key), []).append(patch)
         for of_item in by_item.values():
             for part in per_update(of_item):
-                write_slots(self.dynamodb, self.keymap, MIGRATION, part, guess={})
+                write_slots(self.dynamodb, self.keymap, MIGRATION, part, guess={}, stop=self.stop)
 
     def apply(self, changes: Sequence[Change]) -> None:
         outcome = self.writer.apply([patch for change in changes for patch in self.keymap.patches(change)])

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
+import apply_stream
 from keymap.lanes import hash_key
 from keymap.patch import Item
+from keymap.rules import parse_keymap
 from keymap.wire import decode_header
 from keyshift.apply import consumer
 from keyshift.apply.consumer import run
@@ -28,7 +32,7 @@ from keyshift.process.settings import MetricsSettings, Settings, load_settings
 from keyshift.process.stop import Stop
 from tests.apply.conftest import Inline, Shop
 from tests.apply.history import History, loaded, migration_for, packed, truth
-from tests.apply.keymaps import MIGRATION, TEXT, create_tables, shop
+from tests.apply.keymaps import MIGRATION, TEXT, create_tables
 from tests.servers.aws import client, unique
 
 NAME = "shop"
@@ -112,12 +116,13 @@ class Stage:
 
 
 @contextmanager
-def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2) -> Iterator[Stage]:
-    """Everything made, in the phase replay, and removed in the end."""
+def staged(endpoints: Endpoints, folder: Path, shard_count: int = 2, keymap: str = TEXT) -> Iterator[Stage]:
+    """Everything made, in the phase replay, and removed in the end. `keymap` lacks its tables' prefix."""
     prefix, stream, control, bucket = unique("apply") + "-", unique("stream"), unique("control"), unique("bucket")
     dynamodb, kinesis, s3 = (client(service, endpoints, attempts=3) for service in SERVICES)
-    found = Shop(shop(prefix), dynamodb, prefix, Inline())
-    (folder / "keymap.yaml").write_text(TEXT.format(prefix=prefix))
+    text = keymap.format(prefix=prefix)
+    found = Shop(parse_keymap(text, "keymap.yaml"), dynamodb, prefix, Inline())
+    (folder / "keymap.yaml").write_text(text)
     create_tables(dynamodb, found.keymap)
     create_control(dynamodb, control)
     kinesis.create_stream(StreamName=stream, ShardCount=shard_count)
@@ -146,6 +151,17 @@ def create_control(dynamodb: Any, name: str) -> None:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+def in_its_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the template gives the Lambda function; its applier is made anew."""
+    for name, value in stage.endpoints.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KEYSHIFT_MIGRATION", stage.store.name)
+    monkeypatch.setenv("KEYSHIFT_CONTROL_TABLE", stage.store.table)
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(stage.folder))
+    monkeypatch.setattr("keyshift.process.log.configure", lambda **_: None)  # the test's own log stays as it is
+    apply_stream.applier.cache_clear()
 
 
 def load_some(stage: Stage, history: History, chance: random.Random) -> list[bytes]:

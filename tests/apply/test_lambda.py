@@ -23,7 +23,7 @@ from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import KeymapChanged, Phase
 from tests.apply.history import history_of, marker, pack
 from tests.apply.keymaps import MIGRATION, change, order
-from tests.apply.stage import Stage, items_of, load_some, staged
+from tests.apply.stage import Stage, in_its_environment, items_of, load_some, staged
 from tests.apply.test_claimed import Bucket
 from tests.apply.test_convergence import random_steps
 from tests.servers.aws import client
@@ -48,13 +48,7 @@ def test_the_handler_imports_neither_the_source_side_nor_the_command_line() -> N
 def stage(endpoints: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """A migration, and the environment that the template gives the function."""
     with staged(endpoints, tmp_path, shard_count=1) as found:
-        for name, value in endpoints.environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("KEYSHIFT_MIGRATION", found.store.name)
-        monkeypatch.setenv("KEYSHIFT_CONTROL_TABLE", found.store.table)
-        monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
-        monkeypatch.setattr("keyshift.process.log.configure", lambda **_: None)  # the test's own log stays as it is
-        apply_stream.applier.cache_clear()
+        in_its_environment(found, monkeypatch)
         yield found
         apply_stream.applier.cache_clear()
 

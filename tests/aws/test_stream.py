@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keymap.lanes import hash_key
+from keymap.wire import PACK_BYTES_MAX, Header, encode_pack
 from keyshift.aws.clients import ClientError, Clients, KinesisClient, error_code
 from keyshift.aws.resources import delete_stream, ensure_stream
 from keyshift.aws.stream import (
@@ -32,6 +34,8 @@ from keyshift.process.stop import NEVER
 from tests.servers.aws import unique
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Fault, partial, reset_after, reset_before, server_error, throttle
+
+RECORD_BYTES_MAX = 1024 * 1024  # of data and partition key; larger ones are asked for by stream
 
 
 @pytest.fixture
@@ -252,3 +256,12 @@ def test_a_shard_is_read_from_a_moment_on(clients: Clients, stream: str) -> None
     for at, expected in ((since - 500, [b"after"]), (since - 600_000, [b"before", b"after"])):
         page = get_records(clients.kinesis, iterator_at(clients.kinesis, stream, first.shard, at))
         assert [record.data for record in page.records] == expected
+
+
+def test_a_full_pack_that_does_not_compress_is_a_record_that_kinesis_takes(clients: Clients, stream: str) -> None:
+    header = Header("m" * 50, "d" * 64, 9999, 4095, "changes", "v" * 40, "v" * 40, 0, 2)
+    lines = [random.Random(1).randbytes(PACK_BYTES_MAX - 101), b"x" * 100]
+    entry = Entry(encode_pack(header, lines), "4095", hash_key(4095, 4096))
+    assert PACK_BYTES_MAX < entry.size_bytes <= RECORD_BYTES_MAX
+    assert put_records(clients.kinesis, stream, [entry] * 5)[4].accepted
+    assert [len(call) for call in calls([entry] * 6)] == [5, 1]

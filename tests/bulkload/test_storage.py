@@ -154,3 +154,17 @@ def test_a_folder_that_cannot_be_written_is_told_with_its_name(shop: World, tmp_
     place = open_storage(tmp_path / "file", shop.clients, shop.migration, shop.stop)
     with pytest.raises(KeyshiftError, match=r"writing .*/file/object failed: File exists"):
         place.put("object", b"x")
+
+
+def test_the_longest_names_of_tables_are_names_of_objects_and_files(shop: World, tmp_path: Path) -> None:
+    """64 characters of database and of table, of three bytes each; what is cut off still tells tables apart."""
+    migration = replace(shop.migration, prefix="p" * 256)
+    where = FolderStorage(tmp_path, replace(migration, prefix="p"))
+    tables = [f"{'数' * 64}.{'据' * 63}{last}" for last in "ab"]
+    names = [S3Storage(shop.clients.s3, migration, shop.stop).chunk_name(one, "9" * 40, 1, "f" * 64) for one in tables]
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) <= 1024 for name in names)
+    for table in tables:
+        where.put(where.chunk_name(table, "", 1, "f" * 64), table.encode())
+    assert [where.get(where.chunk_name(table, "", 1, "f" * 64)).decode() for table in tables] == tables
+    assert where.chunk_name("shop.orders", "", 1, "f" * 64).split("/")[-2] == "shop.orders"

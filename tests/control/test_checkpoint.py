@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymap.attributes import item_size
+from keymap.attributes import ITEM_BYTES_MAX, item_size
 from keymap.errors import KeyshiftError
 from keymap.position import Position
-from keymap.version import version
+from keymap.version import EPOCH_MAX, FILE_DIGITS, OFFSET_DIGITS, ROW_DIGITS, version
 from keyshift.control.checkpoint import (
     CaptureStatus,
     Checkpoint,
@@ -25,6 +25,7 @@ from keyshift.control.checkpoint import (
 )
 from keyshift.control.lease import DRIFT, Lease, LeaseLost
 from keyshift.control.store import Store
+from keyshift.process.settings import Settings
 from tests.control.conftest import Clock
 from tests.control.network import BrokenConnection, Fate, Network
 
@@ -147,6 +148,12 @@ def test_the_item_of_64_lanes_stays_near_a_kilobyte(store: Store, lease: Lease):
     checkpointed = read_checkpoint(store)
     assert checkpointed is not None
     assert checkpointed.lanes == lanes
+
+
+def test_the_most_lanes_with_the_longest_versions_are_an_item_that_dynamodb_takes() -> None:
+    longest = version(EPOCH_MAX, 10**FILE_DIGITS - 1, 10**OFFSET_DIGITS - 1, 10**ROW_DIGITS - 1)
+    (lanes,) = (part.le for part in Settings.model_fields["lanes"].metadata if hasattr(part, "le"))
+    assert len(pack_lanes(dict.fromkeys(range(lanes), longest))) < ITEM_BYTES_MAX / 2
 
 
 VERSIONS = st.builds(

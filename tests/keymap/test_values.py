@@ -159,5 +159,5 @@ def test_as_json_an_item_is_never_shorter_than_its_size(item: Any) -> None:
 def test_item_size_counts_names_and_values() -> None:
     assert (
         item_size({"ab": {"S": "é"}, "c": {"N": "1234"}, "d": document({"x": [True]})})
-        == 4 + (1 + 4) + 1 + 3 + 1 + 1 + 3 + 1 + 1
+        == 4 + (1 + 3) + 1 + 3 + 1 + 1 + 3 + 1 + 1
     )
