@@ -71,7 +71,8 @@ def applier() -> StreamApplier:
     store = Store(clients.control, table, name)
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
-    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, ThreadPoolExecutor(concurrency))
+    pool = ThreadPoolExecutor(concurrency)
+    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, puts_at_once=concurrency)
     return StreamApplier(
         writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
     )

@@ -81,7 +81,7 @@ def _apply(  # noqa: PLR0913, PLR0917 - wiring, once
     board: Board,
 ) -> None:
     with ThreadPoolExecutor(settings.write_concurrency, "write") as pool:
-        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop)
+        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, stop, settings.write_concurrency)
         fetch = ClaimStore(clients, migration.bucket, stop).get
         applier = StreamApplier(writer, keymap, migration, ControlGate(store, keymap.digest), fetch)
         lease = Lease(store, CONSUMER, this_process(), LEASE_SECONDS, boottime)

@@ -19,11 +19,13 @@ from typing import Final, Protocol
 from keymap.change import Change
 from keymap.claims import Claim, Fetch, unfetched
 from keymap.errors import KeyshiftError
+from keymap.folding import Folding
 from keymap.lanes import lane_of
 from keymap.patch import Patch
 from keymap.rules import Keymap
 from keymap.template import PatchError
 from keymap.wire import Header, decode_header, decode_pack
+from keyshift.apply.folding import Folded, folded
 from keyshift.apply.refusals import ReplayClosed, require_ours, unmappable
 from keyshift.apply.writer import GuardedWriter, Outcome
 from keyshift.aws.stream import StreamRecord
@@ -143,6 +145,7 @@ class StreamApplier:
         self._migration = migration
         self._gate = gate
         self._fetch = fetch
+        self._folding = Folding(keymap, migration.lanes)
 
     def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
         """Apply one shard's next records. Raises ReplayClosed, with nothing written, before replay is opened.
@@ -158,20 +161,52 @@ class StreamApplier:
     def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
         """As much of it as is read at once."""
         phase = self._phase()
+        short = self._short_way(records) if phase is Phase.REPLAY else None
+        if short and not short[1].failures:
+            return self._applied(*short)
         fetching = _Fetching(self._fetch)
         packs, refusal = self._read(records, fetching)
         if fetching.bytes:
             phase = self._phase()  # S3 took its time: the gate is looked at right before the writes
-        patches = [patch for pack in packs for patch in pack.patches]
         # Past the gate nothing is written. What was applied before may be delivered once more, and only that may pass:
         # a marker behind anything else would say what is not so, and an aborted cutover would have lost the change.
-        outcome = self._writer.apply(patches) if phase is Phase.REPLAY else self._writer.check(patches)
+        if short:  # which records an item that failed belongs to is told by their patches
+            outcome = short[1]
+        else:
+            patches = [patch for pack in packs for patch in pack.patches]
+            outcome = self._writer.apply(patches) if phase is Phase.REPLAY else self._writer.check(patches)
         done, error = _done(packs, outcome, refusal)
         markers = [pack.header for pack in done if pack.header.kind == "barrier"]
         for header in markers:
             self._gate.seen(header.barrier, header.lane)
         failed = None if error is None else records[len(done)].sequence_number
         return _result(done, outcome, len(markers), failed, error)
+
+    def _short_way(self, records: Sequence[StreamRecord]) -> tuple[Folded, Outcome] | None:
+        """All of them, written without mapping what is superseded among them; None where nothing was written."""
+        found = folded(self._folding, self._migration, records)
+        if found is None:
+            return None
+        try:
+            return found, self._writer.write(found.puts, found.patches)
+        except PatchError:
+            return None
+
+    def _applied(self, batch: Folded, outcome: Outcome) -> BatchResult:
+        markers = [header for header in batch.headers if header.kind == "barrier"]
+        for header in markers:
+            self._gate.seen(header.barrier, header.lane)
+        return BatchResult(
+            records=len(batch.headers),
+            operations=batch.operations,
+            set=outcome.set,
+            removed=outcome.removed,
+            stale=outcome.stale,
+            collided=outcome.collided,
+            markers=len(markers),
+            newest_version=batch.newest_version,
+            newest_ms=batch.newest_ms,
+        )
 
     def _phase(self) -> Phase:
         phase = self._gate.phase()

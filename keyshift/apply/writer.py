@@ -6,27 +6,30 @@ if one of them is not newer the write fails as a whole, and the item that Dynamo
 These alone are written again; the others are STALE, which is a normal outcome (docs/design, "Slots and patches").
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from keymap.errors import KeyshiftError
+from keymap.folding import Put
 from keymap.items import newer_than
-from keymap.patch import Item, Key, Patch, fold
+from keymap.patch import WHOLE, Item, Key, Patch, fold
 from keymap.rules import Keymap
 from keymap.targets import Target
 from keymap.updates import per_update
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
 from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
+from keyshift.aws.puts import guarded_puts
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
 from keyshift.process.stop import Stop, Stopped
 
 # The items of a batch are shared out among so many jobs, more than can be in flight: handing a thread a job of its own
 # for each item costs as much as half of the write.
 JOBS_MAX: Final = 256
+PUTS_AT_ONCE: Final = 16  # hides DynamoDB's round trip of some milliseconds behind what one core can prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,21 @@ class Outcome:
 class GuardedWriter:
     """Writes patches for one migration, items concurrently on the executor that is handed in and sized by its owner."""
 
-    def __init__(
-        self, client: DynamoDBClient, keymap: Keymap, migration: str, executor: Executor, stop: Stop | None = None
+    def __init__(  # noqa: PLR0913, PLR0917 - wiring, once
+        self,
+        client: DynamoDBClient,
+        keymap: Keymap,
+        migration: str,
+        executor: Executor,
+        stop: Stop | None = None,
+        puts_at_once: int = PUTS_AT_ONCE,
     ) -> None:
         self._client = client
         self._keymap = keymap
         self._migration = migration
         self._executor = executor
         self._stop = stop
+        self._puts = guarded_puts(client, keymap, migration, puts_at_once)
 
     def apply(self, patches: Iterable[Patch]) -> Outcome:
         """Write the newest patch of each slot. What cannot be written is told per item, beside what was.
@@ -76,6 +86,34 @@ class GuardedWriter:
         every = list(by_item.values())
         jobs = min(len(every), JOBS_MAX)
         return _sum(self._executor.map(self._items, (every[begin::jobs] for begin in range(jobs))))
+
+    def write(self, puts: Sequence[Put], patches: Iterable[Patch]) -> Outcome:
+        """Write what is folded already, as `apply` does, whole items by many requests at once where the client can.
+
+        Raises PatchError, with nothing written, where one of the puts cannot be made.
+        """
+        if self._puts is None:
+            return self.apply([*(put.patch() for put in puts), *patches])
+        bodies = self._puts.bodies(puts)
+        left = dict(enumerate(puts))
+        landed = removed = stale = 0
+        for number, outcome in self._puts.send(bodies):
+            put = left[number]
+            if isinstance(outcome, items.Written):
+                removed += put.row is None
+                landed += put.row is not None
+            elif self._is_stale(put, outcome.old):
+                stale += 1
+            else:
+                continue
+            del left[number]
+        rest = self.apply([*(put.patch() for put in left.values()), *patches])
+        return _sum((Outcome(landed, removed, stale), rest))
+
+    def _is_stale(self, put: Put, old: Item) -> bool:
+        """Whether what was in the way is ours, and not older."""
+        books = self._keymap.bookkeeping
+        return books.belongs_to(old, self._migration) and books.held(old, WHOLE, "") >= put.version
 
     def check(self, patches: Iterable[Patch]) -> Outcome:
         """Write nothing, and fail each item for which `apply` would have to write: the others are stale.

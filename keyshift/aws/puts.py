@@ -1,0 +1,89 @@
+"""Guarded puts of whole items, many at once, with what all puts of a table have in common written once.
+
+The requests are those of keymap.items.put_request, to the byte but for the order of their members. What comes of most
+of them is told here: written, or refused with the item that was in the way. All else (throttles, lost answers, items
+that may be too large) is left to whoever writes them one by one, with patience: it is safe to write them again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Final
+
+from keymap.attributes import ITEM_BYTES_MAX
+from keymap.folding import Put
+from keymap.items import put_request
+from keymap.patch import WHOLE, Item, KeyValue, Patch
+from keymap.rules import Keymap
+from keymap.targets import Target
+from keymap.version import mark
+from keyshift.aws.clients import BotoCoreError, DynamoDBClient, error_code
+from keyshift.aws.items import WRITTEN, Outcome, Refused
+from keyshift.aws.lean.body import encode, encode_item
+from keyshift.aws.lean.client import LeanClient
+
+FAILURES_MAX: Final = 8  # a service that fails or throttles so many is not asked any further without pauses
+_VERSION: Final = "a version stands here"
+_KEYS: Final[Mapping[str, KeyValue]] = {"S": "", "N": 0, "B": b""}
+
+
+class GuardedPuts:
+    """Puts for one migration, `width` under way at once. For use by several threads."""
+
+    def __init__(self, client: LeanClient, keymap: Keymap, migration: str, width: int) -> None:
+        self._client, self._width = client, width
+        self._forms = {name: _Form(keymap, migration, target) for name, target in keymap.targets.items()}
+
+    def bodies(self, puts: Sequence[Put]) -> list[bytes | None]:
+        """The request of each; None for one that must be looked at one by one. Raises PatchError."""
+        return [self._forms[put.rule.target.name].body(put) for put in puts]
+
+    def send(self, bodies: Sequence[bytes | None]) -> Iterator[tuple[int, Outcome]]:
+        """Send the requests, and tell what came of them, by number. What is not told of may have been written."""
+        numbers = [number for number, body in enumerate(bodies) if body is not None]
+        failures = 0
+        try:
+            with closing(self._client.several("put_item", filter(None, bodies), self._width)) as answers:
+                for at, answer in answers:
+                    if not isinstance(answer, Exception):
+                        yield numbers[at], WRITTEN
+                    elif error_code(answer) == "ConditionalCheckFailedException":
+                        yield numbers[at], Refused(_old(answer))
+                    elif (failures := failures + 1) >= FAILURES_MAX:
+                        return
+        except BotoCoreError:
+            return  # no credentials: who writes one by one says so
+
+
+def guarded_puts(client: DynamoDBClient, keymap: Keymap, migration: str, width: int) -> GuardedPuts | None:
+    """Puts by this client; None where it makes one call at a time only, as boto3's."""
+    return GuardedPuts(client, keymap, migration, width) if isinstance(client, LeanClient) else None
+
+
+def _old(error: Exception) -> Item:
+    old: Item = getattr(error, "response", {}).get("Item") or {}
+    return old
+
+
+class _Form:
+    """What the requests of one target have in common, around version and item."""
+
+    def __init__(self, keymap: Keymap, migration: str, target: Target) -> None:
+        self._target, self._books, self._migration = target, keymap.bookkeeping, {"S": migration}
+        key = tuple(_KEYS[part.type] for part in target.keys)
+        request = put_request(keymap, migration, Patch(target.name, key, WHOLE, None, _VERSION))
+        del request["Item"]
+        self._head, tail = encode(request).split(_VERSION.encode())
+        self._tail = tail[:-1] + b',"Item":'
+
+    def body(self, put: Put) -> bytes | None:
+        content, version = put.content(), put.version
+        item = {
+            **self._target.key_item(put.key),
+            **(content or {}),
+            self._books.migration: self._migration,
+            self._books.mark(WHOLE): {"S": mark(version, tombstone=content is None)},
+        }
+        encoded = encode_item(item)
+        if encoded is None or encoded.bytes > ITEM_BYTES_MAX:
+            return None
+        return b"".join((self._head, version.encode(), self._tail, encoded.json, b"}"))
