@@ -14,7 +14,8 @@ from operator import itemgetter
 from typing import Any, Final
 
 from keymap.change import Change, Source
-from keymap.lanes import lane_of
+from keymap.generate import QuickPlace, quick_place
+from keymap.lanes import lane_of, table_check
 from keymap.patch import WHOLE, Item, Key, Patch
 from keymap.rules import Keymap, Rule
 from keymap.values import Row
@@ -118,7 +119,7 @@ class _Whole:
         # The functions written for a key take text and integers only, which are the same in typed JSON as in a row.
         # What templates call and conditions compare may be any value: there the row itself is needed.
         calls = any(part.functions for template in rule.templates for part in template.parts)
-        self._is_quick = not calls and not rule.conditions
+        self._place = None if calls or rule.conditions else _place_of(rule)
         columns = dict.fromkeys(column for template in rule.templates for column in template.columns)
         self._key_columns = itemgetter(*columns) if columns else len
 
@@ -126,7 +127,7 @@ class _Whole:
         before, after, version = change["before"], change["after"], change["version"]
         if after is not None:
             self._add(newest.whole[self._target], after, after, version, lane)
-        if before is not None and not (after is not None and self._is_quick and self._stays(before, after)):
+        if before is not None and not (after is not None and self._place and self._stays(before, after)):
             self._add(newest.whole[self._target], before, None, version, lane)
 
     def _stays(self, before: Typed, after: Typed) -> bool:
@@ -137,23 +138,28 @@ class _Whole:
             return False
 
     def _add(self, whole: dict[Key, Put], image: Typed, row: Typed | None, version: str, lane: int) -> None:
-        check = self._rule.quick_check(image) if self._is_quick else None
-        if check is None:
+        place = self._place(image) if self._place else None
+        if place is None:
             key = self._plain_key(image, lane)
-        elif check % self._lanes == lane:
-            key = self._rule.quick_key(image)
+            if key is None:
+                return
         else:
-            return
-        if key is None:
-            return
+            check, key = place
+            if check % self._lanes != lane:
+                return
         held = whole.get(key)
-        if held is None or (version, row is not None) > (held.version, held.row is not None):
+        if held is None or version > held.version or (version == held.version and row is not None and held.row is None):
             whole[key] = Put(self._rule, key, row, version)
 
     def _plain_key(self, image: Typed, lane: int) -> Key | None:
         """The item's key; None where the row has none, or it is in another lane."""
         key = self._rule.key(decode_row(image))
         return key if key is not None and lane_of(self._target, key, self._lanes) == lane else None
+
+
+def _place_of(rule: Rule) -> QuickPlace:
+    begin = table_check(rule.target.name)
+    return quick_place(begin, rule.target.keys, rule.templates, rule.limits, rule.document.defaults)
 
 
 class _Shared:

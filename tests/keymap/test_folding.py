@@ -61,7 +61,7 @@ images = st.sampled_from(sorted(IMAGES)).flatmap(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(images, max_size=12))
 def test_whole_items_groups_filters_and_hooks(given_images: list[tuple[str, Row | None, Row | None, int]]) -> None:
     """In any order, and several at one version, as no source would send them."""

@@ -5,7 +5,6 @@ import select
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from keyshift.aws.lean.route import Proxy, Route
@@ -33,8 +32,7 @@ class Timeouts(NamedTuple):
     read_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer as it came; names of headers in lower case. `last`: the connection cannot be used again."""
 
     status: int
