@@ -21,7 +21,7 @@ from keyshift.apply.folding import Folded, folded
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.clients import make_clients
-from keyshift.aws.puts import guarded_puts
+from keyshift.aws.many import Ready, many_writes
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase
@@ -108,7 +108,7 @@ def _compared(
 ) -> list[Result]:
     clients = make_clients("us-east-1", {"dynamodb": url})
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, puts_at_once=CONCURRENCY)
+        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, writes_at_once=CONCURRENCY)
         applier = StreamApplier(writer, keymap, migration, _OpenGate())
         ours = _best(_count(records), lambda: applier.handle(records))
     clients.close()
@@ -121,7 +121,7 @@ def _waiting(records: Sequence[StreamRecord], keymap: Keymap, migration: Migrati
     """By the clock, where each answer takes its time, as DynamoDB's do."""
     with sink(answer_seconds=ANSWER_SECONDS) as url, ThreadPoolExecutor(CONCURRENCY) as pool:
         clients = make_clients("us-east-1", {"dynamodb": url})
-        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, puts_at_once=CONCURRENCY)
+        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, writes_at_once=CONCURRENCY)
         applier = StreamApplier(writer, keymap, migration, _OpenGate())
         ours = per_second(_count(records), lambda: applier.handle(records) and None)
         clients.close()
@@ -138,26 +138,26 @@ def _count(records: Sequence[StreamRecord]) -> int:
 def _stages(name: str, records: Sequence[StreamRecord], keymap: Keymap, migration: Migration, url: str) -> list[Result]:
     """Where the time goes: until the newest changes are known, until their requests are made, and until all is done."""
     folding, clients = Folding(keymap, LANES), make_clients("us-east-1", {"dynamodb": url})
-    puts = guarded_puts(clients.dynamodb, keymap, migration.id, CONCURRENCY)
-    assert puts
+    many = many_writes(clients.dynamodb, keymap, migration.id, CONCURRENCY)
+    assert many
 
     def fold() -> Folded:
         found = folded(folding, migration, records)
         assert found
         return found
 
-    def send(bodies: Sequence[bytes | None]) -> None:
-        for _ in puts.send(bodies):
+    def send(requests: Sequence[Ready | None]) -> None:
+        for _ in many.send(requests):
             pass
 
     with collected_later():  # as apply does
         count = _count(records)
         batch = fold()
-        bodies = puts.bodies(batch.puts)
+        requests = list(map(many.put, batch.puts))
         stages = {
             "unpacking and folding": _best(count, fold),
-            "mapping, writing requests": _best(count, lambda: puts.bodies(batch.puts)),
-            "sending": _best(count, lambda: send(bodies)),
+            "mapping, writing requests": _best(count, lambda: list(map(many.put, batch.puts))),
+            "sending": _best(count, lambda: send(requests)),
         }
     clients.close()
     spent = {stage: 1e6 / speed for stage, speed in stages.items()}

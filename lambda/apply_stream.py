@@ -72,7 +72,7 @@ def applier() -> StreamApplier:
     migration = migrations.load(store)
     migrations.require_digest(migration, keymap.digest)
     pool = ThreadPoolExecutor(concurrency)
-    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, puts_at_once=concurrency)
+    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, writes_at_once=concurrency)
     return StreamApplier(
         writer, keymap, migration, ControlGate(store, keymap.digest), ClaimStore(clients, migration.bucket, NEVER).get
     )

@@ -22,14 +22,14 @@ from keymap.updates import per_update
 from keyshift.apply.refusals import Foreign, GateClosed, unwritable
 from keyshift.aws import items
 from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
-from keyshift.aws.puts import guarded_puts
+from keyshift.aws.many import many_writes
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
 from keyshift.process.stop import Stop, Stopped
 
 # The items of a batch are shared out among so many jobs, more than can be in flight: handing a thread a job of its own
 # for each item costs as much as half of the write.
 JOBS_MAX: Final = 256
-PUTS_AT_ONCE: Final = 16  # hides DynamoDB's round trip of some milliseconds behind what one core can prepare
+WRITES_AT_ONCE: Final = 16  # hides DynamoDB's round trip of some milliseconds behind what one core can prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
 
 
+_Write = Put | list[Patch]  # of one item
+_Work = tuple[list[Patch], Item | None]  # patches of one item, and the item where it is known
+
+
 class GuardedWriter:
     """Writes patches for one migration, items concurrently on the executor that is handed in and sized by its owner."""
 
@@ -65,14 +69,14 @@ class GuardedWriter:
         migration: str,
         executor: Executor,
         stop: Stop | None = None,
-        puts_at_once: int = PUTS_AT_ONCE,
+        writes_at_once: int = WRITES_AT_ONCE,
     ) -> None:
         self._client = client
         self._keymap = keymap
         self._migration = migration
         self._executor = executor
         self._stop = stop
-        self._puts = guarded_puts(client, keymap, migration, puts_at_once)
+        self._many = many_writes(client, keymap, migration, writes_at_once)
 
     def apply(self, patches: Iterable[Patch]) -> Outcome:
         """Write the newest patch of each slot. What cannot be written is told per item, beside what was.
@@ -80,40 +84,41 @@ class GuardedWriter:
         Throttles and lost answers are tried again within (keyshift.aws.items); a failure of that kind is left only
         when it lasted, or when the process was asked to stop.
         """
-        by_item: dict[tuple[str, Key], list[Patch]] = {}
-        for patch in fold(patches):
-            by_item.setdefault((patch.table, patch.key), []).append(patch)
-        every = list(by_item.values())
-        jobs = min(len(every), JOBS_MAX)
-        return _sum(self._executor.map(self._items, (every[begin::jobs] for begin in range(jobs))))
+        return self._one_by_one([(of_item, None) for of_item in _by_item(fold(patches))])
 
     def write(self, puts: Sequence[Put], patches: Iterable[Patch]) -> Outcome:
-        """Write what is folded already, as `apply` does, whole items by many requests at once where the client can.
+        """Write what is folded already, as `apply` does, with many requests under way at once where the client can.
 
         Raises PatchError, with nothing written, where one of the puts cannot be made.
         """
-        if self._puts is None:
-            return self.apply([*(put.patch() for put in puts), *patches])
-        bodies = self._puts.bodies(puts)
-        left = dict(enumerate(puts))
-        landed = removed = stale = 0
-        for number, outcome in self._puts.send(bodies):
-            put = left[number]
+        writes: list[_Write] = [*puts, *_by_item(patches)]
+        if self._many is None:
+            return self._one_by_one([(_patches(write), None) for write in writes])
+        ready = [self._many.put(one) if isinstance(one, Put) else self._many.slots(one) for one in writes]
+        left: dict[int, Item | None] = dict.fromkeys(range(len(writes)))
+        outcomes: list[Outcome] = []
+        for number, outcome in self._many.send(ready):
             if isinstance(outcome, items.Written):
-                removed += put.row is None
-                landed += put.row is not None
-            elif self._is_stale(put, outcome.old):
-                stale += 1
-            else:
-                continue
-            del left[number]
-        rest = self.apply([*(put.patch() for put in left.values()), *patches])
-        return _sum((Outcome(landed, removed, stale), rest))
+                outcomes.append(_written(writes[number]))
+                del left[number]
+            elif not outcome.old or self._keymap.bookkeeping.belongs_to(outcome.old, self._migration):
+                left[number] = outcome.old
+        rest = []
+        for number, old in left.items():
+            newer = self._newer(writes[number], old)
+            outcomes.append(Outcome(stale=_size(writes[number]) - len(newer)))
+            if newer:
+                rest.append((newer, old))
+        return _sum((*outcomes, self._one_by_one(rest)))
 
-    def _is_stale(self, put: Put, old: Item) -> bool:
-        """Whether what was in the way is ours, and not older."""
+    def _newer(self, write: _Write, old: Item | None) -> list[Patch]:
+        """The patches that are newer than what was in the way; all of them where that is not known."""
         books = self._keymap.bookkeeping
-        return books.belongs_to(old, self._migration) and books.held(old, WHOLE, "") >= put.version
+        if not old:
+            return _patches(write)
+        if isinstance(write, Put):
+            return [] if books.held(old, WHOLE, "") >= write.version else [write.patch()]
+        return newer_than(books, old, write)
 
     def check(self, patches: Iterable[Patch]) -> Outcome:
         """Write nothing, and fail each item for which `apply` would have to write: the others are stale.
@@ -138,18 +143,22 @@ class GuardedWriter:
                 failures.append(Failure(table, key, GateClosed(newer[0])))
         return Outcome(stale=stale, failures=tuple(failures))
 
-    def _items(self, every: Iterable[list[Patch]]) -> Outcome:
-        return _sum(map(self._item, every))
+    def _one_by_one(self, every: Sequence[_Work]) -> Outcome:
+        jobs = min(len(every), JOBS_MAX)
+        return _sum(self._executor.map(self._items, (every[begin::jobs] for begin in range(jobs))))
 
-    def _item(self, patches: list[Patch]) -> Outcome:
+    def _items(self, every: Iterable[_Work]) -> Outcome:
+        return _sum(self._item(*one) for one in every)
+
+    def _item(self, patches: list[Patch], old: Item | None) -> Outcome:
         try:
-            return _sum(self._slots(part) for part in per_update(patches))
+            return _sum(self._slots(part, old) for part in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
             return Outcome(failures=(Failure(patches[0].table, patches[0].key, _told(error, patches[0])),))
 
-    def _slots(self, patches: list[Patch]) -> Outcome:
+    def _slots(self, patches: list[Patch], old: Item | None) -> Outcome:
         """Write slots of one item that fit one request."""
-        landed = write_slots(self._client, self._keymap, self._migration, patches, stop=self._stop)
+        landed = write_slots(self._client, self._keymap, self._migration, patches, guess=old, stop=self._stop)
         removed = sum(patch.attributes is None for patch in landed.patches)
         return Outcome(
             set=len(landed.patches) - removed,
@@ -157,6 +166,32 @@ class GuardedWriter:
             stale=len(patches) - len(landed.patches),
             collided=landed.collided,
         )
+
+
+def _by_item(patches: Iterable[Patch]) -> list[list[Patch]]:
+    found: dict[tuple[str, Key], list[Patch]] = {}
+    for patch in patches:
+        found.setdefault((patch.table, patch.key), []).append(patch)
+    return list(found.values())
+
+
+def _patches(write: _Write) -> list[Patch]:
+    return [write.patch()] if isinstance(write, Put) else write
+
+
+def _size(write: _Write) -> int:
+    return 1 if isinstance(write, Put) else len(write)
+
+
+def _written(write: _Write) -> Outcome:
+    if isinstance(write, Put):
+        return _REMOVED if write.row is None else _SET
+    removed = sum(patch.attributes is None for patch in write)
+    return Outcome(len(write) - removed, removed)
+
+
+_SET: Final = Outcome(set=1)
+_REMOVED: Final = Outcome(removed=1)
 
 
 def _key_of(target: Target, item: Item) -> Key:

@@ -5,6 +5,7 @@ On endpoints, where the client has many puts under way at once, too.
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -16,18 +17,18 @@ from keymap.change import Change
 from keyshift.apply import stream
 from keyshift.apply.refusals import Foreign, Poison
 from keyshift.apply.stream import BatchResult, StreamApplier
-from keyshift.aws import puts
+from keyshift.aws import many
 from keyshift.aws.clients import make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from tests.apply.club import KEYS as CLUB_KEYS
 from tests.apply.club import club
-from tests.apply.club_history import History
+from tests.apply.club_history import Club, History
 from tests.apply.conftest import Inline, Shop, fake_shop
 from tests.apply.fake_dynamodb import FakeDynamoDB
 from tests.apply.history import migration_for, operations, packed, records
-from tests.apply.keymaps import MIGRATION, change, order, purchase
+from tests.apply.keymaps import MIGRATION, change, create_tables, order, purchase
 from tests.apply.test_convergence import EXAMPLES, Gate, Replay, seeds
-from tests.servers.aws import isolate
+from tests.servers.aws import isolate, unique
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Fault, duplicate, forgetful, reset_after, reset_before, server_error, throttle
 
@@ -156,8 +157,30 @@ def test_a_service_that_fails_is_not_flooded(lean_shop: Shop, fault: Fault) -> N
     """After a few failures the rest is left to whoever writes one by one, with pauses."""
     with FaultProxy(lean_shop.dynamodb.meta.endpoint_url, Rule(fault, ("PutItem",))) as proxy:
         clients = make_clients(CREDENTIALS["AWS_DEFAULT_REGION"], {"dynamodb": proxy.url})
-        found = puts.guarded_puts(clients.dynamodb, lean_shop.keymap, MIGRATION, 4)
+        found = many.many_writes(clients.dynamodb, lean_shop.keymap, MIGRATION, 4)
         assert found
-        assert list(found.send([b"{}"] * 300)) == []
+        assert list(found.send([("put_item", b"{}")] * 300)) == []
         clients.close()
-    assert proxy.calls["PutItem"] <= puts.FAILURES_MAX + 4
+    assert proxy.calls["PutItem"] <= many.FAILURES_MAX + 4
+
+
+def test_rows_that_share_items_and_pass_them_on_converge(
+    endpoints: Endpoints, executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups, owners and maps by many requests at once, in any order, with duplicates."""
+    isolate(monkeypatch)
+    clients = make_clients(CREDENTIALS["AWS_DEFAULT_REGION"], endpoints.urls)
+    chance = random.Random(6)
+    found, history = Club(club(prefix := unique("club") + "-"), clients.dynamodb, prefix, executor), History(chance, 80)
+    create_tables(found.dynamodb, found.keymap)
+    found.load(history, start := 25)
+    batch = records(packed(found.keymap, history.changes[start:], chance))
+    batch += chance.choices(batch, k=20)
+    chance.shuffle(batch)
+    consumer = StreamApplier(found.writer, found.keymap, migration_for(found.keymap), Gate())
+    for begin in range(0, len(batch), 9):
+        assert consumer.handle(batch[begin : begin + 9]).error is None
+    assert found.visible() == history.expected()
+    for name in found.keymap.targets:
+        found.dynamodb.delete_table(TableName=name)
+    clients.close()

@@ -94,10 +94,13 @@ def test_any_rule_and_any_value(made: Keymap, pairs: list[tuple[Row | None, Row 
     require_same_or_refused(made, [change("d.t", *pair, at) for at, pair in enumerate(sendable)])
 
 
-@pytest.mark.parametrize("kind", "SNB")
-def test_every_odd_value_as_key_and_as_attribute(kind: str) -> None:
+KEYS = (("S", "{a}"), ("N", "{a}"), ("B", "{a}"), ("S", "{a|text|upper}"), ("S", "x{a|hex}"), ("S", "{a|default('n')}"))
+
+
+@pytest.mark.parametrize(("kind", "template"), KEYS)
+def test_every_odd_value_as_key_and_as_attribute(kind: str, template: str) -> None:
     text = f'{{"keyshift": 1, "targets": {{"app": {{"partition_key": {{"pk": {kind}}}}}}}, '
-    made = keymap(text + '"tables": {"d.t": [{"target": "app", "key": {"pk": "{a}"}}]}}')
+    made = keymap(text + f'"tables": {{"d.t": [{{"target": "app", "key": {{"pk": "{template}"}}}}]}}}}')
     for value in ODD:
         row: Row = {"a": value, "b": value}
         if is_sendable(row):

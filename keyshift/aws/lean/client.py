@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, Final
@@ -49,7 +49,7 @@ _EXAMPLES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {  # a valid cal
 }
 _OK: Final = 200
 _NOTHING: Final = b"{}"  # what most writes are answered with
-Several = tuple[int, Document | Exception]  # which body's, and its answer, or an error as the call raises it
+Several = tuple[int, Document | Exception]  # which call's, and its answer, or an error as the call raises it
 # What AWS answers when a request was signed too far from its own time, sometimes; then the Date of its answer decides.
 _PERHAPS_SKEWED: Final = frozenset(
     {
@@ -94,18 +94,19 @@ class LeanClient:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever boto3's client has
         return getattr(self._boto, name)
 
-    def several(self, name: str, bodies: Iterable[bytes], width: int) -> Generator[Several]:
-        """Make one call for each of the bodies (`encode`), `width` at once, and tell what came of each as it comes.
+    def several(self, calls: Sequence[tuple[str, bytes]], width: int) -> Generator[Several]:
+        """Make these calls (the name, and the body that `encode` gives), `width` at once, and tell of each as it ends.
 
         Nothing is tried again. What is not told of was not sent: where only boto3 knows the way, that is all.
         """
-        operation, frozen = CALLS[self._service][name], self._frozen
-        sender = self._credentials and self._sender_for(getattr(frozen(), "account_id", None))
-        if not sender:
+        operations = CALLS[self._service]
+        sender = self._sender_for(getattr(self._frozen(), "account_id", None))
+        if sender is None:
             return
-        with closing(Window(sender, self._target + operation, frozen, width).answers(bodies)) as answers:
+        requests = ((self._target + operations[name], body) for name, body in calls)
+        with closing(Window(sender, self._frozen, width).answers(requests)) as answers:
             for number, answer in answers:
-                yield number, self._told(answer, operation)
+                yield number, self._told(answer, operations[calls[number][0]])
 
     def close(self) -> None:
         """End all connections."""

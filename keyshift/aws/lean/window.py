@@ -1,4 +1,4 @@
-"""Many requests of one kind from one thread, several of them under way at once.
+"""Many requests from one thread, several of them under way at once.
 
 Threads that each wait for one answer pass Python's lock to each other at every step, which costs more than the requests
 themselves. Here one thread sends until so many are under way, and then waits for whichever answer comes first, so that
@@ -19,7 +19,8 @@ from keyshift.aws.lean.sender import Sender
 from keyshift.aws.lean.signature import Credentials
 
 _MILLISECONDS: Final = 1000
-Told = tuple[int, Answer | BotoCoreError]  # which body's, and what came of it
+Ready = tuple[str, bytes]  # the target, and the body
+Told = tuple[int, Answer | BotoCoreError]  # which request's, and what came of it
 
 
 class _UnderWay(NamedTuple):
@@ -31,24 +32,24 @@ class _UnderWay(NamedTuple):
 
 
 class Window:
-    """Sends bodies by `sender`, at most `width` at once. For one thread, and once."""
+    """Sends requests by `sender`, at most `width` at once. For one thread, and once."""
 
-    def __init__(self, sender: Sender, target: str, credentials: Callable[[], Credentials], width: int) -> None:
-        self._sender, self._target, self._credentials, self._width = sender, target, credentials, width
+    def __init__(self, sender: Sender, credentials: Callable[[], Credentials], width: int) -> None:
+        self._sender, self._credentials, self._width = sender, credentials, width
         self._poll = select.poll()
         self._under_way: dict[int, _UnderWay] = {}  # by descriptor, the oldest first
         self._idle: list[Connection] = []
 
-    def answers(self, bodies: Iterable[bytes]) -> Generator[Told]:
-        """What came of each body, by its number, as answers come.
+    def answers(self, requests: Iterable[Ready]) -> Generator[Told]:
+        """What came of each request, by its number, as answers come.
 
         Whoever stops asking ends the connections of what is under way; so does an error of the sender's guards.
         """
         try:
-            for number, body in enumerate(bodies):
+            for number, request in enumerate(requests):
                 while len(self._under_way) >= self._width:
                     yield from self._ended()
-                error = self._begin(number, body)
+                error = self._begin(number, *request)
                 if error:
                     yield number, error
             while self._under_way:
@@ -56,11 +57,11 @@ class Window:
         finally:
             self._close()
 
-    def _begin(self, number: int, body: bytes) -> BotoCoreError | None:
+    def _begin(self, number: int, target: str, body: bytes) -> BotoCoreError | None:
         connection: Connection | None = None
         try:
             connection = self._idle.pop() if self._idle else self._open()
-            self._sender.begin(connection, self._target, body, self._credentials())
+            self._sender.begin(connection, target, body, self._credentials())
         except BaseException as error:
             if connection:
                 self._end(connection)

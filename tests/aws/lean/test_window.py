@@ -81,7 +81,7 @@ def sender(port: int, hooks: Hooks | None = None, read_seconds: float = 5.0) -> 
 
 
 def window(made: Sender, width: int = 3) -> Window:
-    return Window(made, "T.PutItem", lambda: ReadOnlyCredentials("a", "b", None), width)
+    return Window(made, lambda: ReadOnlyCredentials("a", "b", None), width)
 
 
 def told(found: Iterator[Told]) -> dict[int, bytes | type[BotoCoreError]]:
@@ -92,6 +92,7 @@ def told(found: Iterator[Told]) -> dict[int, bytes | type[BotoCoreError]]:
 
 
 BODIES = [b"%d" % number for number in range(20)]
+REQUESTS = [("T.PutItem", body) for body in BODIES]
 
 
 def test_every_body_gets_its_own_answer_and_no_more_are_under_way_than_may_be() -> None:
@@ -100,9 +101,9 @@ def test_every_body_gets_its_own_answer_and_no_more_are_under_way_than_may_be() 
         return echo(body)
 
     with Echo(slowly) as server:
-        assert told(window(made := sender(server.port)).answers(BODIES)) == dict(enumerate(BODIES))
+        assert told(window(made := sender(server.port)).answers(REQUESTS)) == dict(enumerate(BODIES))
         assert (server.connections, server.most) == (3, 3)
-        assert told(window(made).answers(BODIES[:2])) == dict(enumerate(BODIES[:2]))
+        assert told(window(made).answers(REQUESTS[:2])) == dict(enumerate(BODIES[:2]))
         assert server.connections == 3, "they are kept"
 
 
@@ -115,7 +116,7 @@ def test_a_slow_answer_holds_up_nothing_else() -> None:
 
     with Echo(answering) as server:
         found = []
-        for number, _ in window(sender(server.port)).answers(BODIES):
+        for number, _ in window(sender(server.port)).answers(REQUESTS):
             found.append(number)
             if len(found) == len(BODIES) - 1:
                 others.set()
@@ -133,7 +134,7 @@ def test_what_gets_no_answer_is_told_and_the_rest_goes_on() -> None:
 
     with Echo(answering) as server:
         made = sender(server.port, Hooks(watchers=[lost.append]), read_seconds=0.3)
-        found = told(window(made).answers(BODIES))
+        found = told(window(made).answers(REQUESTS))
     never.set()
     assert {number: one for number, one in found.items() if one != BODIES[number]} == {
         3: ConnectionClosedError,
@@ -147,7 +148,7 @@ def test_what_gets_no_answer_is_told_and_the_rest_goes_on() -> None:
 def test_where_nobody_listens_each_body_is_told_of() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert set(told(window(sender(port)).answers(BODIES)).values()) == {EndpointConnectionError}
+    assert set(told(window(sender(port)).answers(REQUESTS)).values()) == {EndpointConnectionError}
 
 
 def test_whoever_stops_asking_ends_what_is_under_way() -> None:
@@ -160,7 +161,7 @@ def test_whoever_stops_asking_ends_what_is_under_way() -> None:
 
     with Echo(answering) as server:
         made = sender(server.port, Hooks(watchers=[lost.append]))
-        with contextlib.closing(window(made).answers(BODIES)) as answers:
+        with contextlib.closing(window(made).answers(REQUESTS)) as answers:
             assert next(answers)[0] == 0
     assert len(lost) == 2
 
@@ -176,7 +177,7 @@ def test_a_guard_is_asked_before_each_request_and_what_it_raises_is_raised() -> 
     with Echo(echo) as server:
         found = []
         with pytest.raises(KeyError, match="lease"):
-            found.extend(window(sender(server.port, Hooks(guards=[guard]))).answers(BODIES))
+            found.extend(window(sender(server.port, Hooks(guards=[guard]))).answers(REQUESTS))
     assert len(asked) == 5
     assert len(found) <= 4
 
@@ -184,6 +185,6 @@ def test_a_guard_is_asked_before_each_request_and_what_it_raises_is_raised() -> 
 def test_a_connection_that_ends_while_it_is_idle_is_replaced() -> None:
     """A server may close after any answer without saying so."""
     with Echo(echo, answers_max=1) as server:
-        found = told(window(sender(server.port)).answers(BODIES))
+        found = told(window(sender(server.port)).answers(REQUESTS))
     assert len(found) == len(BODIES)
     assert all(one in {BODIES[number], ConnectionClosedError} for number, one in found.items())

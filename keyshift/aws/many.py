@@ -1,8 +1,8 @@
-"""Guarded puts of whole items, many at once, with what all puts of a table have in common written once.
+"""Guarded writes of many items at once: the first request of each, with what all puts of a table share written once.
 
-The requests are those of keymap.items.put_request, to the byte but for the order of their members. What comes of most
-of them is told here: written, or refused with the item that was in the way. All else (throttles, lost answers, items
-that may be too large) is left to whoever writes them one by one, with patience: it is safe to write them again.
+What comes of most of them is told here: written, or refused with the item that was in the way. All else (throttles,
+lost answers, items that may be too large, slots whose owners meet) is left to keyshift.aws.slots, which writes one item
+at a time, with patience: it is safe to write there again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,29 +20,41 @@ from keyshift.aws.clients import BotoCoreError, DynamoDBClient, error_code
 from keyshift.aws.items import WRITTEN, Outcome, Refused
 from keyshift.aws.lean.body import encode, encode_item
 from keyshift.aws.lean.client import LeanClient
+from keyshift.aws.slots import first_request
 
 FAILURES_MAX: Final = 8  # a service that fails or throttles so many is not asked any further without pauses
+Ready = tuple[str, bytes]  # the call, and its request as a body
 _VERSION: Final = "a version stands here"
 _KEYS: Final[Mapping[str, KeyValue]] = {"S": "", "N": 0, "B": b""}
 
 
-class GuardedPuts:
-    """Puts for one migration, `width` under way at once. For use by several threads."""
+class ManyWrites:
+    """Writes for one migration, `width` under way at once. For use by several threads."""
 
     def __init__(self, client: LeanClient, keymap: Keymap, migration: str, width: int) -> None:
-        self._client, self._width = client, width
+        self._client, self._keymap, self._migration, self._width = client, keymap, migration, width
         self._forms = {name: _Form(keymap, migration, target) for name, target in keymap.targets.items()}
 
-    def bodies(self, puts: Sequence[Put]) -> list[bytes | None]:
-        """The request of each; None for one that must be looked at one by one. Raises PatchError."""
-        return [self._forms[put.rule.target.name].body(put) for put in puts]
+    def put(self, put: Put) -> Ready | None:
+        """The request of a put; None for one that must be looked at by itself. Raises PatchError."""
+        return self._forms[put.rule.target.name].request(put)
 
-    def send(self, bodies: Sequence[bytes | None]) -> Iterator[tuple[int, Outcome]]:
+    def slots(self, patches: Sequence[Patch]) -> Ready | None:
+        """The first request of an item's patches; None for one that must be looked at by itself."""
+        request = first_request(self._keymap, self._migration, patches)
+        if request is None:
+            return None
+        body = encode(request)
+        if "Item" not in request:
+            return "update_item", body
+        return ("put_item", body) if len(body) <= ITEM_BYTES_MAX else None
+
+    def send(self, requests: Sequence[Ready | None]) -> Iterator[tuple[int, Outcome]]:
         """Send the requests, and tell what came of them, by number. What is not told of may have been written."""
-        numbers = [number for number, body in enumerate(bodies) if body is not None]
+        numbers = [number for number, request in enumerate(requests) if request]
         failures = 0
         try:
-            with closing(self._client.several("put_item", filter(None, bodies), self._width)) as answers:
+            with closing(self._client.several(list(filter(None, requests)), self._width)) as answers:
                 for at, answer in answers:
                     if not isinstance(answer, Exception):
                         yield numbers[at], WRITTEN
@@ -54,9 +66,9 @@ class GuardedPuts:
             return  # no credentials: who writes one by one says so
 
 
-def guarded_puts(client: DynamoDBClient, keymap: Keymap, migration: str, width: int) -> GuardedPuts | None:
-    """Puts by this client; None where it makes one call at a time only, as boto3's."""
-    return GuardedPuts(client, keymap, migration, width) if isinstance(client, LeanClient) else None
+def many_writes(client: DynamoDBClient, keymap: Keymap, migration: str, width: int) -> ManyWrites | None:
+    """Writes by this client; None where it makes one call at a time only, as boto3's."""
+    return ManyWrites(client, keymap, migration, width) if isinstance(client, LeanClient) else None
 
 
 def _old(error: Exception) -> Item:
@@ -65,7 +77,7 @@ def _old(error: Exception) -> Item:
 
 
 class _Form:
-    """What the requests of one target have in common, around version and item."""
+    """What the puts of one target have in common, around version and item."""
 
     def __init__(self, keymap: Keymap, migration: str, target: Target) -> None:
         self._target, self._books, self._migration = target, keymap.bookkeeping, {"S": migration}
@@ -75,7 +87,7 @@ class _Form:
         self._head, tail = encode(request).split(_VERSION.encode())
         self._tail = tail[:-1] + b',"Item":'
 
-    def body(self, put: Put) -> bytes | None:
+    def request(self, put: Put) -> Ready | None:
         content, version = put.content(), put.version
         item = {
             **self._target.key_item(put.key),
@@ -86,4 +98,4 @@ class _Form:
         encoded = encode_item(item)
         if encoded is None or encoded.bytes > ITEM_BYTES_MAX:
             return None
-        return b"".join((self._head, version.encode(), self._tail, encoded.json, b"}"))
+        return "put_item", b"".join((self._head, version.encode(), self._tail, encoded.json, b"}"))
