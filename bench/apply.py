@@ -1,8 +1,11 @@
 """Apply: packs into guarded writes, beside a function that calls put_item once per change, without TLS and with it."""
 
+import multiprocessing
 import random
+import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Final
 
 import boto3
@@ -92,7 +95,7 @@ def _best(count: int, work: Callable[[], object]) -> float:
 def measure(rows: int) -> list[Result]:
     """Changes in a second of one core: all keys distinct, and with hot keys, of which the newest change is written."""
     keymap = shape.keymap()
-    migration = Migration("bench", "bench.0", (), LANES, keymap.digest, 1, (), "", "", "", 0)
+    migration = _migration(keymap)
     found: list[Result] = []
     with sinks() as urls:
         for name, hot in SHAPES.items():
@@ -100,7 +103,8 @@ def measure(rows: int) -> list[Result]:
             for way, url in urls.items():
                 found += _compared(f"{name}, {way}", records, keymap, migration, url)
             found += _stages(name, records, keymap, migration, urls["plain"])
-    return found + _waiting(_records(_changes(rows // 4, 0.0), keymap, migration), keymap, migration)
+    some = _records(_changes(rows // 4, 0.0), keymap, migration)
+    return found + _waiting(some, keymap, migration) + _memory(some, _records(_changes(rows, 0.0), keymap, migration))
 
 
 def _compared(
@@ -129,6 +133,38 @@ def _waiting(records: Sequence[StreamRecord], keymap: Keymap, migration: Migrati
         naive = per_second(_count(share), lambda: _naive(share, keymap, url))
     name = f"distinct keys, answers take {1_000 * ANSWER_SECONDS:.0f} ms"
     return compared("apply", (f"keyshift apply, {name}", ours), (f"one put_item per change, {name}", naive))
+
+
+def _memory(small: Sequence[StreamRecord], large: Sequence[StreamRecord]) -> list[Result]:
+    """The most memory of a process that applies one batch, and one four times as large."""
+    with sink() as url:
+        less, more = (_peak(records, url) for records in (small, large))
+    name = f"peak memory, a batch of {_count(large):,} changes"
+    return [Result("apply", name, more, f"{less:.0f} MiB, of {_count(small):,}", more / less, "MiB")]
+
+
+def _peak(records: Sequence[StreamRecord], url: str) -> float:
+    """In MiB, of a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_applied, args=(records, url, sender))
+    process.start()
+    peak: float = receiver.recv()
+    process.join()
+    return peak
+
+
+def _applied(records: Sequence[StreamRecord], url: str, peak: Connection) -> None:
+    keymap, clients = shape.keymap(), make_clients("us-east-1", {"dynamodb": url})
+    migration = _migration(keymap)
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool)
+        assert StreamApplier(writer, keymap, migration, _OpenGate()).handle(records).error is None
+    peak.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _migration(keymap: Keymap) -> Migration:
+    return Migration("bench", "bench.0", (), LANES, keymap.digest, 1, (), "", "", "", 0)
 
 
 def _count(records: Sequence[StreamRecord]) -> int:

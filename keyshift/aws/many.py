@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Final
 
 from keymap.attributes import ITEM_BYTES_MAX
+from keymap.errors import KeyshiftError
 from keymap.folding import Put
 from keymap.items import put_request
 from keymap.patch import WHOLE, Item, KeyValue, Patch
@@ -21,6 +22,7 @@ from keyshift.aws.items import WRITTEN, Outcome, Refused
 from keyshift.aws.lean.body import encode, encode_item
 from keyshift.aws.lean.client import LeanClient
 from keyshift.aws.slots import first_request
+from keyshift.process.stop import Stopped
 
 FAILURES_MAX: Final = 8  # a service that fails or throttles so many is not asked any further without pauses
 Ready = tuple[str, bytes]  # the call, and its request as a body
@@ -62,8 +64,8 @@ class ManyWrites:
                         yield numbers[at], Refused(_old(answer))
                     elif (failures := failures + 1) >= FAILURES_MAX:
                         return
-        except BotoCoreError:
-            return  # no credentials: who writes one by one says so
+        except (BotoCoreError, KeyshiftError, Stopped):
+            return  # there are no credentials, or a guard of the client objects: who writes one by one says so
 
 
 def many_writes(client: DynamoDBClient, keymap: Keymap, migration: str, width: int) -> ManyWrites | None:

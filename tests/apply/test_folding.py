@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 
 from keymap.change import Change
+from keymap.errors import KeyshiftError
 from keyshift.apply import stream
 from keyshift.apply.refusals import Foreign, Poison
 from keyshift.apply.stream import BatchResult, StreamApplier
 from keyshift.aws import many
-from keyshift.aws.clients import make_clients
+from keyshift.aws.clients import guard_sends, make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from tests.apply.club import KEYS as CLUB_KEYS
 from tests.apply.club import club
@@ -162,6 +163,24 @@ def test_a_service_that_fails_is_not_flooded(lean_shop: Shop, fault: Fault) -> N
         assert list(found.send([("put_item", b"{}")] * 300)) == []
         clients.close()
     assert proxy.calls["PutItem"] <= many.FAILURES_MAX + 4
+
+
+def test_where_a_guard_objects_nothing_more_is_sent_and_each_item_left_fails(lean_shop: Shop) -> None:
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > 10:
+            raise KeyshiftError("too late")
+
+    guard_sends(lean_shop.dynamodb, guard)
+    many_changes = [change("orders", None, order(n, n % 3), n) for n in range(1, 41)]
+    result = applier(lean_shop).handle(batch_of(lean_shop, many_changes))
+    lean_shop.dynamodb.hooks.guards.clear()
+    assert str(result.error) == "too late"
+    assert len(lean_shop.items("app")) <= 10
+    again = applier(lean_shop).handle(batch_of(lean_shop, many_changes))
+    assert (again.error, len(lean_shop.items("app"))) == (None, 40)
 
 
 def test_rows_that_share_items_and_pass_them_on_converge(
