@@ -1,8 +1,8 @@
 """Apply: packs into guarded writes, beside a function that calls put_item once per change, without TLS and with it."""
 
 import multiprocessing
+import os
 import random
-import resource
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -12,6 +12,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from bench import shape
+from bench.daemon import Watched
 from bench.measure import PER_CORE, Result, compared, per_core, per_second
 from bench.sink import sink, sinks
 from keymap.change import Change, Source
@@ -116,7 +117,7 @@ def _compared(
         applier = StreamApplier(writer, keymap, migration, _OpenGate())
         ours = _best(_count(records), lambda: applier.handle(records))
     clients.close()
-    share = records[: max(1, len(records) // 8)]
+    share = records[: max(1, len(records) // 16)]
     naive = _best(_count(share), lambda: _naive(share, keymap, url))
     return compared("apply", (f"keyshift apply, {name}", ours), (f"one put_item per change, {name}", naive), PER_CORE)
 
@@ -160,7 +161,7 @@ def _applied(records: Sequence[StreamRecord], url: str, peak: Connection) -> Non
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool)
         assert StreamApplier(writer, keymap, migration, _OpenGate()).handle(records).error is None
-    peak.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    peak.send(Watched(os.getpid()).peak_mebibytes)
 
 
 def _migration(keymap: Keymap) -> Migration:
