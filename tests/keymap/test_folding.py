@@ -85,7 +85,7 @@ def is_sendable(row: Row | None) -> bool:
     return all(type(value) is not bool for value in (row or {}).values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(keymaps(), st.lists(st.tuples(rows() | st.none(), rows() | st.none()), max_size=3), st.booleans())
 def test_any_rule_and_any_value(made: Keymap, pairs: list[tuple[Row | None, Row | None]], twice: bool) -> None:
     """What no item can be made of is refused here too, unless something newer of the batch is there in its place."""
