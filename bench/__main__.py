@@ -50,7 +50,7 @@ def show(results: list[Result]) -> None:
     for one in results:
         figure = f"{one.per_second:,.1f}" if one.per_second < 1_000 else f"{one.per_second:,.0f}"
         table.add_row(one.group, one.name, figure, one.unit, f"{one.ratio:.1f}", one.against)
-    Console(width=130).print(table)
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

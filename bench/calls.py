@@ -1,16 +1,13 @@
 """Calls to AWS: our client beside boto3's, each call of the traffic, per second of one core."""
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from bench import shape
 from bench.measure import PER_CORE, Result, compared, per_core
-from bench.sink import sink
+from bench.sink import sinks
 from keymap.items import put_request, whole_item
 from keymap.patch import Patch
 from keymap.updates import update_request
@@ -47,19 +44,6 @@ def _calls() -> dict[str, tuple[int, list[Call]]]:
     return calls
 
 
-@contextmanager
-def _sinks() -> Iterator[dict[str, str]]:
-    from tests.servers.certificates import make_certificates  # noqa: PLC0415 - how to make them is the tests' business
-
-    with tempfile.TemporaryDirectory() as folder, sink() as plain:
-        os.environ["AWS_CA_BUNDLE"] = str(make_certificates(Path(folder)))
-        try:
-            with sink(certificates=Path(folder)) as secure:
-                yield {"plain": plain, "TLS": secure}
-        finally:
-            del os.environ["AWS_CA_BUNDLE"]
-
-
 def _speed(url: str, kind: Kind, calls: list[Call], count: int) -> float:
     """Calls in a second of one core."""
     clients = make_clients("us-east-1", {"dynamodb": url, "kinesis": url}, kind=kind)
@@ -78,9 +62,9 @@ def _speed(url: str, kind: Kind, calls: list[Call], count: int) -> float:
 def measure(rows: int) -> list[Result]:
     """Items and records in a second of one core."""
     found = []
-    with _sinks() as sinks:
+    with sinks() as urls:
         for name, (count, calls) in _calls().items():
-            for way, url in sinks.items():
+            for way, url in urls.items():
                 tries = max(THREADS, rows // 20 // (4 if count > 1 else 1))
                 ours = count * _speed(url, "lean", calls, 4 * tries)
                 theirs = count * _speed(url, "boto3", calls, tries)

@@ -12,7 +12,9 @@ import base64
 import http.client
 import json
 import multiprocessing
+import os
 import ssl
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -94,9 +96,9 @@ def _asked(url: str, what: str) -> bytes:
 class _Swallow(asyncio.Protocol):
     """One connection: requests come one after the other, each with a Content-Length."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, answer_seconds: float) -> None:
         self._held = bytearray()
-        self._upstream = upstream
+        self._upstream, self._answer_seconds = upstream, answer_seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -113,7 +115,11 @@ class _Swallow(asyncio.Protocol):
             body = bytes(self._held[end + 4 : end + 4 + length])
             del self._held[: end + 4 + length]
             answer = _answer(_header(head, b"x-amz-target").rpartition(b".")[2], body)
-            self._write(self._forward(head, body) if answer is None else _HEAD % len(answer) + answer)
+            whole = self._forward(head, body) if answer is None else _HEAD % len(answer) + answer
+            if self._answer_seconds:
+                asyncio.get_running_loop().call_later(self._answer_seconds, self._write, whole)
+            else:
+                self._write(whole)
 
     def _forward(self, head: bytes, body: bytes) -> bytes:
         """Ask the endpoint behind us. These calls are few, so that waiting for them holds nobody up."""
@@ -139,30 +145,47 @@ def _header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-async def _serve(port_out: Connection, upstream: str, certificates: Path | None) -> None:
+async def _serve(port_out: Connection, upstream: str, certificates: Path | None, answer_seconds: float) -> None:
     context = None
     if certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Swallow(upstream), "127.0.0.1", 0, ssl=context)
+    server = await loop.create_server(lambda: _Swallow(upstream, answer_seconds), "127.0.0.1", 0, ssl=context)
     port_out.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-def _main(port_out: Connection, upstream: str, certificates: Path | None) -> None:
-    asyncio.run(_serve(port_out, upstream, certificates))
+def _main(port_out: Connection, upstream: str, certificates: Path | None, answer_seconds: float) -> None:
+    asyncio.run(_serve(port_out, upstream, certificates, answer_seconds))
 
 
 @contextmanager
-def sink(upstream: str = "", certificates: Path | None = None) -> Iterator[str]:
-    """The URL of a running sink, before the endpoint at URL `upstream`; with TLS where a folder has certificates."""
+def sink(upstream: str = "", certificates: Path | None = None, answer_seconds: float = 0.0) -> Iterator[str]:
+    """The URL of a running sink, before the endpoint at URL `upstream`; with TLS where a folder has certificates.
+
+    What it swallows is answered after `answer_seconds`, as a service far away would.
+    """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(sender, upstream, certificates), daemon=True)
+    process = context.Process(target=_main, args=(sender, upstream, certificates, answer_seconds), daemon=True)
     process.start()
     try:
         yield f"{'https' if certificates else 'http'}://127.0.0.1:{receiver.recv()}"
     finally:
         process.terminate()
         process.join()
+
+
+@contextmanager
+def sinks() -> Iterator[dict[str, str]]:
+    """The URLs of a sink without TLS and of one with it, whose certificate is trusted within."""
+    from tests.servers.certificates import make_certificates  # noqa: PLC0415 - how to make them is the tests' business
+
+    with tempfile.TemporaryDirectory() as folder, sink() as plain:
+        os.environ["AWS_CA_BUNDLE"] = str(make_certificates(Path(folder)))
+        try:
+            with sink(certificates=Path(folder)) as secure:
+                yield {"plain": plain, "TLS": secure}
+        finally:
+            del os.environ["AWS_CA_BUNDLE"]

@@ -15,10 +15,15 @@ from keymap.capacity import ON_DEMAND
 from keymap.errors import Problem
 from keymap.prices import NEW_WARM_WRITE_UNITS, Stream, import_cost, lambda_cost, s3_cost
 
-DUMP_ROWS_PER_SECOND: Final = 50_000
+# A fifth of the rows, and less than half of the bytes, that one reader took of the bench's table, on the machine of its
+# source (docs/performance.md). Other sources are further away, and read from disk.
+DUMP_ROWS_PER_SECOND: Final = 100_000
+DUMP_BYTES_PER_SECOND: Final = 25_000_000
 LOAD_ROWS_PER_SECOND: Final = 50_000  # by the clock, into a sink: most often it is the tables that decide
 CONVERT_ROWS_PER_SECOND: Final = 15_000  # into files of an import; where few rows share items, twice as many
-APPLY_CHANGES_PER_SECOND: Final = 1_300  # of one batch at a time; the Lambda function applies many side by side
+# Of one batch with distinct keys: 16 writes under way, each answered within 6 ms. The processor would do many times as
+# much. The Lambda function applies many batches side by side.
+APPLY_CHANGES_PER_SECOND: Final = 2_500
 MARGIN: Final = 2.0  # estimates of rows are off by 40 % and more, and the source is busy when it matters
 COMPRESSION: Final = 3.0  # of chunks and packs, at least
 JSON_SIZE: Final = 1.8  # of an item's bytes as DynamoDB JSON, at most: 13 bytes for each attribute (decision 0029)
@@ -146,7 +151,8 @@ class Costs:
 
 def hours(work: Work) -> Hours:
     """How long each part takes."""
-    dump = _longest(work.rows / DUMP_ROWS_PER_SECOND, *_limited(work)) / _HOUR
+    fastest = (work.rows / DUMP_ROWS_PER_SECOND, work.bytes / DUMP_BYTES_PER_SECOND)
+    dump = _longest(*fastest, *_limited(work)) / _HOUR
     load = _load_seconds(work) / _HOUR
     spare = work.apply_changes_per_second - work.changes_per_second
     catch_up = (dump + load) * work.changes_per_second / spare if spare > 0 else None

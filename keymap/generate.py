@@ -31,6 +31,7 @@ from keymap.wire import PLAIN, decode_typed
 
 QuickKey = Callable[[Row], Key | None]  # None: the plain code must look at the row
 QuickCheck = Callable[[Row], int | None]  # the same
+QuickPlace = Callable[[Row], tuple[int, Key] | None]  # the same
 Put = Callable[[Row, Item], None]  # the attributes of a row's columns into an item; raises PatchError where one cannot
 MakeRow = Callable[[list[Any]], Row]  # raises ValueError for more or fewer values, WireError for an unknown type
 
@@ -67,8 +68,33 @@ def quick_check(
 
     `begin` is the table's own.
     """
-    scope: dict[str, Any] = {"defaults": defaults, "crc32": crc32}
+    scope: dict[str, Any] = {"defaults": defaults}
     values, lines = _key_lines(keys, templates, limits, scope)
+    check = _check(begin, keys, values, lines, scope)
+    found: QuickCheck = _compiled("check(row)", [*lines, f"return {check}"], scope)
+    return found
+
+
+def quick_place(
+    begin: int,
+    keys: Sequence[KeyAttribute],
+    templates: Sequence[Template],
+    limits: Sequence[int],
+    defaults: dict[str, str],
+) -> QuickPlace:
+    """The function that gives both, that number and the key."""
+    scope: dict[str, Any] = {"defaults": defaults}
+    values, lines = _key_lines(keys, templates, limits, scope)
+    check = _check(begin, keys, values, lines, scope)
+    found: QuickPlace = _compiled("place(row)", [*lines, f"return {check}, ({', '.join(values)},)"], scope)
+    return found
+
+
+def _check(
+    begin: int, keys: Sequence[KeyAttribute], values: Sequence[str], lines: list[str], scope: dict[str, Any]
+) -> str:
+    """The expression of that number, and in `lines` and `scope` what it needs."""
+    scope["crc32"] = crc32
     check = f"{begin}"
     for value, key in zip(values, keys, strict=True):
         scope[f"{value}_heads"] = _heads(key.type)
@@ -76,8 +102,7 @@ def quick_check(
             lines.append(f"{value}_bytes = b'%d' % {value}")
         data = value if key.type == "B" else f"{value}_bytes"
         check = f"crc32({data}, crc32({value}_heads[len({data})], {check}))"
-    found: QuickCheck = _compiled("check(row)", [*lines, f"return {check}"], scope)
-    return found
+    return check
 
 
 @cache

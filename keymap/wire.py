@@ -12,7 +12,7 @@ with such a line is of another format, so that a consumer from before says what 
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from gzip import BadGzipFile, compress, decompress
@@ -31,6 +31,7 @@ T = TypeVar("T")
 FORMAT = 1
 CLAIM_FORMAT = 2  # of packs with pointers to S3
 PACK_BYTES_MAX = 900_000  # of raw change lines: even where nothing compresses, a record stays under Kinesis' 1 MiB
+_HEADER_BYTES_MAX = 4_096  # a few hundred, with names as long as they may be
 _LEVEL = 1  # gzip's fastest: most of the gain for a third of the time; measured by `make bench`
 _INT64_END = 1 << 63
 
@@ -185,7 +186,7 @@ def encode_pack(header: Header, lines: Sequence[bytes], version: int = FORMAT) -
 
 def decode_header(data: bytes) -> Header:
     """Only the header of a record, without unpacking the changes. Raises WireError."""
-    return _guarded(lambda: _header(zlib.decompressobj(31).decompress(data, 65_536).partition(b"\n")[0]))
+    return _guarded(lambda: _header(zlib.decompressobj(31).decompress(data, _HEADER_BYTES_MAX).partition(b"\n")[0]))
 
 
 def decode_pack(data: bytes, fetch: Fetch = unfetched) -> tuple[Header, list[Change]]:
@@ -195,6 +196,15 @@ def decode_pack(data: bytes, fetch: Fetch = unfetched) -> tuple[Header, list[Cha
     """
     header, found = _guarded(lambda: _pack(decompress(data)))
     return header, [claimed(one, fetch) if isinstance(one, Claim) else one for one in found]
+
+
+def decode_documents(data: bytes) -> tuple[Header, Iterator[dict[str, Any]]]:
+    """Header and changes of a record, each as the document of its line: for readers who need little of most of them.
+
+    They are read as they are asked for. Raises WireError, and ValueError for a line that is no JSON.
+    """
+    header, lines = _guarded(lambda: _lines(decompress(data)))
+    return header, map(loads, lines)
 
 
 def decode_gtids(data: bytes) -> frozenset[str]:
@@ -212,11 +222,16 @@ def claimed(claim: Claim, fetch: Fetch) -> Change:
 
 
 def _pack(raw: bytes) -> tuple[Header, list[Change | Claim]]:
+    header, lines = _lines(raw)
+    return header, [_decode_change(line) for line in lines]
+
+
+def _lines(raw: bytes) -> tuple[Header, list[bytes]]:
     first, *lines = raw.split(b"\n")
     header = _header(first)
     if len(lines) != header.count:
         raise WireError(f"a record of lane {header.lane} says {header.count} changes and holds {len(lines)}", _FOREIGN)
-    return header, [_decode_change(line) for line in lines]
+    return header, lines
 
 
 _FOREIGN = "Something else writes to this stream: give the migration a stream of its own"

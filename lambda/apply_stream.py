@@ -110,7 +110,9 @@ def applier() -> StreamApplier:
     lifetime = Lifetime()
     guard_sends(clients.dynamodb, lifetime.check)
     pool = ThreadPoolExecutor(concurrency)
-    writer = GuardedWriter(clients.dynamodb, keymap, migration.id, pool, _deadline, lifetime)
+    writer = GuardedWriter(
+        clients.dynamodb, keymap, migration.id, pool, _deadline, lifetime=lifetime, writes_at_once=concurrency
+    )
     objects = ClaimStore(clients, migration.bucket, _deadline)
     most = int(os.environ.get("KEYSHIFT_SET_ASIDE_MAX", SET_ASIDE_MAX))
     aside = SettingAside(store, migration, objects, objects.get, most)

@@ -121,7 +121,15 @@ class _Process:
         store, migration, keymap, stop = self.store, self.migration, self.keymap, self.stop
         lifetime = Lifetime()
         guard_sends(writing.dynamodb, lifetime.check)
-        writer = GuardedWriter(writing.dynamodb, keymap, migration.id, pools, stop, lifetime)
+        writer = GuardedWriter(
+            writing.dynamodb,
+            keymap,
+            migration.id,
+            pools,
+            stop,
+            lifetime=lifetime,
+            writes_at_once=self.settings.apply.write_concurrency,
+        )
         objects = ClaimStore(self.clients, migration.bucket, stop)
         fetch = pools.alone(objects.get)
         aside = SettingAside(store, migration, objects, fetch, self.settings.apply.set_aside_max)

@@ -24,9 +24,12 @@ from typing import Final
 from keymap.change import Change
 from keymap.claims import Claim, Fetch, unfetched
 from keymap.errors import KeyshiftError
+from keymap.folding import Folding
 from keymap.patch import Patch
 from keymap.rules import Keymap
+from keymap.template import PatchError
 from keymap.wire import Header, decode_header, decode_pack
+from keyshift.apply.folding import Folded, folded
 from keyshift.apply.gaps import Lanes, reached
 from keyshift.apply.gate import Gate
 from keyshift.apply.refusals import Poison, ReplayClosed, lane_patches, require_ours
@@ -156,6 +159,7 @@ class StreamApplier:
         self._gate = gate
         self._fetch = fetch
         self._aside = aside
+        self._folding = Folding(keymap, migration.lanes)
 
     def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
         """Apply one shard's next records. Raises ReplayClosed, with nothing written, before replay is opened.
@@ -171,20 +175,61 @@ class StreamApplier:
     def _handle_part(self, records: Sequence[StreamRecord]) -> BatchResult:
         """As much of it as is read at once."""
         standing, until = self._look()
+        short = self._short_way(records, standing, until) if standing.phase is Phase.REPLAY else None
+        if short and not short[1].failures:
+            return self._applied(*short, standing)
         fetching = _Fetching(self._fetch)
         lanes = Lanes(standing.applied, self._gate.void_before)
         packs, refusal = self._read(records, fetching, lanes, standing.horizon)
         if fetching.bytes:
             standing, until = self._look()  # S3 took its time: the gate is looked at right before the writes
             packs = [pack.behind(standing.horizon) for pack in packs]
-        packs, outcome = self._write(packs, standing.phase, until)
+        if short:  # which records an item that failed belongs to is told by their patches
+            outcome = short[1]
+        else:
+            packs, outcome = self._write(packs, standing.phase, until)
         done, error = self._done(records, packs, outcome, refusal, standing.phase)
         self._gate.reached(reached(pack.header for pack in done), standing.applied)
-        markers = [pack.header for pack in done if pack.header.kind == "barrier"]
+        markers = self._mark(pack.header for pack in done)
+        failed = None if error is None else records[len(done)].sequence_number
+        return _result(done, outcome, markers, failed, error)
+
+    def _short_way(
+        self, records: Sequence[StreamRecord], standing: Standing, until: float
+    ) -> tuple[Folded, Outcome] | None:
+        """All of them, written without mapping what is superseded among them; None where nothing was written."""
+        lanes = Lanes(standing.applied, self._gate.void_before)
+        found = folded(self._folding, self._migration, records, lanes, standing.horizon)
+        if found is None:
+            return None
+        try:
+            return found, self._writer.write(found.puts, found.patches, until)
+        except PatchError:
+            return None
+
+    def _applied(self, batch: Folded, outcome: Outcome, standing: Standing) -> BatchResult:
+        self._gate.reached(reached(batch.headers), standing.applied)
+        markers = self._mark(batch.headers)
+        return BatchResult(
+            records=len(batch.headers),
+            operations=batch.operations,
+            tables=batch.tables,
+            set=outcome.set,
+            removed=outcome.removed,
+            stale=outcome.stale,
+            collided=outcome.collided,
+            markers=markers,
+            newest_version=batch.newest_version,
+            newest_ms=batch.newest_ms,
+            oldest_ms=batch.oldest_ms,
+        )
+
+    def _mark(self, headers: Iterable[Header]) -> int:
+        """Record the markers among them, of which all that precedes each in its lane is applied; how many."""
+        markers = [header for header in headers if header.kind == "barrier"]
         for header in markers:
             self._gate.seen(header.barrier, header.lane)
-        failed = None if error is None else records[len(done)].sequence_number
-        return _result(done, outcome, len(markers), failed, error)
+        return len(markers)
 
     def _write(self, packs: list[_Pack], phase: Phase, until: float) -> tuple[list[_Pack], Outcome]:
         """Write the patches; past the gate, look whether they are there, and leave out what is known to be set aside.

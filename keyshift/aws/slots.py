@@ -18,7 +18,7 @@ from keymap.items import Request, newer_than, put_merged, put_request
 from keymap.owners import Registers, live_owners
 from keymap.patch import Item, Patch
 from keymap.rules import Keymap
-from keymap.updates import update_merged, update_request
+from keymap.updates import per_update, update_merged, update_request
 from keyshift.aws import items
 from keyshift.aws.clients import DynamoDBClient
 from keyshift.process.stop import Stop
@@ -66,7 +66,8 @@ def write_slots(  # noqa: PLR0913 - the last two are its caller's choice
     guess: Item | None = None,
     stop: Stop | None = None,
 ) -> Landed:
-    """Write patches of one item that fit one request (keymap.updates). `guess`: {} where the item should be absent.
+    """Write patches of one item that fit one request (keymap.updates). `guess`: {} where the item should be absent,
+    or the item where that is known, and all patches are newer.
 
     Safe to repeat. Raises NotOurs, TooLarge, Unexplained, and what keyshift.aws.items raises.
     """
@@ -86,6 +87,14 @@ def write_slots(  # noqa: PLR0913 - the last two are its caller's choice
             raise NotOurs(old.get(keymap.bookkeeping.migration, {}).get("S", ""))
         left = newer_than(keymap.bookkeeping, old, left)
     return Landed(())
+
+
+def first_request(keymap: Keymap, migration: str, patches: Sequence[Patch]) -> Request | None:
+    """The request that knows nothing of the item; None where patches need several, or owners of one slot meet."""
+    if len(patches) > 1 and len(next(per_update(patches))) < len(patches):
+        return None
+    request, registers = _request(keymap, migration, patches, None)
+    return None if registers else request
 
 
 def _send(client: DynamoDBClient, request: Request, stop: Stop | None) -> items.Outcome:

@@ -102,7 +102,9 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     with _reading(parts, parts.keymap.targets) as (executor, items):
         lifetime = Lifetime()
         guard_sends(parts.dynamodb, lifetime.check)
-        writer = GuardedWriter(parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop, lifetime)
+        writer = GuardedWriter(
+            parts.dynamodb, parts.keymap, parts.migration.id, executor, parts.stop, lifetime=lifetime
+        )
         require = partial(require_open, parts.store, repair)
         try:
             yield Verifier(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bulkload.forecast import (
     CONVERT_ROWS_PER_SECOND,
+    DUMP_BYTES_PER_SECOND,
     DUMP_ROWS_PER_SECOND,
     LOAD_ROWS_PER_SECOND,
     MARGIN,
@@ -34,6 +35,8 @@ WORK = Work(
 
 def test_the_dump_takes_as_long_as_its_slowest_limit_says() -> None:
     assert hours(WORK).dump == pytest.approx(LOAD_ROWS_PER_SECOND / DUMP_ROWS_PER_SECOND)
+    large = replace(WORK, tables=(TablePlan("shop.photos", HOUR, HOUR * 2 * DUMP_BYTES_PER_SECOND, 1, ()),))
+    assert hours(large).dump == pytest.approx(2)
     assert hours(replace(WORK, rows_per_second_max=LOAD_ROWS_PER_SECOND)).dump == pytest.approx(1)
     assert hours(replace(WORK, bytes_per_second_max=LOAD_ROWS_PER_SECOND * 10)).dump == pytest.approx(10)
 

@@ -10,13 +10,15 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, Final
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ChecksumError, ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
 from keyshift.aws.lean.body import Document, decode, decode_error, encode
@@ -25,6 +27,7 @@ from keyshift.aws.lean.retries import Retries
 from keyshift.aws.lean.route import route_to
 from keyshift.aws.lean.sender import Hooks, Sender, Way, trusting
 from keyshift.aws.lean.signature import Signer
+from keyshift.aws.lean.window import Window
 
 CALLS: Final[Mapping[str, Mapping[str, str]]] = {  # by service: as methods, and as AWS names them
     "dynamodb": {
@@ -45,6 +48,8 @@ _EXAMPLES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {  # a valid cal
     "kinesis": ("put_records", {"StreamName": "any", "Records": [{"Data": b"", "PartitionKey": "any"}]}),
 }
 _OK: Final = 200
+_NOTHING: Final = b"{}"  # what most writes are answered with
+Several = tuple[int, Document | Exception]  # which call's, and its answer, or an error as the call raises it
 # What AWS answers when a request was signed too far from its own time, sometimes; then the Date of its answer decides.
 _PERHAPS_SKEWED: Final = frozenset(
     {
@@ -89,19 +94,37 @@ class LeanClient:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever boto3's client has
         return getattr(self._boto, name)
 
+    def several(self, calls: Sequence[tuple[str, bytes]], width: int) -> Generator[Several]:
+        """Make these calls (the name, and the body that `encode` gives), `width` at once, and tell of each as it ends.
+
+        Nothing is tried again. What is not told of was not sent: where only boto3 knows the way, that is all.
+        """
+        operations = CALLS[self._service]
+        sender = self._sender_for(getattr(self._frozen(), "account_id", None))
+        if sender is None:
+            return
+        requests = ((self._target + operations[name], body) for name, body in calls)
+        with closing(Window(sender, self._frozen, width).answers(requests)) as answers:
+            for number, answer in answers:
+                yield number, self._told(answer, operations[calls[number][0]])
+
     def close(self) -> None:
         """End all connections."""
         if self._sender and self._sender[1]:
             self._sender[1].close()
         self._boto.close()
 
-    def _call(self, name: str, operation: str, /, **request: Any) -> Document:  # noqa: ANN401 - as boto3's calls
+    def _frozen(self) -> Any:  # noqa: ANN401 - botocore's
+        """The credentials of this moment."""
         if self._credentials is None:
             raise NoCredentialsError
+        return self._credentials.get_frozen_credentials()
+
+    def _call(self, name: str, operation: str, /, **request: Any) -> Document:  # noqa: ANN401 - as boto3's calls
         body = encode(request)
         attempt, cost = 1, 0
         while True:
-            credentials = self._credentials.get_frozen_credentials()
+            credentials = self._frozen()
             sender = self._sender_for(getattr(credentials, "account_id", None))
             if sender is None:
                 return getattr(self._boto, name)(**request)  # type: ignore[no-any-return]
@@ -127,9 +150,24 @@ class LeanClient:
             answer, _ = sender.send(self._target + operation, body, credentials)
             if answer.status != _OK:
                 raise self._error(answer, operation)
+        return self._document(answer)
+
+    def _told(self, answer: Answer | BotoCoreError, operation: str) -> Document | Exception:
+        if isinstance(answer, BotoCoreError):
+            return answer
+        if answer.status != _OK:
+            return self._error(answer, operation)
+        try:
+            document = self._document(answer)
+        except (BotoCoreError, ResponseParserError) as error:
+            return error
+        self._retries.succeeded(0)
+        return document
+
+    def _document(self, answer: Answer) -> Document:
         if self._has_checksums:
             _check(answer)
-        return decode(answer.body)
+        return {} if answer.body == _NOTHING else decode(answer.body)
 
     def _error(self, answer: Answer, operation: str) -> ClientError:
         told = decode_error(answer.status, answer.body)

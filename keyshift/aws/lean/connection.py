@@ -5,7 +5,6 @@ import select
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from keyshift.aws.lean.route import Proxy, Route
@@ -33,8 +32,7 @@ class Timeouts(NamedTuple):
     read_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer as it came; names of headers in lower case. `last`: the connection cannot be used again."""
 
     status: int
@@ -56,15 +54,25 @@ class Connection:
         """Whether it may be used again. A server that closed it, or said something unasked, made it readable."""
         return not self._poll.poll(0)
 
+    def fileno(self) -> int:
+        """The socket's descriptor: it can be read from when the answer is there."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """End it."""
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def ask(self, request: bytes) -> Answer:
-        """Send a request and wait for its answer. Raises Cut, and OSError such as TimeoutError."""
+    def send(self, request: bytes) -> None:
+        """Send a request. Raises Cut, and OSError such as TimeoutError."""
         try:
             self._socket.sendall(request)
+        except (ConnectionError, ssl.SSLEOFError) as error:
+            raise Cut(str(error), unanswered=True) from error
+
+    def answer(self) -> Answer:
+        """Wait for the answer to what was sent. Raises as `send`."""
+        try:
             held = self._socket.recv(_PIECE_BYTES)
         except (ConnectionError, ssl.SSLEOFError) as error:
             raise Cut(str(error), unanswered=True) from error

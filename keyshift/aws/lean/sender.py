@@ -73,17 +73,57 @@ class Sender:
         A kept connection may end just as it is used again. That is no failure of the service: the request is sent once
         more at once, on a new one. As with every lost answer it may have been done, and is safe to repeat.
         """
-        while connection := self._take():
-            if not connection.alive:
-                connection.close()
-                continue
+        if connection := self._take():
             try:
                 return self._exchange(connection, target, body, credentials)
             except ConnectionClosedError as error:
                 if not (isinstance(error.__cause__, Cut) and error.__cause__.unanswered):
                     raise
-                break
         return self._exchange(self._connect(), target, body, credentials)
+
+    def open(self) -> Connection:
+        """A connection for whoever calls `begin` and `end` himself, and then `keep`. Raises BotoCoreError."""
+        return self._take() or self._connect()
+
+    def begin(self, connection: Connection, target: str, body: bytes, credentials: Credentials) -> float:
+        """Sign a request and send it, and give the moment with which it was signed. Raises BotoCoreError."""
+        at = time.time() + self._clock_ahead_seconds
+        signature = self._way.signer.headers(credentials, target, body, at)
+        head = f"{self._head}X-Amz-Target: {target}\r\n{signature}Content-Length: {len(body)}\r\n\r\n"
+        request = head.encode() + body
+        for guard in self._hooks.guards:
+            guard()
+        try:
+            connection.send(request)
+        except OSError as error:
+            raise self.lost(error) from error
+        return at
+
+    def end(self, connection: Connection) -> Answer:
+        """Wait for the answer to what was sent. Raises BotoCoreError."""
+        try:
+            return connection.answer()
+        except OSError as error:
+            raise self.lost(error) from error
+
+    def keep(self, connection: Connection, *, usable: bool) -> None:
+        """Keep a connection that is not needed now, or end it."""
+        if usable and self._closed.alive and len(self._kept) < self._way.kept_max:
+            self._kept.append(connection)
+        else:
+            connection.close()
+
+    def lost(self, error: OSError) -> BotoCoreError:
+        """What a request that got no answer is told by; whoever watches is told."""
+        told = self._told(error)
+        for watcher in self._hooks.watchers:
+            watcher(told)
+        return told
+
+    @property
+    def answer_seconds_max(self) -> float:
+        """How long an answer is waited for."""
+        return self._way.timeouts.read_seconds
 
     def corrected(self, answer: Answer, signed_at: float) -> bool:
         """Whether the service's clock is so far from the one that signed that this was the fault; set right now."""
@@ -97,41 +137,28 @@ class Sender:
         self._closed()
 
     def _take(self) -> Connection | None:
-        try:
-            return self._kept.pop()  # the one used last: the others may grow old and be closed by the service
-        except IndexError:
-            return None
+        while True:
+            try:
+                connection = self._kept.pop()  # the one used last: the others may grow old and be closed by the service
+            except IndexError:
+                return None
+            if connection.alive:
+                return connection
+            connection.close()
 
     def _exchange(
         self, connection: Connection, target: str, body: bytes, credentials: Credentials
     ) -> tuple[Answer, float]:
-        keep = False
+        usable = False
         try:
-            at = time.time() + self._clock_ahead_seconds
-            signature = self._way.signer.headers(credentials, target, body, at)
-            head = f"{self._head}X-Amz-Target: {target}\r\n{signature}Content-Length: {len(body)}\r\n\r\n"
-            request = head.encode() + body
-            for guard in self._hooks.guards:
-                guard()
-            answer = self._ask(connection, request)
-            keep = not answer.last
+            at = self.begin(connection, target, body, credentials)
+            answer = self.end(connection)
+            usable = not answer.last
             return answer, at
         finally:
-            if keep and self._closed.alive and len(self._kept) < self._way.kept_max:
-                self._kept.append(connection)
-            else:
-                connection.close()
+            self.keep(connection, usable=usable)
 
-    def _ask(self, connection: Connection, request: bytes) -> Answer:
-        try:
-            return connection.ask(request)
-        except OSError as error:
-            told = self._lost(error)
-            for watcher in self._hooks.watchers:
-                watcher(told)
-            raise told from error
-
-    def _lost(self, error: OSError) -> BotoCoreError:
+    def _told(self, error: OSError) -> BotoCoreError:
         if isinstance(error, TimeoutError):
             return ReadTimeoutError(endpoint_url=self._way.route.url, error=error)
         if isinstance(error, ssl.SSLError):

@@ -32,10 +32,11 @@ class Signer:
         canonical_path = quote(normalize_url_path(path), safe="/~")
         self._canonical = f"POST\n{canonical_path}\n\ncontent-type:{content_type}\nhost:{host}\nx-amz-date:"
         self._derived: tuple[tuple[str, str], bytes] = (("", ""), b"")
+        self._stamped: tuple[int, str] = (-1, "")
 
     def headers(self, credentials: Credentials, target: str, body: bytes, at: float) -> str:
         """The header lines that sign the request; `at` is the moment in seconds since 1970."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+        stamp = self._stamp(int(at))
         token = credentials.token
         secret_line, secret_name, header = "", "", ""
         if token:
@@ -52,6 +53,13 @@ class Signer:
             f"X-Amz-Date: {stamp}\r\n{header}Authorization: {_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}\r\n"
         )
+
+    def _stamp(self, second: int) -> str:
+        stamped, stamp = self._stamped
+        if stamped != second:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._stamped = (second, stamp)
+        return stamp
 
     def _key(self, secret: str, day: str) -> bytes:
         made_for, key = self._derived
