@@ -9,7 +9,8 @@ from typing import Any, Final
 from keymap.claims import Claim
 from keymap.items import newer_than
 from keymap.patch import Item, Key, Patch
-from keyshift.apply.stream import ControlGate, StreamApplier
+from keyshift.apply.gate import ControlGate
+from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.control import barrier, migration, phase
 from keyshift.control.phase import Phase, read_phase
@@ -54,6 +55,13 @@ class ControlTable(Memory):
         return super().update_item(**request)
 
 
+class AnyOrder(ControlGate):
+    """Takes a lane's records in any order: none of them is a gap."""
+
+    def void_before(self) -> str:
+        return "~"  # behind every version
+
+
 class World:
     """One history. `run` lives it to its end; what goes wrong is an AssertionError, or what the code raised.
 
@@ -86,7 +94,8 @@ class World:
     def container(self) -> StreamApplier:
         """All that a function makes once, on a day like this."""
         writer = GuardedWriter(self.targets, KEYMAP, MIGRATION, Jumbled(self.chance), HURRIED)
-        return StreamApplier(writer, KEYMAP, ABOUT, ControlGate(_store(self.control), KEYMAP.digest), self._fetch)
+        gate = (ControlGate if self.in_order else AnyOrder)(_store(self.control), KEYMAP.digest)
+        return StreamApplier(writer, KEYMAP, ABOUT, gate, self._fetch)
 
     @property
     def counts(self) -> Counter[str]:
