@@ -126,12 +126,12 @@ def test_what_was_accepted_once_is_repaired_although_the_settings_do_not_say_so_
 APPLY = GuardedWriter.apply
 
 
-def dies_before(_writer: GuardedWriter, _patches: Iterable[Patch]) -> Outcome:
+def dies_before(_writer: GuardedWriter, _patches: Iterable[Patch], _until: float) -> Outcome:
     raise KeyboardInterrupt
 
 
-def dies_after(writer: GuardedWriter, patches: Iterable[Patch]) -> Outcome:
-    APPLY(writer, patches)
+def dies_after(writer: GuardedWriter, patches: Iterable[Patch], until: float) -> Outcome:
+    APPLY(writer, patches, until)
     raise KeyboardInterrupt
 
 
