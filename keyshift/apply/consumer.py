@@ -20,6 +20,7 @@ from keyshift.apply.setaside import SettingAside
 from keyshift.apply.sharing import Sharing
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import METRICS, Tally
+from keyshift.apply.tidying import tidied
 from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
@@ -50,7 +51,7 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
         migration = retried(lambda: migrations.load(store), Backoff(), stop, doing)
         migrations.require_digest(migration, keymap.digest)
         board = Board(METRICS, migration=migration.name, owner=this_process())
-        with reported(board, settings.metrics):
+        with reported(board, settings.metrics), tidied(settings, keymap, migration, store):
             _Process(settings, keymap, clients, stop, store, migration, board).run()
     except Stopped:
         pass

@@ -93,6 +93,12 @@ def read_all(store: Store) -> list[SetAside]:
     return list(map(_decoded, store.query(_PREFIX)))
 
 
+def read(store: Store, item: str) -> SetAside | None:
+    """The one of this name, consistently."""
+    record = store.get(item)
+    return None if record is None else _decoded(record)
+
+
 def read_open(store: Store) -> list[SetAside]:
     """What is set aside now, oldest change first: only what is older than the first one is known to be applied."""
     return [one for one in read_all(store) if one.is_open]

@@ -68,8 +68,9 @@ class Kept:
     def states(self) -> list[str]:
         return [one.state.value for one in self.every]
 
-    def redrive(self, *ids: str) -> list[str]:
-        """The states in which it ends, newest change first."""
+    def redrive(self, *ids: str, wanted: Sequence[SetAside] | None = None) -> list[str]:
+        """The states in which it ends, newest change first. `wanted`: chosen earlier."""
+        wanted = chosen(self.every, ids) if wanted is None else wanted
         lease = Lease(self.store, REDRIVE, "test", 1000.0, time.monotonic)
         held = self.store.get(REDRIVE)
         if held:  # of one that was killed, and is over by now
@@ -80,12 +81,12 @@ class Kept:
             self.store,
             load(self.store),
             shop.keymap,
-            gate=self.gate.phase,
+            gate=lambda: self.gate.look().phase,
             writer=shop.writer(),
             objects=self.bucket,
             lease=lease,
         )
         try:
-            return [one.state.value for one in redriver.run(chosen(self.every, ids))]
+            return [one.state.value for one in redriver.run(wanted)]
         finally:
             lease.release()

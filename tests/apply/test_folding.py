@@ -196,7 +196,7 @@ def test_rows_that_share_items_and_pass_them_on_converge(
     batch = records(packed(found.keymap, history.changes[start:], chance))
     batch += chance.choices(batch, k=20)
     chance.shuffle(batch)
-    consumer = StreamApplier(found.writer, found.keymap, migration_for(found.keymap), Gate())
+    consumer = StreamApplier(found.writer, found.keymap, migration_for(found.keymap), Gate(in_order=False))
     for begin in range(0, len(batch), 9):
         assert consumer.handle(batch[begin : begin + 9]).error is None
     assert found.visible() == history.expected()

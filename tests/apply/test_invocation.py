@@ -56,6 +56,7 @@ def test_changes_are_counted_by_operation_and_by_table_and_all_else_once() -> No
         "keyshift_apply_removed_total": 1,
         "keyshift_apply_stale_total": 0,
         "keyshift_apply_collided_total": 0,
+        "keyshift_apply_set_aside_total": 0,
         "keyshift_apply_markers_total": 0,
         "keyshift_apply_failed_total": 0,
         "keyshift_apply_duration_seconds": 0.25,

@@ -118,10 +118,11 @@ def test_poison_is_set_aside_and_the_batch_is_done_up_to_the_limit_of_the_enviro
     monkeypatch.setattr(apply_stream._log, "info", lambda event, **fields: lines.append({"event": event, **fields}))
     assert apply_stream.handle(event([*bad, *good]), None) == {"batchItemFailures": []}
     assert (stage.set_aside(), len(stage.shop.visible("app"))) == (["open"], 1)
-    assert (lines[-1]["set_aside"], lines[-1]["op_c"]) == (1, 7)
+    assert (lines[0]["keyshift_apply_set_aside_total"], lines[0]["op_c"]) == (1, 7)
+    lines.clear()
     (failed,) = apply_stream.handle(event([*good, *more]), None)["batchItemFailures"]
     assert failed["itemIdentifier"] in {"7004", "7005", "7006", "7007"}
-    assert "1 changes are set aside" in lines[-1]["error"]
+    assert "1 changes are set aside" in lines[0]["error"]
 
 
 def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:

@@ -31,7 +31,7 @@ from tests.apply.stage import Stage, load_some, staged
 from tests.apply.test_convergence import random_steps
 from tests.deploy.archives import KEYMAP, PYTHON, project, zipped
 from tests.servers import faults
-from tests.servers.aws import client, unique
+from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.runtime_api import RuntimeApi, Sandbox, runtime_client
 
@@ -89,9 +89,8 @@ def with_claim(stage: Stage, history: History, packs: list[bytes], folder: str) 
 def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
     endpoints: Endpoints, tmp_path: Path, task: Path
 ) -> None:
-    bucket, s3 = unique("claims"), client("s3", endpoints)
-    s3.create_bucket(Bucket=bucket)
-    with staged(endpoints, tmp_path, 2, bucket) as stage, deployed(stage, task, 6) as (sandbox, proxy):
+    s3 = client("s3", endpoints)
+    with staged(endpoints, tmp_path, 2) as stage, deployed(stage, task, 6) as (sandbox, proxy):
         history = history_of(random_steps(random.Random(5), 80))
         packs = load_some(stage, history, random.Random(5))
         packs, objects = with_claim(stage, history, packs, "keyshift/shop/claims")
@@ -105,7 +104,7 @@ def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
                 stage.phase(Phase.REPLAY)
             if outcome in {"ClaimError", "part"}:
                 for name, data in objects.items():
-                    s3.put_object(Bucket=bucket, Key=name, Body=data)
+                    s3.put_object(Bucket=stage.bucket, Key=name, Body=data)
                 next(ends, lambda: None)()
 
         proxy.rules = (

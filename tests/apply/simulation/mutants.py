@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import apply_stream
+from keymap import folding
 from keymap.change import Change
 from keymap.patch import Patch
 from keymap.rules import Keymap
@@ -71,7 +72,8 @@ def markers_come_first(patch: Patching) -> None:
 
 def failures_are_forgotten(patch: Patching) -> None:
     """What could not be written is counted as done."""
-    patch.setattr(stream, "_done", lambda packs, _outcome, refusal: (packs, refusal))
+    right = writer._sum
+    patch.setattr(writer, "_sum", lambda outcomes: replace(right(outcomes), failures=()))
 
 
 def the_record_behind_is_named(patch: Patching) -> None:
@@ -113,7 +115,19 @@ def the_oldest_of_a_batch_wins(patch: Patching) -> None:
             oldest.setdefault(one.register, one)
         return list(oldest.values())
 
+    def add(self: folding.Newest, slot: Any) -> None:
+        self._slots.setdefault(slot.patch.register, slot)
+
+    right = folding._Whole._add
+
+    def add_whole(self: Any, whole: dict[Any, Any], *arguments: Any) -> None:
+        before = dict(whole)
+        right(self, whole, *arguments)
+        whole |= before
+
     patch.setattr(writer, "fold", fold)
+    patch.setattr(folding.Newest, "add", add)
+    patch.setattr(folding._Whole, "_add", add_whole)
 
 
 def a_refused_write_is_taken_for_done(patch: Patching) -> None:
