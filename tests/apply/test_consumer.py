@@ -14,6 +14,7 @@ import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.apply import consumer as consuming
+from keyshift.apply import tidying
 from keyshift.apply import worker as working
 from keyshift.apply.redrive import redriving
 from keyshift.apply.refusals import OtherStream
@@ -24,6 +25,7 @@ from keyshift.cli.demo.child import free_port
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import lease as leases
 from keyshift.control import migration, shards, workers
+from keyshift.control.lease import TIDY
 from keyshift.control.phase import Phase
 from keyshift.control.setasides import State, read_open, resolve
 from keyshift.control.store import Conflict
@@ -398,6 +400,12 @@ def test_what_lies_in_closed_parents_is_read_before_their_children(stage: Stage)
         consumer.until(stage.drained, 60)
     assert stage.has(history)
     assert sum(one.stale for one in stage.checkpoints().values()) == 0
+
+
+def test_now_and_then_it_tidies(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidying, "LOOK_SECONDS", 0.05)
+    with Running(stage) as running:
+        running.until(lambda: (found := stage.store.get(TIDY)) is not None and found.number("tidied_at_ms") > 0)
 
 
 def test_a_line_per_interval_tells_counts_lag_and_age(
