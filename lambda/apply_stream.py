@@ -37,8 +37,9 @@ from keyshift.apply.gate import ControlGate
 from keyshift.apply.invocation import Batch, lines
 from keyshift.apply.lifetime import Lifetime
 from keyshift.apply.refusals import OtherStream, OutOfTime
+from keyshift.apply.result import BatchResult
 from keyshift.apply.setaside import SettingAside
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import CONTROL, Kind, guard_sends, make_clients

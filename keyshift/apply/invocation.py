@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyshift.apply.stream import BatchResult
+from keyshift.apply.result import BatchResult
 from keyshift.apply.tally import METRICS as CONSUMER
 from keyshift.apply.tally import counts_of
 from keyshift.process.metric import Metric, embedded

@@ -8,7 +8,7 @@ holds it has in hand.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from keyshift.apply.stream import BatchResult
+from keyshift.apply.result import BatchResult
 from keyshift.aws.stream import Shard, StreamRecord
 from keyshift.control.shards import ShardCheckpoint
 

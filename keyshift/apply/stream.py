@@ -16,126 +16,31 @@ before it is done, whatever its lane. What comes after may be done too, and is f
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from keymap.change import Change
-from keymap.claims import Claim, Fetch, unfetched
+from keymap.claims import Fetch, unfetched
 from keymap.errors import KeyshiftError
 from keymap.folding import Folding
 from keymap.patch import Patch
 from keymap.rules import Keymap
 from keymap.template import PatchError
-from keymap.wire import Header, decode_header, decode_pack
+from keymap.wire import Header
 from keyshift.apply.folding import Folded, folded
 from keyshift.apply.gaps import Lanes, reached
 from keyshift.apply.gate import Gate
-from keyshift.apply.refusals import Poison, ReplayClosed, lane_patches, require_ours
+from keyshift.apply.outcome import Outcome
+from keyshift.apply.packs import Pack, PackReader
+from keyshift.apply.refusals import ReplayClosed
+from keyshift.apply.result import BatchResult
 from keyshift.apply.setaside import NOWHERE, Aside, set_aside
-from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase
 from keyshift.control.standing import Standing
 from keyshift.process.garbage import collected_later
 from keyshift.process.stop import Stopped
-
-FETCHED_BYTES_MAX: Final = 64 * 1024 * 1024  # of one part: with its items, a tenth of the function's memory
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What became of a batch.
-
-    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied, `tables` the same
-    changes by table and operation; `set_aside` the changes of these records that are not, and were set aside (now, or
-    when the record came before); `set`, `removed` and `stale` count slots, also of what is not; `collided` counts those
-    that were left with more than one living row. `newest_version` and `newest_ms` (milliseconds since 1970, at the
-    source) are those of the newest change that is applied, `oldest_ms` that of the oldest; 0 for none. Where
-    `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says why: a
-    KeyshiftError, or Stopped.
-    """
-
-    records: int = 0
-    operations: Mapping[str, int] = field(default_factory=dict)
-    tables: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    set: int = 0
-    removed: int = 0
-    stale: int = 0
-    collided: int = 0
-    set_aside: int = 0
-    markers: int = 0
-    newest_version: str = ""
-    newest_ms: int = 0
-    oldest_ms: int = 0
-    failed_sequence: str | None = None
-    error: Exception | None = None
-
-    @property
-    def applied(self) -> int:
-        """The changes that are completely applied, the stale ones among them."""
-        return sum(self.operations.values())
-
-    def followed_by(self, rest: "BatchResult") -> "BatchResult":
-        """The two parts of a batch, of which the first is completely applied."""
-        return BatchResult(
-            records=self.records + rest.records,
-            operations=Counter(self.operations) + Counter(rest.operations),
-            tables=Counter(self.tables) + Counter(rest.tables),
-            set=self.set + rest.set,
-            removed=self.removed + rest.removed,
-            stale=self.stale + rest.stale,
-            collided=self.collided + rest.collided,
-            set_aside=self.set_aside + rest.set_aside,
-            markers=self.markers + rest.markers,
-            newest_version=max(self.newest_version, rest.newest_version),
-            newest_ms=max(self.newest_ms, rest.newest_ms),
-            oldest_ms=min(filter(None, (self.oldest_ms, rest.oldest_ms)), default=0),
-            failed_sequence=rest.failed_sequence,
-            error=rest.error,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Pack:
-    """One record, decoded: its changes and what of them concerns its own lane.
-
-    By version: `poison`, the changes that cannot be mapped, and `aside`, those that are set aside.
-    """
-
-    header: Header
-    changes: Sequence[Change]
-    patches: Sequence[Patch]
-    poison: Mapping[str, Poison] = field(default_factory=dict)
-    aside: frozenset[str] = frozenset()
-
-    def passing(self, known: AbstractSet[tuple[str, int]]) -> "_Pack":
-        """The same without the changes that are known (version and lane) to be set aside."""
-        aside = frozenset(version for version, lane in known if lane == self.header.lane)
-        patches = [patch for patch in self.patches if patch.version not in aside]
-        poison = {version: error for version, error in self.poison.items() if version not in aside}
-        return _Pack(self.header, self.changes, patches, poison, aside)
-
-    def behind(self, horizon: str) -> "_Pack":
-        """The same without what is applied since the horizon has risen."""
-        if all(patch.version > horizon for patch in self.patches):
-            return self
-        newer = [patch for patch in self.patches if patch.version > horizon]
-        return replace(self, patches=newer)
-
-
-class _Fetching:
-    """Fetches changes from S3, and counts their bytes."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
-        self.bytes = 0
-
-    def __call__(self, claim: Claim) -> bytes:
-        self.bytes += claim.bytes
-        return self._fetch(claim)
 
 
 class StreamApplier:
@@ -154,11 +59,10 @@ class StreamApplier:
         aside: Aside = NOWHERE,
     ) -> None:
         self._writer = writer
-        self._keymap = keymap
         self._migration = migration
         self._gate = gate
-        self._fetch = fetch
         self._aside = aside
+        self._reader = PackReader(keymap, migration, fetch)
         self._folding = Folding(keymap, migration.lanes)
 
     def handle(self, records: Sequence[StreamRecord]) -> BatchResult:
@@ -178,17 +82,16 @@ class StreamApplier:
         short = self._short_way(records, standing, until) if standing.phase is Phase.REPLAY else None
         if short and not short[1].failures:
             return self._applied(*short, standing)
-        fetching = _Fetching(self._fetch)
-        lanes = Lanes(standing.applied, self._gate.void_before)
-        packs, refusal = self._read(records, fetching, lanes, standing.horizon)
-        if fetching.bytes:
-            standing, until = self._look()  # S3 took its time: the gate is looked at right before the writes
+        read = self._reader.read(records, Lanes(standing.applied, self._gate.void_before), standing.horizon)
+        packs = read.packs
+        if read.fetched:  # S3 took its time: the gate is looked at right before the writes
+            standing, until = self._look()
             packs = [pack.behind(standing.horizon) for pack in packs]
         if short:  # which records an item that failed belongs to is told by their patches
             outcome = short[1]
         else:
             packs, outcome = self._write(packs, standing.phase, until)
-        done, error = self._done(records, packs, outcome, refusal, standing.phase)
+        done, error = self._done(records, packs, outcome, read.refusal, standing.phase)
         self._gate.reached(reached(pack.header for pack in done), standing.applied)
         markers = self._mark(pack.header for pack in done)
         failed = None if error is None else records[len(done)].sequence_number
@@ -231,7 +134,7 @@ class StreamApplier:
             self._gate.seen(header.barrier, header.lane)
         return len(markers)
 
-    def _write(self, packs: list[_Pack], phase: Phase, until: float) -> tuple[list[_Pack], Outcome]:
+    def _write(self, packs: list[Pack], phase: Phase, until: float) -> tuple[list[Pack], Outcome]:
         """Write the patches; past the gate, look whether they are there, and leave out what is known to be set aside.
 
         What was applied before may be delivered once more, and only that may pass then: a marker behind anything else
@@ -249,11 +152,11 @@ class StreamApplier:
     def _done(
         self,
         records: Sequence[StreamRecord],
-        packs: Sequence[_Pack],
+        packs: Sequence[Pack],
         outcome: Outcome,
         refusal: KeyshiftError | Stopped | None,
         phase: Phase,
-    ) -> tuple[Sequence[_Pack], KeyshiftError | Stopped | None]:
+    ) -> tuple[Sequence[Pack], KeyshiftError | Stopped | None]:
         """The packs before the first one that is not done, and what is in that one's way.
 
         What failed of a slot fails every change with a patch for it: folding left the older ones unwritten.
@@ -261,7 +164,7 @@ class StreamApplier:
         failed = {patch.register: failure.error for failure in outcome.failures for patch in failure.patches}
         if not failed and not any(pack.poison for pack in packs):
             return packs, refusal
-        done: list[_Pack] = []
+        done: list[Pack] = []
         for record, pack in zip(records, packs, strict=False):
             refused = [(patch.version, failed[patch.register]) for patch in pack.patches if patch.register in failed]
             try:
@@ -279,49 +182,13 @@ class StreamApplier:
             raise ReplayClosed
         return standing, until
 
-    def _read(
-        self, records: Iterable[StreamRecord], fetching: _Fetching, lanes: Lanes, horizon: str
-    ) -> tuple[list[_Pack], KeyshiftError | Stopped | None]:
-        """The packs before the first record that cannot be applied, and why that one cannot; fewer, where much of it
-        had to be fetched.
-        """
-        packs: list[_Pack] = []
-        for record in records:
-            try:
-                packs.append(self._pack(record, fetching, lanes, horizon))
-            except (KeyshiftError, Stopped) as error:
-                return packs, error
-            if fetching.bytes >= FETCHED_BYTES_MAX:
-                break
-        return packs, None
 
-    def _pack(self, record: StreamRecord, fetching: _Fetching, lanes: Lanes, horizon: str) -> _Pack:
-        # The header alone comes first: the changes of another keymap may not be readable.
-        about = decode_header(record.data)
-        void = require_ours(about, self._migration)
-        lanes.follow(about)
-        before = fetching.bytes
-        header, changes = decode_pack(record.data, fetching)
-        changes = [change for change in changes if change.table not in void]
-        patches: list[Patch] = []
-        poison: dict[str, Poison] = {}
-        # Up to the horizon all is applied, and the tombstones that would keep it out may be gone.
-        for change in (change for change in changes if change.version > horizon):
-            try:
-                patches += lane_patches(self._keymap, change, header.lane, self._migration.lanes)
-            except Poison as error:
-                poison[change.version] = error
-        if fetching.bytes > before:  # what no item holds of a large row need not be kept
-            changes = [replace(change, before=None, after=None) for change in changes]
-        return _Pack(header, changes, patches, poison)
-
-
-def _patches(packs: Iterable[_Pack]) -> list[Patch]:
+def _patches(packs: Iterable[Pack]) -> list[Patch]:
     return [patch for pack in packs for patch in pack.patches]
 
 
 def _result(
-    done: Sequence[_Pack],
+    done: Sequence[Pack],
     outcome: Outcome,
     markers: int,
     failed: str | None,

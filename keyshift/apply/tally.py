@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from keyshift.apply.stream import BatchResult
+from keyshift.apply.result import BatchResult
 from keyshift.process.metric import Metric
 
 METRICS: Final = (

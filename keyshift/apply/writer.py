@@ -8,7 +8,7 @@ These alone are written again; the others are STALE, which is a normal outcome (
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from math import inf
@@ -22,44 +22,18 @@ from keymap.rules import Keymap
 from keymap.targets import Target
 from keymap.updates import per_update
 from keyshift.apply.lifetime import Lifetime
-from keyshift.apply.refusals import Foreign, GateClosed, Poison, of_patch, unwritable
+from keyshift.apply.outcome import Failure, Outcome, summed, told
+from keyshift.apply.refusals import GateClosed, Poison
 from keyshift.aws import items
-from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code, explain, unquoted
+from keyshift.aws.clients import BotoCoreError, ClientError, DynamoDBClient, error_code
 from keyshift.aws.many import ManyWrites, Ready, many_writes
-from keyshift.aws.slots import NotOurs, TooLarge, Unexplained, write_slots
+from keyshift.aws.slots import write_slots
 from keyshift.process.stop import Stop, Stopped
 
 # The items of a batch are shared out among so many jobs, more than can be in flight: handing a thread a job of its own
 # for each item costs as much as half of the write.
 JOBS_MAX: Final = 256
 WRITES_AT_ONCE: Final = 16  # hides DynamoDB's round trip of some milliseconds behind what one core can prepare
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Patches of an item that were not all applied, and why. They may or may not be in the table.
-
-    Where the reason is Poison it is about these alone, and none of them is superseded.
-    """
-
-    table: str
-    key: Key
-    error: KeyshiftError | Stopped
-    patches: tuple[Patch, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How many patches were written (set, removed) and how many had nothing to do any more (stale).
-
-    `collided`: how often more than one row was left alive on one slot, in passing or for good (keymap.owners).
-    """
-
-    set: int = 0
-    removed: int = 0
-    stale: int = 0
-    collided: int = 0
-    failures: tuple[Failure, ...] = ()
 
 
 _Write = Put | list[Patch]  # of one item
@@ -126,7 +100,7 @@ class GuardedWriter:
             outcomes.append(Outcome(stale=_size(writes[number]) - len(newer)))
             if newer:
                 rest.append((newer, old))
-        return _sum((*outcomes, self._one_by_one(rest, until)))
+        return summed((*outcomes, self._one_by_one(rest, until)))
 
     def _sent(self, many: ManyWrites, ready: Sequence[Ready | None]) -> Iterator[tuple[int, items.Outcome]]:
         """What came of the requests, until somebody asks to stop."""
@@ -152,7 +126,7 @@ class GuardedWriter:
         by_table: dict[str, dict[Key, list[Patch]]] = {}
         for patch in fold(patches):
             by_table.setdefault(patch.table, {}).setdefault(patch.key, []).append(patch)
-        return _sum(self._check_table(table, by_key) for table, by_key in by_table.items())
+        return summed(self._check_table(table, by_key) for table, by_key in by_table.items())
 
     def _check_table(self, table: str, by_key: Mapping[Key, list[Patch]]) -> Outcome:
         target, books = self._keymap.targets[table], self._keymap.bookkeeping
@@ -170,19 +144,19 @@ class GuardedWriter:
     def _one_by_one(self, every: Sequence[_Work], until: float) -> Outcome:
         jobs = min(len(every), JOBS_MAX)
         write = partial(self._items, until)
-        return _sum(self._executor.map(write, (every[begin::jobs] for begin in range(jobs))))
+        return summed(self._executor.map(write, (every[begin::jobs] for begin in range(jobs))))
 
     def _items(self, until: float, every: Iterable[_Work]) -> Outcome:
         with self.lifetime.until(until):
-            return _sum(self._item(*one) for one in every)
+            return summed(self._item(*one) for one in every)
 
     def _item(self, patches: list[Patch], old: Item | None) -> Outcome:
         try:
             if self._stop is not None and self._stop.is_set():
                 self._stop.sleep(0)  # raises Stopped
-            return _sum(self._slots(part, old) for part in per_update(patches))
+            return summed(self._slots(part, old) for part in per_update(patches))
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as error:
-            return self._failed(patches, _told(error, patches[0]))
+            return self._failed(patches, told(error, patches[0]))
 
     def _failed(self, patches: list[Patch], error: KeyshiftError | Stopped) -> Outcome:
         """What became of an item that was refused. Of several slots each is tried alone, what removes first, so that
@@ -192,13 +166,13 @@ class GuardedWriter:
         if not isinstance(error, Poison):
             return failure
         if len(patches) > 1:
-            return _sum(
+            return summed(
                 self._item([patch], None) for patch in sorted(patches, key=lambda patch: patch.attributes is not None)
             )
         try:
             return failure if self._is_wanted(patches[0]) else Outcome(stale=1)
         except (KeyshiftError, Stopped, ClientError, BotoCoreError) as unread:
-            return Outcome(failures=(replace(failure.failures[0], error=_told(unread, patches[0])),))
+            return Outcome(failures=(replace(failure.failures[0], error=told(unread, patches[0])),))
 
     def _is_wanted(self, patch: Patch) -> bool:
         """Whether a patch is newer than what its slot holds: what is too large is refused before anybody looks."""
@@ -254,44 +228,3 @@ def _key_of(target: Target, item: Item) -> Key:
     """An item's key as patches have it. DynamoDB may write a number differently: 1E+2 comes back as 100."""
     typed = (next(iter(item[part.name].items())) for part in target.keys)
     return tuple(Decimal(value) if kind == "N" else value for kind, value in typed)
-
-
-def _sum(outcomes: Iterable[Outcome]) -> Outcome:
-    landed = removed = stale = collided = 0
-    failures: list[Failure] = []
-    for one in outcomes:
-        landed += one.set
-        removed += one.removed
-        stale += one.stale
-        collided += one.collided
-        failures += one.failures
-    return Outcome(landed, removed, stale, collided, tuple(failures))
-
-
-_SIZE_REMEDY = "Exclude or shorten the large columns in the keymap, or split the item over several keys"
-
-
-def _told(error: KeyshiftError | Stopped | ClientError | BotoCoreError, patch: Patch) -> KeyshiftError | Stopped:
-    if isinstance(error, NotOurs):
-        return Foreign(patch.table, patch.key, error.owner)
-    if isinstance(error, TooLarge):
-        return unwritable(patch, error.message, _SIZE_REMEDY)
-    if isinstance(error, Unexplained):
-        return Unexplained(of_patch(patch))
-    if isinstance(error, KeyshiftError | Stopped):
-        return error
-    return _refused(error, patch)
-
-
-def _refused(error: ClientError | BotoCoreError, patch: Patch) -> KeyshiftError:
-    """What DynamoDB's own word means: whether it can never take the write, or did not for now."""
-    if error_code(error) == "ItemCollectionSizeLimitExceededException":
-        return unwritable(patch, "its partition has the 10 GB that a table with local indexes takes", _PARTITION_REMEDY)
-    if error_code(error) == "ValidationException":
-        text = explain(error, "DynamoDB").message
-        return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
-    return explain(error, f"writing to table {patch.table}")
-
-
-_PARTITION_REMEDY = "Split the partition key in the keymap, or do without local indexes"
-_KEYMAP_REMEDY = "Correct what the keymap makes of this row, or filter it out"

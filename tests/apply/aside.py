@@ -7,8 +7,9 @@ from typing import Any
 
 from keymap.claims import Claim, ClaimError, unfetched
 from keyshift.apply.redrive import Redriver, chosen
+from keyshift.apply.result import BatchResult
 from keyshift.apply.setaside import SettingAside
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.lease import REDRIVE, Lease
 from keyshift.control.migration import Migration, create, load

@@ -10,7 +10,7 @@ from keymap.patch import Item
 from keymap.rules import Keymap, parse_keymap
 from keymap.values import Row
 from keymap.version import version
-from keyshift.apply.writer import Outcome
+from keyshift.apply.outcome import Outcome
 
 TEXT = """\
 keyshift: 1

@@ -7,9 +7,10 @@ import pytest
 from keymap.change import Change
 from keymap.claims import Claim, ClaimError, claim_of, packed, pointer
 from keymap.wire import CLAIM_FORMAT, encode_change, encode_pack
-from keyshift.apply import stream
+from keyshift.apply import packs
 from keyshift.apply.refusals import GateClosed
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from keyshift.control.phase import Phase
 from tests.apply.conftest import Shop, fake_shop
 from tests.apply.history import LANES, header_for, marker, migration_for, pack, records
@@ -86,7 +87,7 @@ def test_a_process_that_has_no_bucket_refuses_them() -> None:
 
 def test_a_batch_of_large_changes_is_applied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no more of them is in memory than one part may hold, and a few bytes for each that is done."""
-    monkeypatch.setattr(stream, "FETCHED_BYTES_MAX", 500)
+    monkeypatch.setattr(packs, "FETCHED_BYTES_MAX", 500)
     shop, bucket, gate = fake_shop(), Bucket(), Gate()
     at_write: list[int] = []
     shop.dynamodb.before_call = lambda: at_write.append(bucket.fetched)
@@ -99,7 +100,7 @@ def test_a_batch_of_large_changes_is_applied_in_parts(monkeypatch: pytest.Monkey
 
 
 def test_a_failure_in_a_later_part_names_the_first_record_that_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "FETCHED_BYTES_MAX", 1)
+    monkeypatch.setattr(packs, "FETCHED_BYTES_MAX", 1)
     shop, bucket = fake_shop(), Bucket()
     shop.dynamodb.put_item(TableName="app", Item={"pk": {"S": "CUSTOMER#0"}, "sk": {"S": "ORDER#0003"}})
     batch = [bucket.pack(shop, one) for one in CHANGES]

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.wire import decode_header
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.phase import Phase
 from keyshift.control.standing import Standing

@@ -17,7 +17,8 @@ from keymap.change import Change
 from keymap.errors import KeyshiftError
 from keyshift.apply import stream
 from keyshift.apply.refusals import Foreign, Poison
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws import many
 from keyshift.aws.clients import guard_sends, make_clients
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints

@@ -13,7 +13,8 @@ from keymap.lanes import lane_of
 from keymap.wire import decode_header
 from keyshift.apply.gaps import Gap
 from keyshift.apply.gate import ControlGate
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control.lanes import LANES_PREFIX, applied_of
 from keyshift.control.migration import load

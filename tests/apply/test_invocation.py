@@ -6,7 +6,8 @@ from typing import Any
 
 from keymap.errors import KeyshiftError
 from keyshift.apply.invocation import METRICS, Batch, lines
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from tests.apply.conftest import fake_shop
 from tests.apply.history import migration_for, records
 from tests.apply.keymaps import change, order, purchase

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from keymap.change import Change
 from keymap.wire import encode_change
 from keyshift.apply.refusals import GateClosed
+from keyshift.apply.result import BatchResult
 from keyshift.apply.setaside import TooManySetAside
-from keyshift.apply.stream import BatchResult
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.control.phase import Phase
 from keyshift.control.setasides import Kind, State, read_open, resolve

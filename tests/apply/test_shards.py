@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keyshift.apply.result import BatchResult
 from keyshift.apply.shards import advanced, batches, readable
-from keyshift.apply.stream import BatchResult
 from keyshift.aws.stream import Shard, StreamRecord
 from keyshift.control.shards import ShardCheckpoint
 

@@ -12,7 +12,8 @@ from keymap.change import Change
 from keymap.lanes import lane_of
 from keymap.wire import PACK_BYTES_MAX, WireError, encode_change, encode_pack
 from keyshift.apply.refusals import Foreign, GateClosed, OtherStream, Poison, ReplayClosed
-from keyshift.apply.stream import BatchResult, StreamApplier
+from keyshift.apply.result import BatchResult
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws.stream import StreamRecord
 from keyshift.control.migration import FormerDigest
 from keyshift.control.phase import Phase

@@ -1,6 +1,6 @@
 """The line that a worker writes in each interval: what it did in that time, and how far it is behind."""
 
-from keyshift.apply.stream import BatchResult
+from keyshift.apply.result import BatchResult
 from keyshift.apply.tally import Tally
 
 

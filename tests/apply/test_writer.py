@@ -6,8 +6,9 @@ import pytest
 
 from keymap.patch import WHOLE, Item, Patch
 from keymap.version import floor, version
+from keyshift.apply.outcome import Outcome
 from keyshift.apply.refusals import Foreign, GateClosed, Poison
-from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.apply.writer import GuardedWriter
 from keyshift.process.deadline import Deadline
 from keyshift.process.stop import Stopped
 from tests.apply.conftest import Shop, fake_shop

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 import pytest
 
 from keymap.patch import Patch
-from keyshift.apply.writer import GuardedWriter, Outcome
+from keyshift.apply.outcome import Outcome
+from keyshift.apply.writer import GuardedWriter
 from keyshift.cli import errors
 from keyshift.cli.demo.database import Database
 from keyshift.control.answers import Answer, read_answers

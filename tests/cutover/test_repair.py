@@ -13,7 +13,7 @@ from keymap.patch import WHOLE, Patch
 from keymap.position import Position
 from keymap.version import behind, floor, version
 from keyshift.apply.lifetime import Lifetime
-from keyshift.apply.writer import Outcome
+from keyshift.apply.outcome import Outcome
 from keyshift.control.reloads import floor_at, floor_of_epoch
 from keyshift.cutover.compare import Kind
 from keyshift.cutover.repair import NOTHING, Repairable, Repairer, repair_version, worth_another

@@ -58,22 +58,20 @@ def rows_share_a_register(patch: Patching) -> None:
 
 def markers_come_first(patch: Patching) -> None:
     """A batch's markers are recorded before its changes are written."""
-    right = stream.StreamApplier._read
+    plain = stream.StreamApplier._write
 
-    def read(self: stream.StreamApplier, *arguments: Any) -> Any:
-        packs, refusal = right(self, *arguments)
-        for pack in packs:
-            if pack.header.kind == "barrier":
-                self._gate.seen(pack.header.barrier, pack.header.lane)
-        return packs, refusal
+    def write(self: stream.StreamApplier, packs: Any, *arguments: Any) -> Any:
+        self._mark(pack.header for pack in packs)
+        return plain(self, packs, *arguments)
 
-    patch.setattr(stream.StreamApplier, "_read", read)
+    patch.setattr(stream.StreamApplier, "_write", write)
+    patch.setattr(stream, "folded", lambda *_arguments: None)
 
 
 def failures_are_forgotten(patch: Patching) -> None:
     """What could not be written is counted as done."""
-    right = writer._sum
-    patch.setattr(writer, "_sum", lambda outcomes: replace(right(outcomes), failures=()))
+    right = writer.summed
+    patch.setattr(writer, "summed", lambda outcomes: replace(right(outcomes), failures=()))
 
 
 def the_record_behind_is_named(patch: Patching) -> None:

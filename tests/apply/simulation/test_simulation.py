@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cdc import outbox
-from keyshift.apply import stream
+from keyshift.apply import packs
 from tests.apply.simulation.mutants import MUTANTS
 from tests.apply.simulation.world import World
 
@@ -37,7 +37,7 @@ def lived(seed: int, *, in_order: bool) -> World:
     with pytest.MonkeyPatch.context() as patch:
         if seed % 2:
             patch.setattr(outbox, "PACK_BYTES_MAX", 320)
-            patch.setattr(stream, "FETCHED_BYTES_MAX", 700)
+            patch.setattr(packs, "FETCHED_BYTES_MAX", 700)
         try:
             world = World(seed, in_order=in_order)
             world.run()
