@@ -114,6 +114,7 @@ _REMEDIES = {
     "NoSuchBucket": "Run `keyshift init`, or correct bucket.name",
     "RequestExpired": "Set this host's clock",
     "RequestTimeTooSkewed": "Set this host's clock",
+    "ResourceInUse": "It is being made, changed or deleted: wait, or run `keyshift init` where it is gone",
     "ResourceNotFound": "Run `keyshift init`, or correct the name, the region or the endpoint in the settings",
     "SignatureDoesNotMatch": f"{_CREDENTIALS} and this host's clock",
     "UnrecognizedClient": _CREDENTIALS,

@@ -118,11 +118,11 @@ def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
             source.deliver(shard, some)
         assert stage.has(history)
         assert stage.drained()
-        assert {"ReplayClosed", "Sandbox.Timedout", "done", "part"} <= set(source.outcomes)
+        assert {"ReplayClosed", "Sandbox.Timedout", "done"} <= set(source.outcomes)
+        assert {"ClaimError", "part"} & set(source.outcomes), "the first of its batch, or behind what is done"
         assert sandbox.starts == 3
-        assert {(False, 1), (True, 0), (True, 1)} == {
-            (line["done"] > 0, line["keyshift_apply_failed_total"]) for line in told(stage)
-        }
+        lines = {(line["done"] > 0, line["keyshift_apply_failed_total"]) for line in told(stage)}
+        assert {(False, 1), (True, 0)} <= lines
         proxy.rules = ()
         again = EventSource(sandbox.invoke, stage.stream, 500)
         for shard, some in records.items():
