@@ -140,7 +140,11 @@ class Resumption:
             raise SourceChanged(Change.SERVER)  # it has changed again
         epoch = raise_epoch(self.lease)
         again = why.change is Change.NUMBERING
-        lately = decide(left, found, {CHUNKS: self._dumped()}, self.migration.tables, renumbered=again)
+        dumped = self._dumped()
+        now = self.look(left.position.file)  # after the chunks: a dump that goes on reads what is committed meanwhile
+        if now.server != found.server:
+            raise SourceChanged(Change.SERVER)
+        lately = decide(left, now, {CHUNKS: dumped}, self.migration.tables, renumbered=again)
         if isinstance(lately, Refuse):
             raise Lost(lately.message, lately.remedy)
         ahead = self._ahead(status, found.executed)

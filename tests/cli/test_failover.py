@@ -70,7 +70,7 @@ def test_rows_and_items_are_equal_in_the_end(pair: Pair, migration: Migration, w
         until(lambda: answer_of(project, "status")["migration"]["epoch"] > 1)
         live = answer_of(project, "verify")
         until(lambda: application.written > 100)
-    assert live["differences"] == 0, live["examples"]  # rows that change all the time may be left open
+    assert live["clean"], live
     still = answer_of(project, "verify")
     assert still["clean"], still
     assert still["tombstones"] > 0
