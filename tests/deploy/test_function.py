@@ -118,12 +118,20 @@ def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
             source.deliver(shard, some)
         assert stage.has(history)
         assert stage.drained()
-        assert {"ReplayClosed", "Sandbox.Timedout", "done"} <= set(source.outcomes)
-        assert {"ClaimError", "part"} & set(source.outcomes), "the first of its batch, or behind what is done"
         assert sandbox.starts == 3
-        lines = {(line["done"] > 0, line["keyshift_apply_failed_total"]) for line in told(stage)}
-        assert {(False, 1), (True, 0)} <= lines
         proxy.rules = ()
+        # Faults and the batches that they halve decide whether the object was missed first in a batch, or behind what
+        # was done. Missed once more, in batches as they come, it is behind.
+        for name in objects:
+            s3.delete_object(Bucket=stage.bucket, Key=name)
+        missing = EventSource(sandbox.invoke, stage.stream, 500, mend)
+        for shard, some in records.items():
+            missing.deliver(shard, some)
+        assert set(missing.outcomes) == {"done", "part"}
+        assert {"ReplayClosed", "Sandbox.Timedout", "done", "part"} <= {*source.outcomes, *missing.outcomes}
+        assert {(False, 1), (True, 0), (True, 1)} == {
+            (line["done"] > 0, line["keyshift_apply_failed_total"]) for line in told(stage)
+        }
         again = EventSource(sandbox.invoke, stage.stream, 500)
         for shard, some in records.items():
             again.deliver(shard, some)
