@@ -13,6 +13,7 @@ import pytest
 from cdc import resume
 from keymap.errors import KeyshiftError
 from keymap.version import parse
+from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import barrier
 from keyshift.control.chunks import Chunk, record_dumped
@@ -153,14 +154,42 @@ def test_rows_that_were_dumped_must_be_on_the_new_server_too(replicated: Pair, m
     assert one(replicated.second, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{world.end().gtid_set}', 30)") == 0
     execute(replicated.second, "STOP REPLICA")
     world.execute("INSERT INTO purchase VALUES (1, 1, 2, 1)")
-    with contextlib.closing(connect(source_of(replicated.first))) as connection:
+    dump(world, replicated.first)
+    replicated.promote(caught_up=False)
+    assert "transactions that the dumped rows hold" in replicated.refused().message
+
+
+def dump(world: World, server: Database) -> None:
+    """A chunk with all that the server shows now."""
+    with contextlib.closing(connect(source_of(server))) as connection:
         seen = read_gtid_seen(connection)
     lease = Lease(world.store, DUMP, "dump", 10, boottime)
     assert lease.try_acquire()
     chunk = Chunk(f"{SCHEMA}.purchase", 1, None, None, rows=1, object="o", sha256="a", bytes=1, uncut=0, gtid_set=seen)
     record_dumped(lease, chunk)
-    replicated.promote(caught_up=False)
-    assert "transactions that the dumped rows hold" in replicated.refused().message
+
+
+def test_a_dump_that_reads_the_new_server_while_capture_goes_over_to_it_is_no_loss(
+    replicated: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunk has what was committed there after the daemon had looked at the server."""
+    world, raise_epoch = replicated.world, resume.raise_epoch
+    with replicated.started():
+        world.wait_caught_up()
+    replicated.promote()
+
+    def raised(lease: Lease) -> int:
+        epoch = raise_epoch(lease)
+        world.execute("INSERT INTO purchase VALUES (1, 1, 2, 1)")
+        dump(world, replicated.second)
+        return epoch
+
+    monkeypatch.setattr(resume, "raise_epoch", raised)
+    with world.daemon():
+        world.wait_until(lambda: load(world.store).epoch == 2, "the epoch to be raised")
+        world.wait_caught_up()
+    assert world.errors == []
+    world.require_same()
 
 
 # Killed before or after a line of cdc.resume; the epochs that versions have when it goes on at the new server, and when
