@@ -21,7 +21,7 @@ from keymap.errors import Problems
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import PatchError
-from keyshift.aws.clients import Clients, DynamoDBClient, explaining, make_clients
+from keyshift.aws.clients import Clients, DynamoDBClient, clients_of, explaining
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.control.bounds import Bound
 from keyshift.control.migration import Migration
@@ -129,7 +129,4 @@ def chunk_loader(  # noqa: PLR0913 - collaborators are handed in
 
 def writing_clients(settings: Settings) -> Clients:
     """Clients for the writes of one process: every try is seen here, since a throttle must slow the next writes."""
-    aws, connections_max = settings.aws, settings.bulkload.load_concurrency + 1
-    return make_clients(
-        aws.region, aws.endpoints.urls, connections_max=connections_max, attempts_max=1, kind=aws.client
-    )
+    return clients_of(settings.aws, connections_max=settings.bulkload.load_concurrency + 1, attempts_max=1)

@@ -19,7 +19,7 @@ from bulkload.load.reading import Task
 from bulkload.load.worker import portable
 from bulkload.spark.environment import keymap_file
 from keymap.rules import load_keymap
-from keyshift.aws.clients import explaining, make_clients
+from keyshift.aws.clients import clients_of, explaining
 from keyshift.aws.hold import PATIENCE_LEASES, SendGuard, steadily
 from keyshift.aws.leases import this_process, watch
 from keyshift.control.lease import LeaseLost
@@ -83,9 +83,9 @@ class Member:
         log.configure(json=True, migration=settings.migration)
         keymap = load_keymap(keymap_file(settings.keymap))
         require_digest(order.migration, keymap.digest)
-        aws, concurrency = settings.aws, bulkload.load_concurrency
+        concurrency = bulkload.load_concurrency
         self._clients = writing_clients(settings)
-        self._looking = make_clients(aws.region, aws.endpoints.urls, connections_max=1, kind=aws.client)
+        self._looking = clients_of(settings.aws, connections_max=1)
         store = Store(self._looking.control, settings.control_table, settings.migration)
         self._lease = WatchedLease(store, order.held, this_process(), boottime)
         self._stop = Stop()

@@ -24,7 +24,7 @@ from keyshift.apply.tidying import tidied
 from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain, guard_sends, make_clients
+from keyshift.aws.clients import BotoCoreError, ClientError, Clients, clients_of, explain, guard_sends
 from keyshift.aws.leases import LOOKS_PER_LEASE, held, this_process
 from keyshift.aws.retry import RetriesExhausted, retried
 from keyshift.control import migration as migrations
@@ -101,8 +101,7 @@ class _Process:
         settings, stop = self.settings.apply, self.stop
         # Clients of its own: its guard stays on them, and asks for this acquisition of the lease.
         connections = BATCHES_MAX * settings.write_concurrency
-        aws = self.settings.aws
-        writing = make_clients(aws.region, aws.endpoints.urls, connections_max=connections, kind=aws.client)
+        writing = clients_of(self.settings.aws, connections_max=connections)
         with closing(writing), WritePools(BATCHES_MAX, settings.write_concurrency) as pools:
             guard_sends(writing.dynamodb, lease.check)
             parts = Parts(

@@ -23,7 +23,7 @@ from keymap.wire import claimed
 from keyshift.apply.refusals import Foreign, Poison, lane_patches
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import Clients, make_clients
+from keyshift.aws.clients import Clients, clients_of
 from keyshift.aws.hold import Hold, SendGuard
 from keyshift.aws.leases import this_process
 from keyshift.control import migration as migrations
@@ -207,7 +207,10 @@ def redriving(
     has another keymap.
     """
     store = Store(clients.control, settings.control_table, settings.migration)
-    with closing(writing or _writing(settings)) as own, ThreadPoolExecutor(settings.apply.write_concurrency) as pool:
+    with (
+        closing(writing or clients_of(settings.aws)) as own,
+        ThreadPoolExecutor(settings.apply.write_concurrency) as pool,
+    ):
         lease = Lease(store, REDRIVE, this_process(), LEASE_SECONDS, boottime)
         guard = SendGuard(lease, settings.apply.request_life_seconds, boottime)
         guard.watch(own.dynamodb)
@@ -228,10 +231,6 @@ def redriving(
                 guard.settle(stop)
             finally:
                 hold.keep = guard.unsettled_seconds > 0
-
-
-def _writing(settings: Settings) -> Clients:
-    return make_clients(settings.aws.region, settings.aws.endpoints.urls, kind=settings.aws.client)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, Final
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.apply.tidy import TIDY_SECONDS, Tidied, Tidier
-from keyshift.aws.clients import BotoCoreError, ClientError, guard_sends, make_clients
+from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends
 from keyshift.aws.leases import held, release, renewed, this_process
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.migration import Migration
@@ -29,8 +29,7 @@ _log = get_logger("tidy")
 @contextmanager
 def tidier(settings: Settings, keymap: Keymap, migration: Migration, store: Store, stop: Stop) -> Iterator[Tidier]:
     """A tidier with a client of its own, which sends nothing unless the lease is held. The lease is not held yet."""
-    aws = settings.aws
-    clients = make_clients(aws.region, aws.endpoints.urls, connections_max=REMOVALS_IN_FLIGHT, kind=aws.client)
+    clients = clients_of(settings.aws, connections_max=REMOVALS_IN_FLIGHT)
     lease = Lease(store, TIDY, this_process(), TIDY_SECONDS, boottime)
     guard_sends(clients.dynamodb, lease.check)
     try:

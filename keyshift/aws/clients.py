@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
+
+    from keyshift.process.settings import AwsSettings
 else:  # the stubs are a development dependency
     DynamoDBClient = KinesisClient = RDSClient = S3Client = SecretsManagerClient = SSMClient = STSClient = Any
 
@@ -217,6 +219,15 @@ def make_clients(
         )
     except BotoCoreError as error:
         raise explain(error, "reading the AWS configuration") from error
+
+
+def clients_of(
+    aws: "AwsSettings", *, connections_max: int = CONNECTIONS_MAX, attempts_max: int | None = None
+) -> Clients:
+    """The clients that the settings ask for; raises as make_clients does."""
+    return make_clients(
+        aws.region, aws.endpoints.urls, connections_max=connections_max, attempts_max=attempts_max, kind=aws.client
+    )
 
 
 @cache

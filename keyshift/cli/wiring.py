@@ -14,7 +14,7 @@ from bulkload.spark.environment import keymap_file
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap, load_keymap
 from keymap.schema import TableSchema
-from keyshift.aws.clients import Clients, make_clients
+from keyshift.aws.clients import Clients, clients_of
 from keyshift.aws.passwords import fetch_password
 from keyshift.control import migration as migrations
 from keyshift.control.migration import Migration
@@ -53,8 +53,7 @@ class Wiring:
     @cached_property
     def clients(self) -> Clients:
         """The AWS clients."""
-        aws = self.settings.aws
-        return make_clients(aws.region, aws.endpoints.urls, kind=aws.client)
+        return clients_of(self.settings.aws)
 
     def close(self) -> None:
         """End the connections to AWS."""
