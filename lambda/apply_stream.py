@@ -40,7 +40,7 @@ from keyshift.apply.refusals import OtherStream, OutOfTime
 from keyshift.apply.result import BatchResult
 from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import StreamApplier
-from keyshift.apply.writer import GuardedWriter
+from keyshift.apply.writer import WRITES_AT_ONCE, GuardedWriter
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import CONTROL, Kind, guard_sends, make_clients
 from keyshift.aws.stream import StreamRecord
@@ -53,7 +53,6 @@ from keyshift.process.clock import now_ms
 from keyshift.process.deadline import Deadline
 from keyshift.process.stop import Stopped
 
-WRITE_CONCURRENCY: Final = 16  # hides DynamoDB's round trip of some milliseconds behind what one vCPU can prepare
 SET_ASIDE_MAX: Final = 100  # the setting's own default
 # Of the time that an invocation has left, to end what is under way (a write is sent three times at most, with pauses of
 # three seconds together) and to answer; half of it, where that is less.
@@ -101,7 +100,7 @@ def applier() -> StreamApplier:
     """Everything that a container makes once. Raises Problems for missing settings, and what loading raises."""
     name, table = _settings("KEYSHIFT_MIGRATION", "KEYSHIFT_CONTROL_TABLE")
     log.configure(json=True, migration=name)
-    concurrency = int(os.environ.get("KEYSHIFT_WRITE_CONCURRENCY", WRITE_CONCURRENCY))
+    concurrency = int(os.environ.get("KEYSHIFT_WRITE_CONCURRENCY", WRITES_AT_ONCE))
     kind: Kind = "boto3" if os.environ.get("KEYSHIFT_AWS__CLIENT") == "boto3" else "lean"
     own = {CONTROL: url} if (url := os.environ.get("KEYSHIFT_AWS__ENDPOINTS__CONTROL_TABLE")) else {}
     clients = make_clients(endpoints=own, connections_max=concurrency, kind=kind)

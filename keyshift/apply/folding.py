@@ -5,7 +5,6 @@ or cannot be mapped, damage) is left to the plain way of keyshift.apply.stream, 
 says what is the matter. Nothing is written here.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -38,14 +37,6 @@ class Folded:
     newest_version: str
     newest_ms: int
     oldest_ms: int
-
-    @property
-    def operations(self) -> Mapping[str, int]:
-        """The changes by operation."""
-        found = Counter[str]()
-        for (_, operation), count in self.tables.items():
-            found[operation] += count
-        return found
 
 
 def folded(

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 class BatchResult:
     """What became of a batch.
 
-    `records` and `operations` (changes by Debezium's c, u, d, r) count what is completely applied, `tables` the same
-    changes by table and operation; `set_aside` the changes of these records that are not, and were set aside (now, or
-    when the record came before); `set`, `removed` and `stale` count slots, also of what is not; `collided` counts those
-    that were left with more than one living row. `newest_version` and `newest_ms` (milliseconds since 1970, at the
-    source) are those of the newest change that is applied, `oldest_ms` that of the oldest; 0 for none. Where
-    `failed_sequence` is not None, it and everything after it must be delivered again, and `error` says why: a
-    KeyshiftError, or Stopped.
+    `records` and `tables` (changes by table and Debezium's c, u, d, r) count what is completely applied; `set_aside`
+    the changes of these records that are not, and were set aside (now, or when the record came before); `set`,
+    `removed` and `stale` count slots, also of what is not; `collided` counts those that were left with more than one
+    living row. `newest_version` and `newest_ms` (milliseconds since 1970, at the source) are those of the newest change
+    that is applied, `oldest_ms` that of the oldest; 0 for none. Where `failed_sequence` is not None, it and everything
+    after it must be delivered again, and `error` says why: a KeyshiftError, or Stopped.
     """
 
     records: int = 0
-    operations: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[tuple[str, str], int] = field(default_factory=dict)
     set: int = 0
     removed: int = 0
@@ -34,15 +32,22 @@ class BatchResult:
     error: Exception | None = None
 
     @property
+    def operations(self) -> Mapping[str, int]:
+        """The changes that are completely applied, by operation."""
+        found = Counter[str]()
+        for (_, operation), count in self.tables.items():
+            found[operation] += count
+        return found
+
+    @property
     def applied(self) -> int:
         """The changes that are completely applied, the stale ones among them."""
-        return sum(self.operations.values())
+        return sum(self.tables.values())
 
     def followed_by(self, rest: "BatchResult") -> "BatchResult":
         """The two parts of a batch, of which the first is completely applied."""
         return BatchResult(
             records=self.records + rest.records,
-            operations=Counter(self.operations) + Counter(rest.operations),
             tables=Counter(self.tables) + Counter(rest.tables),
             set=self.set + rest.set,
             removed=self.removed + rest.removed,

@@ -115,7 +115,6 @@ class StreamApplier:
         markers = self._mark(batch.headers)
         return BatchResult(
             records=len(batch.headers),
-            operations=batch.operations,
             tables=batch.tables,
             set=outcome.set,
             removed=outcome.removed,
@@ -197,7 +196,6 @@ def _result(
     changes = [change for pack in done for change in pack.changes if change.version not in pack.aside]
     return BatchResult(
         records=len(done),
-        operations=Counter(change.op for change in changes),
         tables=Counter((change.table, change.op) for change in changes),
         set=outcome.set,
         removed=outcome.removed,

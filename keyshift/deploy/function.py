@@ -12,6 +12,7 @@ The mapping's numbers are load-bearing (a test reads them from the rendered temp
 from typing import Any, Final
 
 from bulkload.forecast import LAMBDA_MEMORY_BYTES
+from keyshift.apply.lifetime import BATCH_SECONDS_MAX
 from keyshift.deploy.permissions import Place
 from keyshift.deploy.stores import STREAM, with_key
 from keyshift.process.settings import MEBIBYTE, Settings
@@ -20,7 +21,8 @@ FUNCTION, MAPPING, LOG = "ApplyFunction", "ApplyMapping", "ApplyLog"
 PYTHON: Final = "3.13"  # of the runtime; the archive is built for it
 FACTOR_MAX: Final = 10  # Lambda's
 ON_DEMAND_SHARDS: Final = 4  # what a stream on demand begins with
-TIMEOUT_SECONDS: Final = 120  # longer than a minute of throttling, so that what is done is reported instead of lost
+# Longer than a minute of throttling, so that what is done is reported instead of lost; no batch writes any longer.
+TIMEOUT_SECONDS: Final = int(BATCH_SECONDS_MAX)
 BATCH_RECORDS: Final = 500
 LOG_DAYS: Final = 30
 

@@ -74,8 +74,8 @@ def test_a_batch_that_failed_says_so_and_has_no_age_where_nothing_was_applied() 
 
 
 def test_the_parts_of_a_batch_are_told_together() -> None:
-    first = BatchResult(1, {"c": 1}, {("a", "c"): 1}, oldest_ms=5, newest_ms=5)
-    rest = BatchResult(2, {"c": 1, "d": 1}, {("a", "c"): 1, ("b", "d"): 1}, oldest_ms=3, newest_ms=9)
+    first = BatchResult(1, {("a", "c"): 1}, oldest_ms=5, newest_ms=5)
+    rest = BatchResult(2, {("a", "c"): 1, ("b", "d"): 1}, oldest_ms=3, newest_ms=9)
     both = first.followed_by(rest)
     assert (both.tables, both.oldest_ms, both.newest_ms) == ({("a", "c"): 2, ("b", "d"): 1}, 3, 9)
     assert first.followed_by(BatchResult()).oldest_ms == 5

@@ -75,7 +75,7 @@ def test_batches_keep_the_order_and_the_bound(sizes: list[int]) -> None:
 def test_a_checkpoint_moves_to_the_last_record_that_is_done() -> None:
     before = ShardCheckpoint("s", "a", "5", applied=10, stale=1)
     batch = [record(6), record(7), record(8)]
-    result = BatchResult(records=2, operations={"c": 3, "u": 1}, stale=2, failed_sequence="8")
+    result = BatchResult(records=2, tables={("a", "c"): 3, ("a", "u"): 1}, stale=2, failed_sequence="8")
     assert advanced(before, batch, result) == ShardCheckpoint("s", "a", "7", applied=14, stale=3)
     nothing = BatchResult(stale=7, failed_sequence="6")
     assert advanced(before, batch, nothing) == before

@@ -6,8 +6,10 @@ from keyshift.apply.tally import Tally
 
 def test_a_line_counts_by_operation_since_the_line_before_and_metrics_since_the_beginning() -> None:
     tally = Tally(lambda: 10_000)
-    tally.batch(BatchResult(records=3, operations={"c": 2, "u": 1}, set=3, newest_ms=8_500, newest_version="2"), 100)
-    tally.batch(BatchResult(records=1, operations={"u": 4, "r": 1}, set=2, stale=3, newest_ms=7_000), 50)
+    tally.batch(
+        BatchResult(records=3, tables={("a", "c"): 2, ("b", "u"): 1}, set=3, newest_ms=8_500, newest_version="2"), 100
+    )
+    tally.batch(BatchResult(records=1, tables={("a", "u"): 4, ("a", "r"): 1}, set=2, stale=3, newest_ms=7_000), 50)
     tally.behind("a", 1_500)
     tally.behind("b", 200)
     first = tally.line()
@@ -15,7 +17,7 @@ def test_a_line_counts_by_operation_since_the_line_before_and_metrics_since_the_
     assert (first["applied"], first["batches"], first["records"], first["bytes"]) == (8, 2, 4, 150)
     assert (first["set"], first["stale"]) == (5, 3)
     assert (first["shards"], first["lag_seconds"], first["newest_change_age_seconds"]) == (2, 1.5, 1.5)
-    tally.batch(BatchResult(records=1, operations={"d": 1}, removed=1), 10)
+    tally.batch(BatchResult(records=1, tables={("a", "d"): 1}, removed=1), 10)
     tally.finished("a")
     second = tally.line()
     assert {name: count for name, count in second.items() if name.startswith("op_")} == {"op_d": 1}
