@@ -93,9 +93,8 @@ class Conductor:
             facts = facts if rehearsal else replace(facts, again=self._barrier.drain())
         except NotDrained as error:
             facts = replace(facts, refusal=error.message)
-        return replace(
-            facts, set_aside=read_all(self._store)
-        )  # once more: before its barrier a change is applied or here
+        # Once more: what comes before the last barrier is applied by now, or stands here.
+        return replace(facts, set_aside=read_all(self._store))
 
     def _expiring(self) -> tuple[Problem, ...]:
         client, tables = self._parts.dynamodb, self._parts.keymap.targets
