@@ -101,6 +101,7 @@ def test_a_server_that_lacks_what_was_sent_is_refused_by_name(
     world.errors.clear()
     replicated.move(replicated.first)  # as it says
     with world.daemon():
+        world.execute("INSERT INTO purchase VALUES (1, 1, 3, 1)")
         world.wait_caught_up()
     assert world.errors == []
     world.require_same()
@@ -131,8 +132,11 @@ def test_what_a_killed_daemon_had_sent_beyond_its_checkpoint_counts(
         replicated.promote(caught_up=False)
         assert "transactions that the stream holds" in replicated.refused().message
         world.errors.clear()
-        replicated.replicate()
-        with world.daemon():  # the new server comes to have it after all
+        monkeypatch.setattr(resume, "CATCH_UP_SECONDS_MAX", 60.0)
+        executed = one(replicated.first, "SELECT @@global.gtid_executed")
+        with world.daemon():
+            replicated.replicate()  # the new server comes to have it after all
+            assert one(replicated.second, f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 30)") == 0
             world.wait_caught_up()
         assert world.errors == []
         assert load(world.store).epoch == 2
