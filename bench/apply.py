@@ -57,6 +57,10 @@ class _OpenGate:
         """Forget it."""
 
     @staticmethod
+    def stands(lane: int, follows: str) -> None:
+        """Forget it."""
+
+    @staticmethod
     def seen(number: int, lane: int) -> None:
         """Forget it."""
 

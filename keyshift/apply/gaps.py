@@ -6,14 +6,23 @@ newer has lost what was before it: the stream's retention has passed, or a setti
 is missing need not come where it is void: every captured table is loaded again from a place behind it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from keymap.errors import KeyshiftError
 from keymap.version import parse
 from keymap.wire import Header
 from keyshift.apply.refusals import position
+from keyshift.control.gaps import LaneGap
 from keyshift.process.log import get_logger
 
+REMEDY: Final = (
+    "The stream's retention has passed, or a setting of the event source skipped records. If the stream holds them "
+    "still, let them be delivered again (a new event source mapping from TRIM_HORIZON). Else load all captured tables "
+    "again: `keyshift tables reload --all --reason …`, then restart `keyshift cdc run`, start the consumer, and run "
+    "`keyshift bulkload run` (docs/reload.md)"
+)
+LANES_SHOWN_MAX: Final = 10  # `keyshift status --json` has all
 _log = get_logger("apply")
 
 
@@ -21,14 +30,7 @@ class Gap(KeyshiftError):
     """Records of a lane are missing between what was applied and the next record. Nothing is applied behind them."""
 
     def __init__(self, lane: int, applied: str, follows: str) -> None:
-        super().__init__(
-            f"lane {lane} has a gap: its next record follows the change at {_place(follows)}, and it is applied up to "
-            f"{_place(applied)}; what lies between was not delivered",
-            "The stream's retention has passed, or a setting of the event source skipped records. If the stream holds "
-            "them still, let them be delivered again (a new event source mapping from TRIM_HORIZON). Else load all "
-            "captured tables again: `keyshift tables reload` with every one of them, `keyshift cdc run`, `keyshift "
-            "bulkload run`",
-        )
+        super().__init__(_told(lane, applied, follows), REMEDY)
         self.lane, self.applied, self.follows = lane, applied, follows
 
 
@@ -55,6 +57,21 @@ def reached(headers: Iterable[Header]) -> dict[int, str]:
     for header in headers:
         lanes[header.lane] = max(lanes.get(header.lane, ""), header.last)
     return lanes
+
+
+def summary(gaps: Sequence[LaneGap]) -> str:
+    """What is said of the lanes that stand still, at least one: all about the first, and which others there are."""
+    first, *others = gaps
+    more = f" and {len(others) - LANES_SHOWN_MAX} more" if len(others) > LANES_SHOWN_MAX else ""
+    lanes = ", ".join(str(one.lane) for one in others[:LANES_SHOWN_MAX]) + more
+    return _told(first.lane, first.applied, first.follows) + (f"; lanes with a gap too: {lanes}" if others else "")
+
+
+def _told(lane: int, applied: str, follows: str) -> str:
+    return (
+        f"lane {lane} has a gap: its next record follows the change at {_place(follows)}, and it is applied up to "
+        f"{_place(applied)}; what lies between was not delivered"
+    )
 
 
 def _place(version: str) -> str:

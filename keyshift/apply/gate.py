@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from keyshift.control import barrier
+from keyshift.control.gaps import record_gap
 from keyshift.control.lanes import raise_applied
 from keyshift.control.reloads import void_before
 from keyshift.control.standing import Standing, read_standing
@@ -21,6 +22,9 @@ class Gate(Protocol):
 
     def reached(self, lanes: Mapping[int, str], before: Mapping[int, str]) -> None:
         """Record up to which versions lanes are applied; `before` is what was read. Safe to repeat, and late."""
+
+    def stands(self, lane: int, follows: str) -> None:
+        """Tell people that a lane stands still, since its next record follows what was not delivered."""
 
     def seen(self, number: int, lane: int) -> None:
         """Record that all of a lane up to a barrier's marker has been applied. Safe to repeat."""
@@ -44,6 +48,10 @@ class ControlGate:
     def reached(self, lanes: Mapping[int, str], before: Mapping[int, str]) -> None:
         """Record how far lanes are applied."""
         raise_applied(self._store, lanes, before)
+
+    def stands(self, lane: int, follows: str) -> None:
+        """Record a gap."""
+        record_gap(self._store, lane, follows)
 
     def seen(self, number: int, lane: int) -> None:
         """Record a marker."""

@@ -27,7 +27,7 @@ from keymap.rules import Keymap
 from keymap.template import PatchError
 from keymap.wire import Header
 from keyshift.apply.folding import Folded, folded
-from keyshift.apply.gaps import Lanes, reached
+from keyshift.apply.gaps import Gap, Lanes, reached
 from keyshift.apply.gate import Gate
 from keyshift.apply.outcome import Outcome
 from keyshift.apply.packs import Pack, PackReader
@@ -93,6 +93,8 @@ class StreamApplier:
             packs, outcome = self._write(packs, standing.phase, until)
         done, error = self._done(records, packs, outcome, read.refusal, standing.phase)
         self._gate.reached(reached(pack.header for pack in done), standing.applied)
+        if isinstance(error, Gap):
+            self._gate.stands(error.lane, error.follows)
         markers = self._mark(pack.header for pack in done)
         failed = None if error is None else records[len(done)].sequence_number
         return _result(done, outcome, markers, failed, error)

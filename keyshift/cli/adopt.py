@@ -68,13 +68,17 @@ def add(wiring: Wiring, *, names: tuple[str, ...], reason: str) -> None:
 
 
 @tables.command()
-@click.argument("names", nargs=-1, required=True, metavar="DATABASE.TABLE...")
+@click.argument("names", nargs=-1, metavar="[DATABASE.TABLE]...")
+@click.option("--all", "every", is_flag=True, help="All captured tables.")
 @_REASON
 @pass_wiring
-def reload(wiring: Wiring, *, names: tuple[str, ...], reason: str) -> None:
+def reload(wiring: Wiring, *, names: tuple[str, ...], every: bool, reason: str) -> None:
     """Load captured tables again, whatever the reason, from where the daemon's next run begins."""
+    if bool(names) == every:
+        raise click.UsageError("name the tables, or give --all")
     wiring.log()
     migration = _recorded(wiring, reason)
+    names = migration.tables if every else names
     migrations.require_digest(migration, wiring.keymap.digest)
     migrations.require_adopted(migration)
     if unknown := sorted(set(names) - set(migration.tables)):
@@ -146,4 +150,4 @@ def _require_possible(wiring: Wiring, found: Changes) -> None:
 
 def _tell(names: tuple[str, ...]) -> None:
     click.echo(f"to be loaded (again): {', '.join(names)}")
-    click.echo("start `keyshift cdc run` again, and then run `keyshift bulkload run`, while it and a consumer run")
+    click.echo("restart `keyshift cdc run`, and then run `keyshift bulkload run`, while it and a consumer run")

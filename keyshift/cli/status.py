@@ -1,15 +1,17 @@
 """`keyshift status`: where the migration stands, as the control table knows it, and what comes next."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from keyshift.apply.gaps import REMEDY, summary
 from keyshift.cli import importing, show
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
+from keyshift.control.gaps import LaneGap, read_gaps
 from keyshift.control.halts import Halt, read_accepted, read_stop, undecided
 from keyshift.control.migration import Migration
 from keyshift.control.phase import Phase, read_phase
@@ -29,6 +31,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
     decisions, imports, set_aside = decisions_document(store), importing.standings(wiring), count_open(store)
+    gaps = read_gaps(store)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
@@ -37,13 +40,14 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         "imports": importing.document(imports),
         "apply": _apply(store, migration.stream, now_ms()),
         "set_aside": set_aside,
+        "gaps": [asdict(one) for one in gaps],
         **decisions,
-        "next": _RESUME if decisions["stopped_at"] else (_MEND if set_aside else "") + next_step(phase, capture, load),
+        "next": _in_the_way(decisions, gaps, load) or (_MEND if set_aside else "") + next_step(phase, capture, load),
     }
     if as_json:
         show.as_json(answer)
     else:
-        _tell(answer, imports)
+        _tell(answer, imports, gaps)
 
 
 def _migration(migration: Migration) -> dict[str, Any]:
@@ -73,6 +77,14 @@ _RESUME = (
     "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
     "`keyshift cdc run` again"
 )
+
+
+def _in_the_way(decisions: dict[str, Any], gaps: Sequence[LaneGap], load: Progress) -> str:
+    """What must be done before anything else goes on, "" for nothing."""
+    if decisions["stopped_at"]:
+        return _RESUME
+    # Once all tables are to be loaded again, what is missing is void, or will be.
+    return REMEDY if gaps and len(load.unfinished) < len(load.tables) else ""
 
 
 def decisions_document(store: Store) -> dict[str, Any]:
@@ -166,13 +178,13 @@ def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
 def _next_of_reloads(capture: CaptureStatus, load: Progress) -> str:
     if load.wanted:
         names = ", ".join(load.wanted)
-        return f"start `keyshift cdc run` again, with the keymap of now: it begins to load {names} again"
+        return f"restart `keyshift cdc run`, with the keymap of now: it begins to load {names} again"
     if capture.released:
         return "`keyshift cdc run` has stopped: start it again"
     return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
 
 
-def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
+def _tell(answer: dict[str, Any], imports: list[importing.Standing], gaps: Sequence[LaneGap]) -> None:
     migration, capture, load, applied = (answer[name] for name in ("migration", "capture", "bulkload", "apply"))
     click.echo(f"migration  {migration['name']} ({migration['id']}), epoch {migration['epoch']}")
     click.echo(f"phase      {answer['phase']}")
@@ -184,6 +196,8 @@ def _tell(answer: dict[str, Any], imports: list[importing.Standing]) -> None:
     )
     for worker in applied["workers"]:
         click.echo(f"worker     {_worker_line(worker, applied['shards'])}")
+    if gaps:
+        click.echo(f"gap        {summary(gaps)}")
     if answer["set_aside"]:
         click.echo(f"set aside  {answer['set_aside']:,} changes: `keyshift apply failures` lists them")
     tell_decisions(answer)

@@ -1,16 +1,18 @@
 """Barriers as the cutover uses them: asked for at the server's position of now, waited for, and visible to SELECT."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from keymap.errors import KeyshiftError
 from keymap.position import Position, file_number
 from keymap.rules import Keymap
 from keymap.version import floor, parse
+from keyshift.apply.gaps import REMEDY, summary
 from keyshift.apply.refusals import position
 from keyshift.control import barrier
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_checkpoint
+from keyshift.control.gaps import LaneGap, read_gaps
 from keyshift.control.horizon import read_horizon
 from keyshift.control.lanes import LANES_PREFIX, applied_of
 from keyshift.control.migration import Migration
@@ -27,9 +29,18 @@ _LOOK_SECONDS: Final = 0.05
 
 
 class NotDrained(KeyshiftError):
-    """A barrier that was not answered by every lane in time. `applied`: how far lanes are, as far as that was read."""
+    """A barrier that was not answered by every lane in time.
 
-    def __init__(self, state: BarrierState, seconds: float, applied: Mapping[int, str] | None = None) -> None:
+    `applied`: how far lanes are, as far as that was read; `gaps`: those that stand still.
+    """
+
+    def __init__(
+        self,
+        state: BarrierState,
+        seconds: float,
+        applied: Mapping[int, str] | None = None,
+        gaps: Sequence[LaneGap] = (),
+    ) -> None:
         if not state.sent:
             super().__init__(
                 f"barrier {state.number} was not sent within {seconds:.0f} s",
@@ -40,9 +51,10 @@ class NotDrained(KeyshiftError):
             more = f" and {len(state.missing_lanes) - 10} more" if len(state.missing_lanes) > 10 else ""  # noqa: PLR2004
             super().__init__(
                 f"barrier {state.number} was not answered within {seconds:.0f} s by lanes {lanes}{more}"
-                f"{_furthest_behind(state.missing_lanes, applied)}",
-                "See that the Lambda function or `keyshift apply run` runs, and its log and errors: a lane with a gap, "
-                "say, stands still until that is mended (docs/runbook.md)",
+                f"{f'; {summary(gaps)}' if gaps else _furthest_behind(state.missing_lanes, applied)}",
+                REMEDY
+                if gaps
+                else "See that the Lambda function or `keyshift apply run` runs, its log and errors (docs/runbook.md)",
             )
         self.state = state
 
@@ -110,7 +122,10 @@ class StreamBarrier:
             return state
         if self._stop.is_set():
             raise Stopped("asked to stop")
-        raise NotDrained(state, self._seconds_max, applied_of(self._store.query(LANES_PREFIX)) if state.sent else None)
+        if not state.sent:
+            raise NotDrained(state, self._seconds_max)
+        applied = applied_of(self._store.query(LANES_PREFIX))
+        raise NotDrained(state, self._seconds_max, applied, read_gaps(self._store))
 
     def position(self) -> Position:
         """The server's position; everything committed before this call is contained in it."""

@@ -10,8 +10,10 @@ from enum import StrEnum
 
 from keymap.errors import Problem
 from keymap.position import Position
+from keyshift.apply.gaps import REMEDY, summary
 from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
+from keyshift.control.gaps import LaneGap
 from keyshift.control.halts import Accepted
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress
@@ -58,7 +60,7 @@ class Facts:
     answered. `set_aside` are the changes that a consumer could not apply, over or not. `accepted` are the statements
     that capture could not follow, and that somebody answered for. `answers` are the refusals of preflight that somebody
     answered for; with `repairs` their tables were repaired, `repaired` differences in all, before `report` was made.
-    `expiring` tells of target tables whose items DynamoDB deletes by itself.
+    `expiring` tells of target tables whose items DynamoDB deletes by itself. `gaps`: the lanes that stand still.
     """
 
     phase: Phase
@@ -74,6 +76,7 @@ class Facts:
     accepted: tuple[Accepted, ...] = ()
     answers: tuple[Answer, ...] = ()
     expiring: tuple[Problem, ...] = ()
+    gaps: tuple[LaneGap, ...] = ()
     repairs: bool = False
     repaired: int = 0
 
@@ -97,7 +100,7 @@ def passed(checks: list[Check]) -> bool:
 
 def may_drain(facts: Facts) -> bool:
     """Whether a barrier would be answered: it needs the daemon, and a consumer that may write."""
-    return all(check(facts).outcome is Outcome.PASS for check in (_daemon, _caught_up, _loaded, _open))
+    return all(check(facts).outcome is Outcome.PASS for check in (_daemon, _caught_up, _loaded, _open, _whole))
 
 
 def _check(name: str, good: bool, evidence: str, remedy: str) -> Check:  # noqa: FBT001 - said by its place
@@ -109,14 +112,7 @@ def _not_tried(name: str) -> Check:
 
 
 def _daemon(facts: Facts) -> Check:
-    name, daemon = "daemon running", facts.daemon
-    if not daemon.status.fence:
-        return _check(name, False, "it has never run", "Start `keyshift cdc run`")
-    if daemon.status.released:
-        return _check(name, False, f"{daemon.status.owner} has stopped", "Start `keyshift cdc run`")
-    seen = "renewed its lease" if daemon.alive else "did not renew its lease"
-    evidence = f"{daemon.status.owner} {seen} within {daemon.seconds:.1f} s"
-    return _check(name, daemon.alive, evidence, "See the daemon's log, and start `keyshift cdc run`")
+    return _check("daemon running", facts.daemon.alive, facts.daemon.evidence, facts.daemon.remedy)
 
 
 def _caught_up(facts: Facts) -> Check:
@@ -147,6 +143,12 @@ def _open(facts: Facts) -> Check:
     }
     evidence = f"the phase is {facts.phase}"
     return _check("replay open", facts.phase is Phase.REPLAY, evidence, remedies.get(facts.phase, ""))
+
+
+def _whole(facts: Facts) -> Check:
+    """No barrier would be answered behind a gap, so none is waited for."""
+    evidence = summary(facts.gaps) if facts.gaps else "no consumer has met one"
+    return _check("no lane has a gap", not facts.gaps, evidence, REMEDY)
 
 
 def _drained(facts: Facts) -> Check:
@@ -256,6 +258,7 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _caught_up,
     _loaded,
     _open,
+    _whole,
     _drained,
     _set_aside,
     _discarded,

@@ -24,6 +24,7 @@ from keyshift.control.answers import next_repair, read_answers
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import read_capture
 from keyshift.control.epoch import read_epoch
+from keyshift.control.gaps import read_gaps
 from keyshift.control.halts import read_accepted
 from keyshift.control.horizon import raise_horizon
 from keyshift.control.lease import TIDY, Lease
@@ -84,6 +85,7 @@ class Conductor:
             accepted=read_accepted(self._store),
             answers=answers,
             expiring=self._expiring(),
+            gaps=tuple(read_gaps(self._store)),
             repairs=repair and bool(answers),
         )
         if not may_drain(facts):

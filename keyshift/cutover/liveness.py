@@ -20,6 +20,22 @@ class Liveness:
     seconds: float
     status: CaptureStatus
 
+    @property
+    def evidence(self) -> str:
+        """What was seen, for people."""
+        if not self.status.fence:
+            return "it has never run"
+        if self.status.released:
+            return f"{self.status.owner} has stopped"
+        seen = "renewed its lease" if self.alive else "did not renew its lease"
+        return f"{self.status.owner} {seen} within {self.seconds:.1f} s"
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is not alive."""
+        began = self.status.fence and not self.status.released
+        return "See the daemon's log, and start `keyshift cdc run`" if began else "Start `keyshift cdc run`"
+
 
 def watch(store: Store, stop: Stop, clock: Callable[[], float]) -> Liveness:
     """Look until the lease is renewed, for the lease's own duration at most. Raises Stopped, NotInitialised."""

@@ -41,6 +41,7 @@ class Gate:
     applied: dict[int, str] = field(default_factory=dict)
     void: str = ""
     horizon: str = ""
+    gaps: dict[int, str] = field(default_factory=dict)
 
     def look(self) -> Standing:
         applied = dict(self.applied) if self.in_order else dict.fromkeys(range(LANES), "~")
@@ -52,6 +53,9 @@ class Gate:
     def reached(self, lanes: Mapping[int, str], before: Mapping[int, str]) -> None:
         del before
         self.applied |= {lane: max(version, self.applied.get(lane, "")) for lane, version in lanes.items()}
+
+    def stands(self, lane: int, follows: str) -> None:
+        self.gaps[lane] = follows
 
     def seen(self, number: int, lane: int) -> None:
         self.seen_lanes.add((number, lane))

@@ -1,13 +1,14 @@
 """A lane is never stepped over: what does not follow stops it, and nothing legitimate looks like that."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
+import apply_stream
 from keymap.change import Change
 from keymap.lanes import lane_of
 from keymap.wire import decode_header
@@ -16,15 +17,18 @@ from keyshift.apply.gate import ControlGate
 from keyshift.apply.result import BatchResult
 from keyshift.apply.stream import StreamApplier
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
+from keyshift.control.gaps import read_gaps
 from keyshift.control.lanes import LANES_PREFIX, applied_of
 from keyshift.control.migration import load
 from keyshift.control.phase import Phase
 from keyshift.control.reloads import Reload, begin_reload, floor_of_epoch
 from tests.apply.conftest import Shop, fake_shop
+from tests.apply.event_source import EventSource, read_stream
 from tests.apply.history import LANES, lanes_by_change, marker, migration_for, operations, pack, records
 from tests.apply.keymaps import change, purchase
-from tests.apply.stage import Running, Stage, staged
+from tests.apply.stage import Running, Stage, in_its_environment, staged
 from tests.apply.test_convergence import EXAMPLES, Gate, Replay, seeds
+from tests.servers.runtime_api import FunctionError
 
 LANE = lane_of("purchases", (1, 1), LANES)  # of the fake shop, whose tables have no prefix
 CHANGES = [change("purchase", purchase(1, 1, 1, n), purchase(1, 1, 1, n + 1), n) for n in range(1, 9)]
@@ -56,6 +60,7 @@ def test_a_record_that_does_not_follow_stops_its_batch_there_and_says_what_is_mi
     assert isinstance(result.error, Gap)
     assert (result.records, result.failed_sequence, quantity(shop)) == (1, "49001", "2")
     assert (result.error.applied, result.error.follows) == (CHANGES[0].version, CHANGES[1].version)
+    assert gate.gaps == {LANE: CHANGES[1].version}
     assert f"lane {LANE} has a gap" in result.error.message
     assert "offset 2, row 0 (epoch 1), and it is applied up to binlog file number 1, offset 1" in result.error.message
     assert "keyshift tables reload" in result.error.remedy
@@ -162,12 +167,50 @@ def test_a_consumer_ends_at_a_gap_and_goes_on_once_every_table_is_loaded_again(s
         with pytest.raises(Gap), running:
             running.until(running.ended)
         assert (quantity(shop), stage.seen(1)) == ("2", set())
+        assert [(one.lane, one.applied, one.follows) for one in read_gaps(store)] == [
+            (lane, CHANGES[0].version, CHANGES[1].version)
+        ]
     begin_reload(store, Reload("shop.purchase", floor_of_epoch(2), "asked for", "a gap"))
     with Running(stage) as running:
         running.until(lambda: stage.seen(1) == {lane})
     assert applied_of(store.query(LANES_PREFIX)) == {lane: CHANGES[2].version}
+    assert read_gaps(store) == []
     gate = ControlGate(store, shop.keymap.digest)
     applier = StreamApplier(shop.writer(), shop.keymap, load(store), gate)
     late = change("purchase", None, purchase(1, 1, 1, 9), 99)
     (newer,) = packs(shop, [late], floor_of_epoch(2))
     assert isinstance(applier.handle(records([newer])).error, Gap), "what is missing behind that place is needed"
+    assert [(one.lane, one.follows) for one in read_gaps(store)] == [(lane, floor_of_epoch(2))]
+
+
+def test_the_function_stands_before_a_gap_whatever_the_event_source_tries_and_goes_on_as_the_consumer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that the event source never delivers: it retries and bisects, and nothing behind is done."""
+    in_its_environment(stage, monkeypatch)
+    shop, lane = stage.shop, lane_of(f"{stage.shop.prefix}purchases", (1, 1), LANES)
+    first, _, third, fourth = packs(shop, CHANGES[:4])
+    stage.put([first, third, fourth, marker(shop.keymap, lane, 1, CHANGES[3].version)])
+    ((shard, held),) = read_stream(stage.kinesis, stage.stream).items()
+
+    def invoke(event: Mapping[str, Any]) -> Any:
+        try:
+            return apply_stream.handle(dict(event), None)
+        except Gap as gap:
+            raise FunctionError("Gap", str(gap)) from gap
+
+    def mend(_outcome: str) -> None:
+        if source.outcomes.count("Gap") == 6:
+            assert (quantity(shop), stage.seen(1)) == ("2", set())
+            assert [one.follows for one in read_gaps(stage.store)] == [CHANGES[1].version]
+            for table in ("shop.orders", "shop.purchase"):
+                begin_reload(stage.store, Reload(table, floor_of_epoch(2), "asked for", "a gap"))
+
+    source = EventSource(invoke, stage.stream, 10, mend)
+    try:
+        source.deliver(shard, held)
+    finally:
+        apply_stream.applier.cache_clear()
+    assert source.outcomes[:2] == ["part", "Gap"], source.outcomes
+    assert set(source.outcomes[7:]) == {"done"}
+    assert (quantity(shop), stage.seen(1), read_gaps(stage.store)) == ("5", {lane}, [])

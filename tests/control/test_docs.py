@@ -14,6 +14,7 @@ from keyshift.control import migration as migrations
 from keyshift.control.answers import Answer, next_repair, record_answers
 from keyshift.control.checkpoint import Checkpoint, mark_started, record_start, save_checkpoint
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
+from keyshift.control.gaps import record_gap
 from keyshift.control.halts import Halt, accept, forget_lost, record_stop
 from keyshift.control.horizon import raise_horizon
 from keyshift.control.imports import Import, ImportState, record_step, record_written
@@ -104,14 +105,19 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     number = barrier.request(store, position)
     barrier.mark_sent(capture, number, "", 1)
     barrier.seen(store, number, 0)
-    raise_applied(store, {0: version(1, 1, 4, 0)}, {})
-    assert shards.take(store, ShardState(ShardCheckpoint("s", "shardId-000000000000")), Worker(1, 1), "a:1")
+    what_consumers_tell(store)
     record_open(store, one := set_aside(7, target="app", key="0a1b2c3d4e5f"))
     redrive.renew(**{SENDS: True})
     resolve(store, one, State.DISCARDED, note="a test row", lease=redrive)
     change_throttle(store, dict.fromkeys(LIMITS, 1), paused=True)
     record_pace(store, DUMP, TABLES[0], Pace(1, 2, 3, "it was paused"))
     store.swap(CUTOVER, None, _agreed(barrier.state(store, number, 1)))
+
+
+def what_consumers_tell(store: Store) -> None:
+    raise_applied(store, {0: version(1, 1, 4, 0)}, {})
+    record_gap(store, 1, version(1, 1, 4, 0))
+    assert shards.take(store, ShardState(ShardCheckpoint("s", "shardId-000000000000")), Worker(1, 1), "a:1")
 
 
 def written(store: Store, dynamodb: Any) -> set[Row]:
@@ -143,6 +149,7 @@ def kind_of(item: str) -> str:
         "ranges": ["TABLE"],
         "phase": ["lanes", "GROUP"],
         "setaside": ["VERSION", "LANE"],
+        "gap": ["LANE"],
     }
     return "#".join([word, *(names[word] if rest else [])])
 

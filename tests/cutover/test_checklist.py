@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from keymap.position import Position
+from keymap.version import version
 from keyshift.aws.time_to_live import ttl_risks
 from keyshift.control.answers import Answer
 from keyshift.control.barrier import BarrierState
 from keyshift.control.checkpoint import CaptureStatus
+from keyshift.control.gaps import LaneGap
 from keyshift.control.halts import Accepted, Halt
 from keyshift.control.phase import Phase
 from keyshift.control.progress import Progress, TableProgress
@@ -81,6 +83,7 @@ UNMET = {
         replace(READY, progress=Progress((TableProgress("shop.orders", None, 2, 2, 20, 20),))),
     ],
     "replay open": [replace(READY, phase=Phase.LOAD), replace(READY, phase=Phase.CLOSED)],
+    "no lane has a gap": [replace(READY, gaps=(LaneGap(3, "", version(1, 1, 4, 0), 1),))],
     "stream drained": [
         replace(READY, drained=None, refusal="barrier 3 was not answered within 60 s by lanes 1, 2", again=DRAINED),
     ],
@@ -128,7 +131,7 @@ def test_every_check_is_among_those_tried() -> None:
     assert [check.name for check in evaluate(READY)] == list(UNMET)
 
 
-@pytest.mark.parametrize("name", ["daemon running", "daemon caught up", "bulk load complete", "replay open"])
+@pytest.mark.parametrize("name", [*UNMET][:5])
 def test_no_barrier_is_asked_for_that_nobody_would_answer(name: str) -> None:
     assert may_drain(READY)
     assert not any(may_drain(facts) for facts in UNMET[name])

@@ -8,6 +8,7 @@ from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keymap.version import version
 from keyshift.control.barrier import BarrierState
+from keyshift.control.gaps import LaneGap
 from keyshift.control.record import Record
 from keyshift.cutover.barriers import NotDrained, is_visible
 from keyshift.cutover.conduct import require_closed
@@ -85,6 +86,11 @@ def test_a_barrier_that_is_not_answered_says_who_did_not() -> None:
     error = NotDrained(state, 5)
     assert error.message.endswith("by lanes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more")
     assert "keyshift apply run" in error.remedy
+    gaps = [LaneGap(3, version(1, 1, 4, 0), version(1, 1, 9, 0), 1), LaneGap(4, "", version(1, 1, 4, 0), 1)]
+    error = NotDrained(state, 5, {3: version(1, 1, 4, 0)}, gaps)
+    assert "; lane 3 has a gap: its next record follows the change at binlog file number 1, offset 9" in error.message
+    assert error.message.endswith("; lanes with a gap too: 4")
+    assert "keyshift tables reload --all" in error.remedy
 
 
 def test_nothing_is_swept_or_switched_while_replay_is_open() -> None:
