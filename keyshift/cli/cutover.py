@@ -8,22 +8,13 @@ import click
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.progress import teller
-from keyshift.cli.verify import compare, document, parts
+from keyshift.cli.verify import WAIT, compare, document, parts
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.phase import Phase, read_phase, reopen
-from keyshift.cutover.barriers import DRAIN_SECONDS_MAX
+from keyshift.cutover.basis import BARRIERS
 from keyshift.cutover.checklist import Check, Facts, Outcome, evaluate, passed
 from keyshift.cutover.conduct import Conductor, require_closed
 from keyshift.cutover.setup import sweeper
-
-_WAIT = click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.FloatRange(min=0),
-    default=DRAIN_SECONDS_MAX,
-    show_default=True,
-    help="Seconds that the daemon and the consumers are each given to catch up.",
-)
 
 
 @click.group()
@@ -34,7 +25,7 @@ def cutover() -> None:
 @cutover.command()
 @click.option("--rehearse", is_flag=True, help="While the application writes: everything but the write stop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
-@_WAIT
+@WAIT
 @pass_wiring
 @click.pass_context
 def checklist(context: click.Context, wiring: Wiring, *, rehearse: bool, as_json: bool, wait_seconds: float) -> None:
@@ -50,7 +41,7 @@ def checklist(context: click.Context, wiring: Wiring, *, rehearse: bool, as_json
 
 
 @cutover.command()
-@_WAIT
+@WAIT
 @pass_wiring
 @click.pass_context
 def run(context: click.Context, wiring: Wiring, *, wait_seconds: float) -> None:
@@ -111,7 +102,7 @@ def sweep(wiring: Wiring) -> None:
 
 def _conductor(wiring: Wiring, wait_seconds: float) -> Conductor:
     made = parts(wiring, wait_seconds)
-    return Conductor(made, partial(compare, wiring, made, live=True))
+    return Conductor(made, partial(compare, wiring, made, basis=BARRIERS))
 
 
 def _tell(checks: list[Check]) -> None:

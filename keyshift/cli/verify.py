@@ -11,13 +11,21 @@ from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.importing import require_imported
 from keyshift.cli.progress import teller
 from keyshift.cli.wiring import Wiring, pass_wiring
-from keyshift.control.phase import Phase, read_phase
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX
+from keyshift.cutover.basis import Basis, find_basis
 from keyshift.cutover.compare import Difference, Kind
-from keyshift.cutover.liveness import watch
 from keyshift.cutover.setup import EXAMPLES_MAX, Parts, verifier
 from keyshift.cutover.tally import Report
 from keyshift.process.clock import boottime
+
+WAIT = click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(min=0),
+    default=DRAIN_SECONDS_MAX,
+    show_default=True,
+    help="Seconds that the daemon and the consumers are each given to catch up.",
+)
 
 
 @click.command()
@@ -29,19 +37,26 @@ from keyshift.process.clock import boottime
     show_default=True,
     help="Differences shown of each kind.",
 )
+@WAIT
 @pass_wiring
 @click.pass_context
-def verify(context: click.Context, wiring: Wiring, *, as_json: bool, limit: int) -> None:
+def verify(context: click.Context, wiring: Wiring, *, as_json: bool, limit: int, wait_seconds: float) -> None:
     """Compare every source row with its items, and look for items without a row.
 
     Exits with 1 when anything differs or is still changing. While the application writes and replay is open, changes on
-    their way are told apart from differences by barriers through the stream.
+    their way are told apart from differences by barriers through the stream. Where no barrier can be had (the load is
+    not finished, the daemon does not run, a lane has a gap), it says so first, and proves nothing: it exits with 1,
+    whatever it finds. A barrier that is not answered in time ends it with 2.
     """
     wiring.log()
     require_imported(wiring)
-    report = compare(wiring, parts(wiring), live=is_live(wiring), examples_max=limit)
+    made = parts(wiring, wait_seconds)
+    basis = find_basis(made.store, made.migration.tables, made.stop, boottime)
+    tell_basis(basis, err=as_json)
+    report = compare(wiring, made, basis=basis, examples_max=limit)
     if as_json:
-        show.as_json(document(report))
+        stands_on = {"ground": basis.ground.value, "evidence": basis.evidence, "do": basis.remedy}
+        show.as_json({"basis": stands_on, **document(report)})
     else:
         tell(report)
     context.exit(0 if report.clean else EXIT_FOUND)
@@ -61,7 +76,7 @@ def parts(wiring: Wiring, wait_seconds: float = DRAIN_SECONDS_MAX) -> Parts:
 
 
 def compare(  # noqa: PLR0913 - the choices of its callers
-    wiring: Wiring, made: Parts, start: str = "", repair: str = "", *, live: bool, examples_max: int = EXAMPLES_MAX
+    wiring: Wiring, made: Parts, start: str = "", repair: str = "", *, basis: Basis, examples_max: int = EXAMPLES_MAX
 ) -> Report:
     """Verify, showing progress; `start` is the version of a barrier that has just passed, if one has.
 
@@ -73,7 +88,7 @@ def compare(  # noqa: PLR0913 - the choices of its callers
         verifier(
             made,
             wiring.schemas,
-            live=live,
+            basis=basis,
             rounds=rounds,
             examples_max=examples_max,
             progress=progress.more,
@@ -83,20 +98,17 @@ def compare(  # noqa: PLR0913 - the choices of its callers
         return ready.run(start)
 
 
-def is_live(wiring: Wiring) -> bool:
-    """Whether changes may be on their way, and barriers would be answered. Says so where the comparison will be odd."""
-    phase = read_phase(wiring.store)
-    if phase is Phase.LOAD:
-        click.echo(
-            "replay is not open yet: changes captured since the dump are not applied, and show as differences", err=True
-        )
-        return False
-    if phase is Phase.CLOSED:
-        return False
-    alive = watch(wiring.store, wiring.stop, boottime).alive
-    if not alive:
-        click.echo("the daemon does not run: changes since its last checkpoint show as differences", err=True)
-    return alive
+def tell_basis(basis: Basis, *, err: bool) -> None:
+    """Where the comparison is not settled, say so before it begins: it may take hours, and be read wrongly."""
+    if basis.settled:
+        return
+    head = click.style("not settled", fg="yellow", bold=True)
+    click.echo(
+        f"{head}: no barrier was reached. {basis.evidence[:1].upper()}{basis.evidence[1:]}. "
+        "What differs may only not be applied yet, and what is equal is not proven so: repair nothing by it",
+        err=err,
+    )
+    click.echo(f"  {click.style('do:', fg='cyan')} {basis.remedy}; then `keyshift verify` again", err=err)
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -114,6 +126,7 @@ def document(report: Report) -> dict[str, Any]:
         "in_motion": report.in_motion,
         "pending": list(report.pending),
         "live": report.live,
+        "settled": report.settled,
         "seconds": round(report.seconds, 3),
         "examples": [
             {
@@ -140,9 +153,6 @@ def tell(report: Report) -> None:
             click.echo(f"… and {hidden:,} more {kind} (--limit shows more)")
     counts = ", ".join(f"{report.differences[kind]:,} {kind}" for kind in Kind)
     tombstones = f" ({report.tombstones:,} of them tombstones)" if report.tombstones else ""
-    verdict = (
-        click.style("equal", fg="green", bold=True) if report.clean else click.style("not equal", fg="red", bold=True)
-    )
     click.echo(f"{report.rows:,} rows against {report.items:,} items{tombstones}: {counts}")
     if report.repairable:
         click.echo(
@@ -157,7 +167,15 @@ def tell(report: Report) -> None:
         )
     if report.in_motion:
         click.echo(f"{report.in_motion:,} slots were written while they were looked at")
-    click.echo(f"{verdict}, after {report.seconds:.1f} seconds")
+    click.echo(f"{_verdict(report)}, after {report.seconds:.1f} seconds")
+
+
+def _verdict(report: Report) -> str:
+    if not report.settled:
+        return click.style("not settled", fg="yellow", bold=True) + " (see the first line)"
+    return (
+        click.style("equal", fg="green", bold=True) if report.clean else click.style("not equal", fg="red", bold=True)
+    )
 
 
 def _tell_one(one: Difference) -> None:

@@ -25,6 +25,7 @@ from keyshift.control.reloads import read_reloads
 from keyshift.control.store import Store
 from keyshift.control.wanted import pending_wish
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX, StreamBarrier
+from keyshift.cutover.basis import Basis
 from keyshift.cutover.remains import Remover
 from keyshift.cutover.repair import Repairable, Repairer, require_open
 from keyshift.cutover.rows import RowJudge
@@ -84,13 +85,13 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
     parts: Parts,
     schemas: dict[str, TableSchema],
     *,
-    live: bool,
+    basis: Basis,
     rounds: int,
     examples_max: int = EXAMPLES_MAX,
     progress: Progress = silent,
     repair: str = "",
 ) -> Iterator[Verifier]:
-    """A verification, ready to run; with `live` it asks for barriers. Raises Problems where the schema has changed.
+    """A verification on this basis, ready to run. Raises Problems where the schema has changed.
 
     `repair` is the version at which it repairs what may be repaired, "" where it changes nothing. Tables that are being
     loaded again are left out.
@@ -113,7 +114,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
                 source=source,
                 items=items,
                 judge=RowJudge(parts.keymap, parts.migration.id, schemas, items),
-                barrier=parts.barrier if live else None,
+                barrier=parts.barrier if basis.live else None,
                 rounds=rounds,
                 examples_max=examples_max,
                 clock=boottime,
@@ -121,6 +122,7 @@ def verifier(  # noqa: PLR0913 - the choices of its callers
                 repairable=Repairable.of(parts.keymap, [one.table for one in read_answers(parts.store)]),
                 repairer=Repairer(parts.keymap, source, writer, repair, require) if repair else None,
                 pending=pending,
+                settled=basis.settled,
             )
         finally:
             source.close()

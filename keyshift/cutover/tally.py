@@ -20,9 +20,9 @@ class Report:
     `rows` were read from the source and own `slots`; `items` of this migration were found in the target, `tombstones`
     of them without any live slot. `differences` counts by kind, `examples` holds the first of each kind. Where the
     source was `live`: `changing` rows had not settled when the rounds ended, and `in_motion` slots were written so late
-    that nothing is said of them. `pending` tables are being loaded again, and were not compared. A report is clean when
-    both sides are proven equal: a row that still changes is not. Of the differences, `repairable` are in tables that
-    the cutover repairs (repair.py).
+    that nothing is said of them. `pending` tables are being loaded again, and were not compared. Where it is not
+    `settled`, changes on their way show as differences (basis.py). A report is clean when both sides are proven equal:
+    a row that still changes is not. Of the differences, `repairable` are in tables that the cutover repairs.
     """
 
     rows: int
@@ -37,6 +37,7 @@ class Report:
     seconds: float
     repairable: int = 0
     pending: tuple[str, ...] = ()
+    settled: bool = True
 
     @property
     def total(self) -> int:
@@ -46,7 +47,7 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether nothing differs and nothing is left open."""
-        return not self.total and not self.changing and not self.pending
+        return self.settled and not self.total and not self.changing and not self.pending
 
 
 class Tally:
@@ -64,7 +65,7 @@ class Tally:
         if self.differences[difference.kind] <= self._examples_max:
             self._examples.append(difference)
 
-    def report(self, *, live: bool, seconds: float, pending: tuple[str, ...] = ()) -> Report:
+    def report(self, *, live: bool, settled: bool, seconds: float, pending: tuple[str, ...] = ()) -> Report:
         """What has been counted so far."""
         return Report(
             rows=self.rows,
@@ -79,4 +80,5 @@ class Tally:
             seconds=seconds,
             repairable=self.repairable,
             pending=pending,
+            settled=settled,
         )

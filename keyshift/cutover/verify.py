@@ -23,7 +23,7 @@ SUSPECTS_MAX: Final = 1_000  # rows looked at again together: a few barriers' ti
 
 
 class Verifier:
-    """One verification. `barrier` is None where nothing moves, or nobody would answer.
+    """One verification. `barrier` is None where nothing moves, or nobody would answer: then it is not `settled`.
 
     `pending` are tables that are being loaded again, with the rules that they had and have: nothing is said of them.
     """
@@ -44,12 +44,13 @@ class Verifier:
         repairable: Repairable = NOTHING,
         repairer: Repairer | None = None,
         pending: Mapping[str, Sequence[Rule]] | None = None,
+        settled: bool = True,
     ) -> None:
         self._keymap, self._source, self._judge, self._barrier = keymap, source, judge, barrier
         self._clock, self._progress, self._tally = clock, progress, Tally(examples_max)
         self._repairable, self._repairer = repairable, repairer
         self._settler = Settler(judge, source, barrier, rounds) if barrier and rounds else None
-        self._pending = pending or {}
+        self._pending, self._settled = pending or {}, settled
         rules = [rule for some in self._pending.values() for rule in some]
         self._finder = ExtraFinder(keymap, migration, items, self._tally, progress, repairable, repairer, rules)
 
@@ -70,7 +71,8 @@ class Verifier:
             else:
                 self._finder.find(pair)
         pending = tuple(sorted(self._pending))
-        return self._tally.report(live=self._barrier is not None, seconds=self._clock() - began, pending=pending)
+        seconds, live = self._clock() - began, self._barrier is not None
+        return self._tally.report(live=live, settled=self._settled, seconds=seconds, pending=pending)
 
     def _compare(self, table: str, pair: DigestPair) -> None:
         suspects: list[RowName] = []
