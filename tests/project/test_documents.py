@@ -95,6 +95,14 @@ def test_every_command_and_option_that_a_document_shows_exists() -> None:
     assert {one: wrong for one in shown if (wrong := what_is_wrong_with(one))} == {}
 
 
+def test_the_template_is_deployed_with_the_parameters_that_it_asks_for() -> None:
+    template = yaml.safe_load((ROOT / "lambda" / "template.yaml").read_text(encoding="utf-8"))
+    asked = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
+    command = command_of(["deploy", "template"])
+    texts = [README, (ROOT / "docs" / "lambda.md").read_text(encoding="utf-8"), str(command and command.help)]
+    assert [asked - set(re.findall(r"(\w+)=", text)) for text in texts] == [set(), set(), set()]
+
+
 def test_the_bookkeeping_table_names_the_attributes() -> None:
     books = Bookkeeping()
     rows = re.findall(r"^\| (`_ks[^|]*) \|", KEYMAP_MD, re.MULTILINE)
