@@ -48,7 +48,7 @@ class Manifest:
 
 def make_manifest(migration: str, schema: TableSchema, recorded: Iterable[Chunk]) -> Manifest:
     """The manifest of a table of which these are all chunks, as the control table records them."""
-    return Manifest(migration, schema, tuple(replace(chunk, state=ChunkState.DUMPED) for chunk in recorded))
+    return Manifest(migration, schema, tuple(map(_as_dumped, recorded)))
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -83,7 +83,7 @@ def decode_manifest(data: bytes, name: str) -> Manifest:
 
 def require_agreement(manifest: Manifest, name: str, migration: str, table: str, recorded: Iterable[Chunk]) -> None:
     """Raise ManifestError unless what object `name` says is of this migration (its id), table and recorded chunks."""
-    expected = tuple(replace(chunk, state=ChunkState.DUMPED) for chunk in recorded)
+    expected = tuple(map(_as_dumped, recorded))
     if manifest.migration != migration:
         what = f"it belongs to migration {manifest.migration}, not to {migration}"
     elif manifest.table != table:
@@ -98,9 +98,14 @@ def require_agreement(manifest: Manifest, name: str, migration: str, table: str,
 _REMEDY = "Restore the object, or start the migration anew (`keyshift destroy`, `keyshift init`)"
 
 
+def _as_dumped(chunk: Chunk) -> Chunk:
+    """Without what has become of it since."""
+    return replace(chunk, state=ChunkState.DUMPED, rejected=0)
+
+
 def _encoded(chunk: Chunk) -> dict[str, Any]:
     fields = asdict(chunk) | {"lower": _encoded_bound(chunk.lower), "upper": _encoded_bound(chunk.upper)}
-    return {name: value for name, value in fields.items() if name not in {"table", "state"}}
+    return {name: value for name, value in fields.items() if name not in {"table", "state", "rejected"}}
 
 
 def _encoded_bound(bound: Bound) -> list[Any] | None:

@@ -144,6 +144,7 @@ class Load:
         self._alone = alone
         self._chunks = self._rows = self._writes = 0
         self._rejected: Counter[str] = Counter()
+        self._rejected_before: Counter[str] = Counter()  # by earlier runs
         self._loaded: Counter[str] = Counter()  # rows by table, those of earlier runs too
         self._totals: dict[str, int] = {}
 
@@ -196,6 +197,8 @@ class Load:
         work = Work((task for table in tables for task in table.pending), following.feed if following else None)
         for table in tables:
             self._totals[table.name], self._loaded[table.name] = table.rows, table.rows_loaded
+            recorded = sum(chunk.rejected for chunk in table.chunks)
+            self._rejected_before[table.name] = recorded - self._rejected[table.name]
         if work.ended:
             return
         concurrency = self._tools.settings.bulkload.load_concurrency
@@ -251,7 +254,8 @@ class Load:
         tools.board(chunk.table, rows, max(rows, self._totals.get(chunk.table, 0)), UNIT)
 
     def _require_few(self, table: str) -> None:
-        rejected, most = self._rejected[table], self._tools.settings.bulkload.rejects_max
+        rejected = self._rejected_before[table] + self._rejected[table]
+        most = self._tools.settings.bulkload.rejects_max
         if rejected > most:
             what = f"{rejected} of its rows cannot become items, and bulkload.rejects_max is {most}"
             remedy = "Look at the rejects files beside its chunks, correct the keymap or the rows, or raise that limit"

@@ -33,6 +33,7 @@ class Plan:
     costs: Costs
     stream_hours: int
     binlog_hours: float | None
+    engine: str
     load_hours: float = 0.0  # that were asked for
 
     @property
@@ -99,7 +100,7 @@ def _plan(wiring: Wiring, rows: int, changes_per_second: float | None) -> Plan:
     )
     stream, taken = settings.stream, hours(work)
     cost = costs(work, taken, stream.retention_hours)
-    return Plan(work, taken, cost, stream.retention_hours, binlog)
+    return Plan(work, taken, cost, stream.retention_hours, binlog, settings.bulkload.engine)
 
 
 def _document(made: Plan) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _document(made: Plan) -> dict[str, Any]:
         "write_units": made.work.write_units,
         "targets": [asdict(payer) | {"wanted_units_per_second": _wanted(made, payer)} for payer in made.work.payers],
         "import_bytes": round(made.work.import_bytes),
-        "engine": _engine(made.work),
+        "engine": made.engine,
         "changes_per_second": made.work.changes_per_second,
         "hours": asdict(made.hours) | {"needed": made.hours.needed},
         "retention_hours": {"stream": made.stream_hours, "binlog": made.binlog_hours},
@@ -139,7 +140,7 @@ def _tell(made: Plan) -> None:
     click.echo(f"changes  {made.work.changes_per_second:,.1f} a second while it runs")
     click.echo(
         f"rows     {cost.load_local:,.2f} dollars by write units (engine local), {cost.load_import:,.2f} by an import "
-        f"of {made.work.import_bytes / 2**30:,.1f} GiB (engine import); set is {_engine(made.work)}"
+        f"of {made.work.import_bytes / 2**30:,.1f} GiB (engine import); set is {made.engine}"
     )
     click.echo(
         f"dollars  {cost.together:,.2f}: DynamoDB {cost.dynamodb:,.2f}, Kinesis {cost.kinesis:,.2f}, "
@@ -155,10 +156,6 @@ def _wanted(made: Plan, payer: Payer) -> int:
 def _capacity_line(made: Plan, payer: Payer) -> tuple[str, int, int, str, int]:
     name = f"  index {payer.index}" if payer.index else payer.table
     return name, payer.write_units, round(payer.units_per_second), payer.origin, _wanted(made, payer)
-
-
-def _engine(work: Work) -> str:
-    return IMPORT if work.imported else "local"
 
 
 def _line(table: TablePlan) -> tuple[str, int, int, int, str]:

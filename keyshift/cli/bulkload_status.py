@@ -13,17 +13,20 @@ from keyshift.control.lease import DUMP, LOAD
 from keyshift.control.pace import Pace, read_pace
 from keyshift.control.phase import read_phase
 from keyshift.control.progress import TableProgress, progress
+from keyshift.control.record import Record
 from keyshift.control.store import Store
 from keyshift.process.clock import now_ms
 
 TOGETHER_SECONDS: Final = 10  # each table that is being done is told of every two, or after its chunk
+SILENT_LEASES: Final = 3  # of its lease's durations: whoever has not renewed it for so long is gone, or cut off
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job on one table now: rows done and about how many there are (0: unknown), rate, ETA (None: unknown).
 
-    `running`: its process holds the lease. What it `waits` for is told only then; the rate too, while it is not done.
+    `running`: its process holds the lease, and renews it, as far as clocks of two hosts tell. What it `waits` for is
+    told only then; the rate too, while it is not done.
     """
 
     running: bool
@@ -44,6 +47,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     found, now = progress(store, wiring.migration.tables), now_ms()
     jobs = {name: [_job(store, name, table, now) for table in found.tables] for name in (DUMP, LOAD)}
     whole = {name: together(of_tables) for name, of_tables in jobs.items()}
+    silent = {name: seconds for name in jobs if (seconds := _silent_seconds(store.get(name), now))}
     imports = importing.standings(wiring)
     if as_json:
         document: dict[str, Any] = load_document(found) | {"imports": importing.document(imports)}
@@ -58,6 +62,8 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
             click.echo(f"{name}: {job.rows:,} of about {job.rows_total:,} rows, {job.rows_per_second:,} rows/s{left}")
         if job.waits:
             click.echo(f"the {name} waits: {job.waits}")
+    for name, seconds in silent.items():
+        click.echo(f"the {name} was last heard of {seconds} s ago: start it again, unless its process is there")
     if found.rejected:
         click.echo(f"{found.rejected:,} rows could not become items (rejects-*.jsonl beside their chunks)")
     importing.tell(imports)
@@ -104,7 +110,7 @@ def _span(seconds: int) -> str:
 
 def _job(store: Store, job: str, table: TableProgress, now: int) -> Job:
     pace, lease = read_pace(store, job, table.table), store.get(job)
-    running = lease is not None and bool(lease.text("owner")) and not lease.flag("released")
+    running = _is_held(lease) and not _silent_seconds(lease, now)
     is_done = table.loaded_whole if job == LOAD else table.chunks is not None
     return Job(
         running=running,
@@ -115,6 +121,18 @@ def _job(store: Store, job: str, table: TableProgress, now: int) -> Job:
         waits=pace.waits if running else "",
         told_seconds_ago=max(0, now - pace.at_ms) // 1000 if pace.at_ms else None,
     )
+
+
+def _is_held(lease: Record | None) -> bool:
+    return lease is not None and bool(lease.text("owner")) and not lease.flag("released")
+
+
+def _silent_seconds(lease: Record | None, now: int) -> int:
+    """For how long a lease that is held was not renewed; 0 where that is no reason to worry."""
+    if lease is None or not _is_held(lease):
+        return 0
+    silent_ms = now - lease.at_ms
+    return silent_ms // 1000 if silent_ms > SILENT_LEASES * lease.number("lease_ms") else 0
 
 
 def _eta(pace: Pace) -> int | None:

@@ -24,14 +24,19 @@ def deploy() -> None:
 def template(wiring: Wiring) -> None:
     """Print the migration's CloudFormation template: stream, tables, function, roles, alarms, dashboard.
 
-    `aws cloudformation deploy --template-file FILE --stack-name NAME --capabilities CAPABILITY_IAM` makes all of it.
-    It calls no service, and reads nothing but the settings and the keymap.
+    `aws cloudformation deploy --template-file FILE --stack-name NAME --capabilities CAPABILITY_IAM
+    --parameter-overrides CodeBucket=BUCKET CodeKey=KEY` makes all of it, where `keyshift deploy zip` has built the
+    function's archive and it lies in that bucket. This calls no service, and reads nothing but settings and keymap.
     """
     click.echo(template_text(wiring.settings, wiring.keymap), nl=False)
 
 
 @deploy.command("zip")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="The archive's file.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="The archive's file.  [default: keyshift-apply-ARCHITECTURE.zip]",
+)
 @click.option("--architecture", type=click.Choice(get_args(Architecture)), default="arm64", show_default=True)
 @click.option("--python", default=PYTHON, show_default=True, help="The version of the function's runtime.")
 @click.option(
@@ -52,8 +57,9 @@ def archive(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Build the function's archive: handler, libraries, and the modules with the keymap's hooks.
 
-    The same every time it is built of the same. It is tried where it is for this machine's architecture and a Python of
-    the version is here. The keymap is not in it: the function reads it from the control table.
+    It wants a checkout of Keyshift, and uv. The same every time it is built of the same. It is tried where it is for
+    this machine's architecture and a Python of the version is here. The keymap is not in it: the function reads it from
+    the control table.
     """
     file = given or keymap_file(wiring.settings.keymap)
     keymap = load_keymap(file) if given else wiring.keymap

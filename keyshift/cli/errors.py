@@ -24,7 +24,8 @@ def told(error: BaseException) -> KeyshiftError:
         return KeyshiftError(f"MySQL says: {reason}", "Check the grants and the server's error log, then try again")
     if isinstance(error, OSError):
         return KeyshiftError(f"{error.filename or 'the system'}: {error.strerror or error}", "Mend it, then try again")
-    return explain(error, "a call to AWS")
+    operation = f" ({error.operation_name})" if isinstance(error, ClientError) else ""
+    return explain(error, f"a call to AWS{operation}")
 
 
 def exit_code(error: BaseException) -> int:

@@ -73,8 +73,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt, Stopped):
-        click.echo("interrupted; the same command goes on where this one ended", err=True)
+    except (click.Abort, KeyboardInterrupt, Stopped) as error:
+        declined = isinstance(error, click.Abort) and error.__cause__ is None  # click makes one of Ctrl-C too
+        told_as = "nothing was done" if declined else "interrupted; the same command goes on where this one ended"
+        click.echo(told_as, err=True)
         return EXIT_INTERRUPTED
     except (KeyshiftError, *SERVICE_ERRORS) as error:
         show(told(error))

@@ -42,7 +42,8 @@ class Chunk:
 
     `rows` counts them; `object` is the S3 key, `sha256` of the object's bytes (hexadecimal), `bytes` its size; `uncut`
     the number of leading primary-key columns whose groups the bounds do not cut (0: no promise); `gtid_set` contains
-    all that the rows showed (MySQL with GTIDs; else ""); `generation` is the table's when they were read.
+    all that the rows showed (MySQL with GTIDs; else ""); `generation` is the table's when they were read. `rejected`
+    rows of a loaded one could not become items.
     """
 
     table: str
@@ -57,6 +58,7 @@ class Chunk:
     state: ChunkState = ChunkState.DUMPED
     gtid_set: str = ""
     generation: str = FIRST
+    rejected: int = 0
 
 
 def chunk_records(store: Store, table: str, *names: str, generation: str = FIRST) -> Iterator[Record]:
@@ -242,4 +244,5 @@ def _chunk(record: Record, generation: str) -> Chunk:
         state=ChunkState(record.text("state")),
         gtid_set=record.text("gtid_set"),
         generation=generation,
+        rejected=record.number("rejected"),
     )

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +14,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+YEAR_SECONDS: Final = 31_536_000
 
 
 def _in_folder(path: Path, info: ValidationInfo) -> Path:
@@ -28,9 +30,16 @@ def _no_boolean(value: object) -> object:
     return value
 
 
+def _within_a_year(value: float) -> float:
+    """Longer waits, and what is no number, are mistakes that timers and drivers stumble over later."""
+    if not value <= YEAR_SECONDS:
+        raise ValueError(f"a number up to {YEAR_SECONDS} is expected")
+    return value
+
+
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]  # pydantic alone would take `yes` for 1
-Amount = Annotated[float, BeforeValidator(_no_boolean)]
+Amount = Annotated[float, BeforeValidator(_no_boolean), AfterValidator(_within_a_year)]
 
 
 class Section(BaseModel):

@@ -10,6 +10,9 @@ import select
 import signal
 import weakref
 from types import FrameType
+from typing import Final
+
+POLL_SECONDS_MAX: Final = 86_400.0  # poll() takes 24 days of milliseconds at most
 
 
 class Stopped(Exception):
@@ -56,7 +59,8 @@ class Stop:
         if not self._set:
             poll = select.poll()  # not select(): it fails on descriptors above 1023
             poll.register(self._read_fd, select.POLLIN)
-            poll.poll(max(0.0, seconds) * 1000)
+            while not poll.poll(max(0.0, min(seconds, POLL_SECONDS_MAX)) * 1000) and seconds > POLL_SECONDS_MAX:
+                seconds -= POLL_SECONDS_MAX
         return self._set
 
     def sleep(self, seconds: float) -> None:

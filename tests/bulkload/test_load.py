@@ -197,6 +197,17 @@ def test_too_many_rows_that_cannot_become_items_stop_their_chunk_before_anything
     assert next(islice(chunks(world.store, f"{world.schema}.orders"), 1, None)).state == "dumped"
 
 
+def test_starting_again_does_not_raise_the_limit_of_rows_that_cannot_become_items(world: World) -> None:
+    """They lie in two chunks, of which the first run records one."""
+    world.execute("UPDATE orders SET note = REPEAT('n', 500000) WHERE id IN (4, 7)")
+    world.dump()
+    for _ in range(2):
+        with pytest.raises(Problems, match="2 of its rows cannot become items"):
+            world.load(rejects_max=1)
+    assert world.phase() is Phase.LOAD
+    assert world.load(rejects_max=2).complete
+
+
 def tampered(world: World, data: bytes) -> str:
     """Put other bytes in the place of the first chunk of orders; says where."""
     name = next(chunks(world.store, f"{world.schema}.orders")).object

@@ -1,5 +1,6 @@
 """init creates what is missing and records it; destroy removes exactly that; both may be killed and repeated."""
 
+import io
 from types import ModuleType
 
 import pytest
@@ -27,6 +28,16 @@ def test_init_creates_everything_and_destroy_removes_all_of_it(project: Project)
     assert project.made() == []
     assert "binlog settings" in answer.out
     assert "revoke" in answer.out
+
+
+def test_destroy_asks_and_a_no_removes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.keyshift("init")
+    before = project.made()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    answer = project.keyshift("destroy")
+    assert (answer.code, answer.err.strip()) == (130, "nothing was done")
+    assert "THE MIGRATED DATA" in answer.out
+    assert project.made() == before
 
 
 def test_init_may_be_repeated(project: Project) -> None:

@@ -287,6 +287,7 @@ def test_cdc_check_passes_and_names_what_is_wrong(project: Project) -> None:
 def test_the_plan_shows_each_table_and_which_targets_are_written_slot_by_slot(project: Project) -> None:
     answer = project.keyshift("bulkload", "plan")
     assert answer.code == 0, answer.err
+    assert "set is local" in answer.out
     head, *lines = answer.out.splitlines()
     assert head.split()[-4:] == ["written", "slot", "by", "slot"]
     planned = {line.split()[0] for line in lines}
@@ -302,7 +303,9 @@ def test_the_plan_weighs_rows_and_refuses_where_changes_expire_before_the_load_e
     assert plan["dollars"]["together"] > plan["dollars"]["dynamodb"] > 0
     assert plan["changes_per_second"] == 10
     assert plan["refused"] == []
-    assert answer_of(project, "bulkload", "plan", "--rows", "0")["write_units"] == 0
+    project.edit("keyshift.yaml", "bulkload: {", "bulkload: {engine: spark, ")
+    planned = answer_of(project, "bulkload", "plan", "--rows", "0")
+    assert (planned["write_units"], planned["engine"]) == (0, "spark")
     project.edit("keyshift.yaml", "bulkload: {", "bulkload: {throttle: {bytes_per_second_max: 1}, ")
     answer = project.keyshift("bulkload", "plan", "--changes-per-second", "7000")  # of 8,000 that two tables take
     assert answer.code == 2

@@ -1,13 +1,17 @@
 """`keyshift bulkload throttle` and `status`: a dump that runs elsewhere is slowed, stopped, looked at, and let go."""
 
+import re
 from contextlib import ExitStack
 
 import pytest
 
 from keyshift.cli.bulkload_status import Job, together
+from keyshift.control.lease import DUMP, Lease
+from keyshift.control.pace import Pace, record_pace
+from keyshift.process.clock import boottime, now_ms
 from tests.cli.conftest import Project
 from tests.cli.running import Migration, until
-from tests.cli.steps import answer_of, fill, pretend_capture_started
+from tests.cli.steps import answer_of, fill, pretend_capture_started, store_of
 
 pytestmark = pytest.mark.any_pair
 
@@ -54,6 +58,21 @@ def test_a_dump_is_paused_and_resumed_from_elsewhere_and_status_says_so(project:
     for table in answer_of(project, "bulkload", "status")["tables"]:
         assert table["dump"]["rows"] == table["dump"]["rows_total"] == table["rows_dumped"]
         assert table["dump"]["waits"] == ""
+
+
+def test_a_dump_that_was_killed_is_not_told_as_one_that_runs(project: Project) -> None:
+    fill(project)
+    assert project.keyshift("init").code == 0
+    pretend_capture_started(project)
+    store = store_of(project)
+    assert Lease(store, DUMP, "host:1", 60, boottime).try_acquire()
+    record_pace(store, DUMP, f"{project.schema}.orders", Pace(5, 20, 7, "it was paused", 1))
+    assert "the dump waits: it was paused" in project.keyshift("bulkload", "status").out
+    store.update(DUMP, {"at_ms": now_ms() - 3 * 60_000 - 1}, {})
+    told = project.keyshift("bulkload", "status").out
+    assert re.search(r"the dump was last heard of 18\d s ago: start it again", told)
+    assert "paused" not in told
+    assert not answer_of(project, "bulkload", "status")["dump"]["running"]
 
 
 def test_all_tables_together_go_at_the_rates_of_those_that_are_being_done() -> None:

@@ -118,6 +118,12 @@ def test_a_number_must_be_a_number(tmp_path: Path, value: str) -> None:
     assert list(_problems(tmp_path, LEAST + f"lanes: {value}\n")) == ["keyshift.yaml:9"]
 
 
+@pytest.mark.parametrize("value", [".inf", ".nan", "1e308", "31536001"])
+def test_an_amount_is_a_number_that_timers_take(tmp_path: Path, value: str) -> None:
+    (problem,) = _problems(tmp_path, LEAST + f"capture: {{lease_seconds: {value}}}\n").values()
+    assert "capture.lease_seconds" in str(problem)
+
+
 def test_the_environment_overrides_the_file_for_every_single_setting(tmp_path: Path) -> None:
     settings = _load(
         tmp_path,

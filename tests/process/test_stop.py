@@ -51,6 +51,16 @@ def test_setting_wakes_every_thread_that_waits_now_or_later() -> None:
     assert stop.wait(30)
 
 
+def test_a_wait_may_be_longer_than_the_system_waits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = Stop()
+    threading.Timer(0.1, stop.set).start()
+    assert stop.wait(30 * 86_400)
+    monkeypatch.setattr("keyshift.process.stop.POLL_SECONDS_MAX", 0.01)
+    began = time.monotonic()
+    assert not Stop().wait(0.055)
+    assert time.monotonic() - began >= 0.05
+
+
 def test_sleep_raises_when_it_is_cut_short() -> None:
     stop = Stop()
     stop.sleep(0)

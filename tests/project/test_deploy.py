@@ -84,6 +84,11 @@ def test_what_passes_is_told_from_what_a_person_must_mend() -> None:
     assert exit_code(KeyshiftError("a mistake", "mend it")) == EXIT_REFUSED
 
 
+def test_an_error_of_aws_that_nobody_explained_tells_at_least_which_call_it_was() -> None:
+    cause = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "UpdateItem")
+    assert errors.told(cause).message == "a call to AWS (UpdateItem) failed: ThrottlingException: slow down"
+
+
 def test_the_dockerfile_has_no_finding() -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)

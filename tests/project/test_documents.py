@@ -1,7 +1,7 @@
 """What the documents and the files beside the code say is what the code does."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from textwrap import dedent
@@ -63,12 +63,44 @@ def command_of(words: Iterable[str]) -> click.Command | None:
     return found
 
 
-def test_every_command_that_readme_and_runbook_show_exists() -> None:
-    others = ("CONTRIBUTING.md", "ARCHITECTURE.md", "docs/runbook.md")
-    text = README + "".join((ROOT / name).read_text() for name in others)
-    shown = set(re.findall(r"`keyshift ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", text))
-    assert shown
-    assert [words for words in sorted(shown) if command_of(words.split()) is None] == []
+def shown_commands(text: str) -> Iterator[str]:
+    """What stands behind `keyshift` where a document shows commands: between backticks, and in blocks of a shell."""
+    fenced = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+    blocks = "".join(block for language, block in fenced.findall(text) if language in {"", "sh"})
+    prose = re.sub(r"``.*?``", "", fenced.sub("", text), flags=re.DOTALL)
+    spans = (" ".join(one.split()) for one in re.findall(r"`([^`]+)`", prose))
+    for line in (*spans, *blocks.replace("\\\n", " ").splitlines()):
+        yield from re.findall(r"(?:^|[\s/])keyshift(?: (?:-c|--config) \S+)? ([a-z][^#|&;>()]*)", line)
+
+
+def what_is_wrong_with(shown: str) -> str:
+    """The word that names no command or option; "" where all of them do."""
+    words, command = shown.split(), cli
+    while isinstance(command, click.Group) and words and re.fullmatch("[a-z-]+", words[0]):
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            return words[0]
+        command = found
+        words.pop(0)
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    return next((word for word in words if word.startswith("--") and word.partition("=")[0] not in known), "")
+
+
+def test_every_command_and_option_that_a_document_shows_exists() -> None:
+    everything = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    documents = [*everything, ROOT / "deploy" / "README.md"]
+    documents.remove(ROOT / "docs" / "design.md")  # it names what is to come
+    shown = {one for document in documents for one in shown_commands(document.read_text(encoding="utf-8"))}
+    assert len(shown) > 70
+    assert {one: wrong for one in shown if (wrong := what_is_wrong_with(one))} == {}
+
+
+def test_the_template_is_deployed_with_the_parameters_that_it_asks_for() -> None:
+    template = yaml.safe_load((ROOT / "lambda" / "template.yaml").read_text(encoding="utf-8"))
+    asked = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
+    command = command_of(["deploy", "template"])
+    texts = [README, (ROOT / "docs" / "lambda.md").read_text(encoding="utf-8"), str(command and command.help)]
+    assert [asked - set(re.findall(r"(\w+)=", text)) for text in texts] == [set(), set(), set()]
 
 
 def test_the_bookkeeping_table_names_the_attributes() -> None:
