@@ -15,12 +15,13 @@ CONFIG ?= keyshift.yaml
 ARCH ?= arm64
 HOOKS ?=
 KEYMAP ?=
+TRY_WITH ?=
 OUTPUT ?= keyshift-apply-$(ARCH).zip
 
 .PHONY: help demo lambda-zip test lint check soak large bench clean
 help:
 	@echo "make demo [SCALE=n]  a whole migration of a live database, on this machine, in minutes"
-	@echo "make lambda-zip      the Lambda function's archive: ARCH=arm64|x86_64 CONFIG= or KEYMAP= HOOKS= OUTPUT="
+	@echo "make lambda-zip      the Lambda function's archive: ARCH=arm64|x86_64 CONFIG= or KEYMAP= HOOKS= TRY_WITH= OUTPUT="
 	@echo "make test            the tests, against real servers (JOBS=n at once)"
 	@echo "make lint            format, lint, types, arrows"
 	@echo "make check           lint and test"
@@ -43,7 +44,7 @@ demo: $(VENV)/.ready
 
 lambda-zip: $(VENV)/.ready
 	@$(VENV)/bin/keyshift --config $(CONFIG) deploy zip --architecture $(ARCH) --output $(OUTPUT) \
-		$(if $(KEYMAP),--keymap $(KEYMAP)) $(addprefix --hooks ,$(HOOKS))
+		$(if $(KEYMAP),--keymap $(KEYMAP)) $(addprefix --hooks ,$(HOOKS)) $(if $(TRY_WITH),--try-with "$(TRY_WITH)")
 
 test: $(VENV)/.ready
 	$(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

@@ -15,11 +15,13 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from platform import machine
 from typing import Final
 
 from keymap.rules import load_keymap
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.deploy.archive import architecture, build
+from keyshift.deploy.archive import build
+from keyshift.deploy.tried import architecture
 from keyshift.deploy.wheels import Platform
 from tests.apply.event_source import event, read_stream
 from tests.apply.history import marker
@@ -39,7 +41,7 @@ def main() -> None:
         staged(endpoints, Path(folder), 1) as stage,
     ):
         file, archive, task = (stage.folder / name for name in ("keymap.yaml", "function.zip", "task"))
-        built = build(load_keymap(file), file, Platform(architecture(), version), (), archive)
+        built = build(load_keymap(file), file, Platform(architecture(machine()), version), (), archive)
         print(f"Python {version}, {built.bytes:,} bytes, {built.unpacked_bytes:,} unpacked")
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(task)

@@ -1,11 +1,14 @@
 """`keyshift deploy`: what runs in AWS, as text and files that AWS's own tools deploy."""
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import get_args
 
 import click
 
 from bulkload.spark.environment import keymap_file
+from keymap.errors import KeyshiftError
 from keymap.rules import load_keymap
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.deploy.archive import build
@@ -45,6 +48,13 @@ def template(wiring: Wiring) -> None:
     multiple=True,
     help="What hooks import and is not beside the keymap: a module, a package, or a folder of them; repeatable.",
 )
+@click.option(
+    "--try-with",
+    "command",
+    default="",
+    help="What runs a Python of that version and architecture, to try the archive with, where this machine has none: "
+    "an emulator, such as `qemu-aarch64 -L ROOT ROOT/usr/bin/python3.13`.",
+)
 @click.option("--keymap", "given", type=click.Path(path_type=Path), help="The keymap, instead of that of the settings.")
 @pass_wiring
 def archive(  # noqa: PLR0913, PLR0917 - one for each option
@@ -53,18 +63,19 @@ def archive(  # noqa: PLR0913, PLR0917 - one for each option
     architecture: Architecture,
     python: str,
     hooks: tuple[Path, ...],
+    command: str,
     given: Path | None,
 ) -> None:
     """Build the function's archive: handler, libraries, and the modules with the keymap's hooks.
 
     It wants a checkout of Keyshift, and uv. The same every time it is built of the same. It is tried where it is for
-    this machine's architecture and a Python of the version is here. The keymap is not in it: the function reads it from
-    the control table.
+    this machine's architecture and a Python of the version is here, or by what --try-with names. The keymap is not in
+    it: the function reads it from the control table.
     """
     file = given or keymap_file(wiring.settings.keymap)
     keymap = load_keymap(file) if given else wiring.keymap
     output = output or Path(f"keyshift-apply-{architecture}.zip")
-    built = build(keymap, file, Platform(architecture, python), hooks, output)
+    built = build(keymap, file, Platform(architecture, python, _words(command)), hooks, output)
     click.echo(
         f"{output}: {built.bytes:,} bytes, {built.unpacked_bytes:,} unpacked, for Python {python} on {architecture}"
     )
@@ -72,3 +83,14 @@ def archive(  # noqa: PLR0913, PLR0917 - one for each option
     for told in (built.left_out, "Lambda takes it from a bucket only" if built.is_large else ""):
         if told:
             click.echo(f"note: {told}")
+
+
+def _words(command: str) -> tuple[str, ...]:
+    """Those of the command, with the program's path. Raises KeyshiftError where there is no such program."""
+    words = shlex.split(command)
+    if not words:
+        return ()
+    program = shutil.which(words[0])
+    if program is None:
+        raise KeyshiftError(f"there is no program {words[0]}, which --try-with names", "Install it, or name its path")
+    return program, *words[1:]

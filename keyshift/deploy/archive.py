@@ -5,15 +5,12 @@ Two builds of the same give the same bytes: entries are sorted, have one time an
 nothing but the source. Bytecode is packed because Lambda's file system cannot be written to: without it, each new
 container compiles all modules again. It is never compared with the source, which nobody changes there.
 
-What was packed is tried in an interpreter that has nothing else, where this machine can: a hook that needs a module
-which is not in the archive is told now, and not by the first invocation.
+What was packed is tried where this machine can (keyshift/deploy/tried.py).
 """
 
 import hashlib
 import os
-import platform as machine
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -26,10 +23,10 @@ import keyshift
 from bulkload.spark.pack import OURS
 from keymap.errors import KeyshiftError
 from keymap.hook_modules import modules_beside
-from keymap.printing import keymap_text
 from keymap.rules import Keymap
 from keyshift.deploy.imports import needs
-from keyshift.deploy.wheels import Architecture, Platform, fetch, interpreter, used
+from keyshift.deploy.tried import attempt, run, untried
+from keyshift.deploy.wheels import Platform, fetch, interpreter, used
 
 HANDLER: Final = "apply_stream.py"
 UNPACKED_BYTES_MAX: Final = 250 * 1024 * 1024  # Lambda's
@@ -39,24 +36,8 @@ _TIME: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say
 _MODE: Final = 0o644
 _UNIX: Final = 3
 _LEVEL: Final = 6  # 9 takes twice the time for 1 %
-_SECONDS_MAX: Final = 300.0
 _LEFT_OUT: Final = ("__pycache__", ".git")
 _TASK_ROOT: Final = "/var/task"  # where Lambda unpacks it, for tracebacks
-_TRIAL: Final = """
-import importlib, sys
-from pathlib import Path
-sys.path[:0] = [str(Path.cwd())]
-try:
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
-    from keymap.rules import parse_keymap
-    from keyshift.aws.clients import make_clients
-    clients = make_clients("us-east-1")
-    clients.dynamodb, clients.s3
-    print(parse_keymap(sys.stdin.read(), "the keymap", Path.cwd()).digest)
-except Exception as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +65,13 @@ def build(keymap: Keymap, file: Path, platform: Platform, more: Sequence[Path], 
     with tempfile.TemporaryDirectory(prefix="keyshift-zip-") as folder:
         stage = Path(folder, "stage")
         modules = _stage(stage, keymap, file, platform, more)
-        python = interpreter(platform.python)
-        if python is not None:
+        own = interpreter(platform.python)
+        python = (str(own),) if own else platform.command  # an emulator compiles as well, only more slowly
+        if python:
             _compile(stage, python)
-        left_out = _untried(platform, python)
-        if python is not None and not left_out:
-            _try(stage, python, keymap, modules)
+        left_out = untried(platform, own)
+        if not left_out:
+            attempt(stage, platform, platform.command or python, keymap, modules)
         size = sum(one.stat().st_size for one in stage.rglob("*") if one.is_file())
         _require_size(size)
         beside = archive.with_name(f".{archive.name}.{os.getpid()}")
@@ -161,49 +143,11 @@ def _put(stage: Path, path: str, source: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _compile(stage: Path, python: Path) -> None:
-    argv = [str(python), "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+def _compile(stage: Path, python: Sequence[str]) -> None:
+    argv = [*python, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     argv += ["-s", str(stage), "-p", _TASK_ROOT, str(stage)]
     # A set in the source is written in the order of its hashes; a file that cannot be compiled stays as it is.
-    environment = {"PYTHONHASHSEED": "0"}
-    subprocess.run(argv, env=environment, capture_output=True, timeout=_SECONDS_MAX, check=False)  # noqa: S603
-
-
-def _untried(platform: Platform, python: Path | None) -> str:
-    if python is None:
-        python_of_uv = f"`uv python install {platform.python}` gets one"
-        return f"there is no Python {platform.python} here: it has no bytecode, and was not tried; {python_of_uv}"
-    if platform.architecture != architecture():
-        return f"it was not tried: it is for {platform.architecture}, and this machine is {architecture()}"
-    return ""
-
-
-def architecture() -> Architecture:
-    """This machine's, in Lambda's words."""
-    return "arm64" if machine.machine() in {"aarch64", "arm64"} else "x86_64"
-
-
-def _try(stage: Path, python: Path, keymap: Keymap, modules: Sequence[str]) -> None:
-    """Import all of it, and read the keymap, in an interpreter that has nothing else."""
-    done = subprocess.run(  # noqa: S603 - what was just packed
-        [str(python), "-I", "-S", "-B", "-c", _TRIAL, *modules],
-        input=keymap_text(keymap.document),
-        env={},
-        cwd=stage,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_MAX,
-        check=False,
-    )
-    if done.returncode:
-        raise KeyshiftError(f"what was packed does not work: {done.stderr.strip()}", _MORE)
-    if (told := done.stdout.strip()) != keymap.digest:
-        raise KeyshiftError(f"the keymap has the digest {told} there, and {keymap.digest} here", _MORE)
-
-
-_MORE: Final = (
-    "Give what hooks import to the archive: --hooks FILE-OR-FOLDER (`pip install --target` makes such a folder)"
-)
+    run(argv, {"PYTHONHASHSEED": "0"})
 
 
 def _require_size(size: int) -> None:

@@ -30,10 +30,14 @@ _SECONDS_MAX: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an archive is for: Lambda's name of the architecture, and the version of Python, such as "3.13"."""
+    """What an archive is for: Lambda's name of the architecture, and the version of Python, such as "3.13".
+
+    `command`: the words that run a Python of both; () where there is none but, perhaps, this machine's own.
+    """
 
     architecture: Architecture
     python: str
+    command: tuple[str, ...] = ()
 
 
 def fetch(libraries: Iterable[str], platform: Platform, project: Path, place: Path) -> None:

@@ -1,10 +1,16 @@
 """Archives of the function, as the command builds them."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
+from keyshift.deploy.tried import architecture
+from keyshift.deploy.wheels import Architecture
+
+HERE = architecture(platform.machine())
+OTHER: Architecture = "arm64" if HERE == "x86_64" else "x86_64"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 KEYMAP = """\
 keyshift: 1

@@ -22,14 +22,14 @@ from keymap.rules import parse_keymap
 from keymap.wire import CLAIM_FORMAT, decode_header, encode_change, encode_pack
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control.phase import Phase
-from keyshift.deploy import archive
-from keyshift.deploy.archive import architecture
+from keyshift.deploy import tried
+from keyshift.deploy.wheels import Platform
 from tests.apply.event_source import EventSource, event, read_stream
 from tests.apply.history import LANES, History, header_for, history_of, marker, packed
 from tests.apply.keymaps import order
 from tests.apply.stage import Stage, load_some, staged
 from tests.apply.test_convergence import random_steps
-from tests.deploy.archives import KEYMAP, PYTHON, project, zipped
+from tests.deploy.archives import HERE, KEYMAP, PYTHON, project, zipped
 from tests.servers import faults
 from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
@@ -44,7 +44,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive for this machine and this Python, unpacked."""
     runtime_client()
     folder = project(tmp_path_factory.mktemp("function"))
-    done = zipped(folder, "function.zip", "--architecture", architecture(), "--python", PYTHON, "--hooks", "more")
+    done = zipped(folder, "function.zip", "--architecture", HERE, "--python", PYTHON, "--hooks", "more")
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(folder / "function.zip") as opened:
         opened.extractall(folder / "task")
@@ -149,7 +149,7 @@ def test_a_module_that_hooks_need_and_that_is_not_in_the_archive_is_told(
     with pytest.raises(
         KeyshiftError, match=r"(?s)what was packed does not work: .*there is no module absent_hooks"
     ) as raised:
-        archive._try(task, Path(sys.executable), keymap, ["apply_stream"])
+        tried.attempt(task, Platform(HERE, PYTHON), [sys.executable], keymap, ["apply_stream"])
     assert "--hooks" in raised.value.remedy
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keyshift.cli.demo.child import ServerError
 from keyshift.cli.demo.program import ServerProgram, container, describe
-from tests.servers import debian_sid
+from tests.servers import debian
 
 PACKAGES = ("mariadb-server-core", "mariadb-client-core")
 _WHY = "no newer MariaDB for the tests: no Docker engine, and Debian's own could not be fetched"
@@ -20,8 +20,8 @@ def newer_mariadb() -> ServerProgram:
 
 
 def _from_sid() -> ServerProgram:
-    root = debian_sid.unpacked("mariadb-sid", PACKAGES, why=_WHY)
-    server = debian_sid.program(root, "usr/sbin/mariadbd")
+    root = debian.unpacked("mariadb-sid", PACKAGES, why=_WHY)
+    server = debian.program(root, "usr/sbin/mariadbd")
     program = describe("mariadb", server, options=_options(root))
     if not program:
         raise ServerError(f"{_WHY}: {root} holds another server; remove it and try again")

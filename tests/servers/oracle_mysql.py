@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyshift.cli.demo.child import ServerError
 from keyshift.cli.demo.program import ServerProgram, container, describe, installed
-from tests.servers import debian_sid
+from tests.servers import debian
 
 PACKAGES = ("mysql-server-core", "mysql-client-core")
 _WHY = "no Oracle MySQL for the tests: no mysqld on the PATH, no Docker engine, and Debian's own could not be fetched"
@@ -20,8 +20,8 @@ def oracle_mysql() -> ServerProgram:
 
 
 def _from_sid() -> ServerProgram:
-    root = debian_sid.unpacked("mysql-sid", PACKAGES, why=_WHY)
-    program = describe("mysql", debian_sid.program(root, "usr/sbin/mysqld"), options=_options(root))
+    root = debian.unpacked("mysql-sid", PACKAGES, why=_WHY)
+    program = describe("mysql", debian.program(root, "usr/sbin/mysqld"), options=_options(root))
     if not program:
         raise ServerError(f"{_WHY}: {root} holds another server; remove it and try again")
     return program

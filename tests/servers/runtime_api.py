@@ -27,6 +27,18 @@ _INIT_SECONDS_MAX: Final = 60.0
 _ARN: Final = "arn:aws:lambda:us-east-1:000000000000:function:keyshift-shop-apply"
 
 
+@dataclass(frozen=True, slots=True)
+class Python:
+    """The words of a command that runs a Python, and its version; `platform` as pip calls it, "" for this machine's."""
+
+    command: tuple[str, ...]
+    version: str
+    platform: str = ""
+
+
+OWN: Final = Python((sys.executable,), f"{sys.version_info.major}.{sys.version_info.minor}")
+
+
 class FunctionError(Exception):
     """What Lambda counts as an error of the function. `kind` is the error's type."""
 
@@ -102,9 +114,17 @@ class Sandbox:
     """
 
     def __init__(  # noqa: PLR0917 - what Lambda is told of a function
-        self, api: RuntimeApi, task: Path, handler: str, environment: Mapping[str, str], log: Path, seconds: float
+        self,
+        api: RuntimeApi,
+        task: Path,
+        handler: str,
+        environment: Mapping[str, str],
+        log: Path,
+        seconds: float,
+        python: Python = OWN,
     ) -> None:
         self.starts = 0
+        self._python = python
         self.seconds = seconds
         self.log = log
         self._api, self._task, self._handler, self._environment = api, task, handler, environment
@@ -167,22 +187,23 @@ class Sandbox:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
             "LAMBDA_TASK_ROOT": str(self._task),
-            "PYTHONPATH": f"{self._task}{os.pathsep}{runtime_client()}",
+            "PYTHONPATH": f"{self._task}{os.pathsep}{runtime_client(self._python)}",
             "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's file system cannot be written to
             **self._environment,
         }
-        argv = [sys.executable, "-S", "-m", "awslambdaric", self._handler]  # -S: no site-packages
+        argv = [*self._python.command, "-S", "-m", "awslambdaric", self._handler]  # -S: no site-packages
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(argv, env=environment, cwd=self._task, stdout=log, stderr=log)
 
 
-def runtime_client() -> Path:
+def runtime_client(python: Python = OWN) -> Path:
     """The folder of AWS's runtime interface client, which is installed if it is not there yet."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    place = CACHE / f"{CLIENT.replace('==', '-')}-{version}"
+    place = CACHE / "-".join(filter(None, [CLIENT.replace("==", "-"), python.version, python.platform]))
     with locked(CACHE / "awslambdaric.lock"):
         if not (place / "complete").exists():
             argv = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(place), CLIENT]
+            if python.platform:
+                argv += ["--platform", python.platform, "--python-version", python.version, "--only-binary", ":all:"]
             run(argv, why=f"the tests need {CLIENT}")
             (place / "complete").touch()
     return place
