@@ -14,7 +14,7 @@ from cdc.conversions import KEEPS_ALL, keeps_values
 from cdc.definitions import TEXTS, Definition, NotUnderstood
 from cdc.statements import altered_table, clauses
 from cdc.words import words
-from keymap.rules import Rule
+from keymap.rule import Rule
 from keymap.schema import Column, Shape, TableSchema
 from keymap.uses import use_of, use_of_null
 
