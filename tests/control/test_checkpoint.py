@@ -23,8 +23,9 @@ from keyshift.control.checkpoint import (
     save_checkpoint,
     unpack_lanes,
 )
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from keyshift.process.settings import Settings
 from tests.control.conftest import Clock
 from tests.control.network import BrokenConnection, Fate, Network

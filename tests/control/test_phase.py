@@ -7,9 +7,10 @@ import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.phase import NotLoaded, Phase, TooEarly, close, open_replay, read_phase, reopen
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from tests.control.conftest import TABLES, Clock
 from tests.control.network import BrokenConnection, Fate, Network
 from tests.control.test_chunks import chunk
