@@ -28,7 +28,7 @@ from keyshift.cli.demo.program import ServerProgram, find_program
 from keyshift.mysql.connection import connect
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.mysql.schema import read_schemas
-from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import SourceSettings, TlsSettings
 
 MANY, ONE = 1_000, 1  # rows of a transaction
 TIMES_MANY = 5  # the other groups' rows, for transactions of many

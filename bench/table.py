@@ -22,7 +22,7 @@ from keyshift.mysql.select import select_list
 from keyshift.mysql.table_reader import read_chunk
 from keyshift.mysql.text_rows import FastRows, TextRows, generate
 from keyshift.mysql.text_values import text_columns
-from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import SourceSettings, TlsSettings
 
 MORE_ROWS = 10  # times the other groups' rows: this one is fast
 CHUNK_ROWS = 10_000

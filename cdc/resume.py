@@ -38,7 +38,7 @@ from keyshift.mysql.connection import Connection, MySQLError, Unreachable
 from keyshift.mysql.facts import first_binlog
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.log import get_logger
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 
 CATCH_UP_SECONDS_MAX: Final = 20.0  # a replica that was just promoted may still be applying what it had received

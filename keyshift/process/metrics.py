@@ -21,7 +21,7 @@ from keymap.errors import KeyshiftError
 from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
 from keyshift.process.metric import Metric, embedded
-from keyshift.process.settings import MetricsSettings
+from keyshift.process.tasks import MetricsSettings
 
 # Of one round of a loop. The longest honest one waits for a service that throttles; a loop that has hung never ends.
 LOOP_SECONDS_MAX: Final = 60.0

@@ -21,7 +21,7 @@ from keymap.values import json_text
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.connection import MySQLError
-from keyshift.process.settings import TlsSettings
+from keyshift.process.source import TlsSettings
 from tests.cdc.logs import fed
 from tests.cdc.sources import facts_and_end, images, is_at, open_binlog, read_events, schemas_of
 from tests.mysql.sources import execute, source_of

@@ -9,7 +9,7 @@ from keymap.errors import KeyshiftError
 from keyshift.control import barrier
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.process.clock import boottime
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 from tests.cdc.world import LANES, World, Writer, initialised
 
