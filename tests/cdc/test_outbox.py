@@ -125,6 +125,14 @@ class World:
             record = self.late.pop(which % len(self.late))
             self.consumers[record.lane].read(record.data)
 
+    def live(self, steps: list[tuple]) -> None:
+        """All of the steps; then everything is sent that there is, and what was late arrives."""
+        for step, *arguments in steps:
+            getattr(self, step)(*arguments)
+        self.drain()
+        while self.late:
+            self.arrive_late(0)
+
     def drain(self) -> None:
         while self.next < len(self.history.transactions) or not self.outbox.is_empty:
             self.add()
@@ -159,11 +167,7 @@ STEPS = st.lists(
 @given(HISTORIES, STEPS)
 def test_every_change_reaches_each_of_its_lanes_in_order_whatever_fails(history: History, steps: list[tuple]) -> None:
     world = World(history)
-    for step, *arguments in steps:
-        getattr(world, step)(*arguments)
-    world.drain()
-    while world.late:
-        world.arrive_late(0)
+    world.live(steps)
     for lane in range(LANES):
         assert world.consumers[lane].applied == history.of_lane(lane)
     progress = world.remembered

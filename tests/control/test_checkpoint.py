@@ -120,8 +120,7 @@ def test_a_checkpoint_without_an_answer_never_comes_back_over_a_later_one(
         with pytest.raises(BrokenConnection):
             save_checkpoint(lease, checkpoint(100))
     save_checkpoint(lease, checkpoint(200))
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert read_checkpoint(store) == checkpoint(200)
 
 

@@ -142,8 +142,7 @@ def test_an_acquisition_without_an_answer_is_found_out(store: Store, network: Ne
             first.try_acquire()
         assert not first.valid()
         assert first.try_acquire()
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert store.get("job") == first.record
     first.renew()
 
@@ -167,8 +166,7 @@ def test_a_renewal_without_an_answer_is_found_out_and_its_attributes_are_never_m
         assert not first.valid()  # not answered, not counted
     first.renew(offset=2)
     assert first.valid()
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert store.get("job") == first.record
     assert first.record.number("offset") == 2
     assert first.fence == 1

@@ -12,7 +12,7 @@ from keyshift.control.phase import NotLoaded, Phase, TooEarly, close, open_repla
 from keyshift.control.store import Store
 from keyshift.control.takeover import DRIFT
 from tests.control.conftest import TABLES, Clock
-from tests.control.network import BrokenConnection, Fate, Network
+from tests.control.network import Fate, Network
 from tests.control.test_chunks import chunk
 
 VALIDITY = 300.0
@@ -166,15 +166,8 @@ def test_steps_without_an_answer_may_be_repeated_and_late_ones_change_nothing(
 ):
     steps = (lambda: open_replay(loaded, VALIDITY), lambda: close(store), lambda: reopen(store))
     for step in steps:
-        network.fates.append(fate)
-        if fate is Fate.REPEATED:
-            step()
-        else:
-            with pytest.raises(BrokenConnection):
-                step()
-            step()
-    while network.late:
-        network.deliver()
+        network.through(fate, step)
+    network.deliver_all()
     assert read_phase(store) is Phase.REPLAY
 
 
