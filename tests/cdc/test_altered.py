@@ -8,7 +8,8 @@ from pymysql.err import IntegrityError
 from keyshift.control.halts import accept, read_stop
 from keyshift.control.shapes import read_histories
 from tests.cdc.altering import Statements, wait_stopped, write
-from tests.cdc.world import World, Writer
+from tests.cdc.world import World
+from tests.cdc.writer import Writer
 
 FOLLOWED: dict[str, Statements] = {
     "added": ("ALTER TABLE orders ADD COLUMN note VARCHAR(50) NULL AFTER id",),

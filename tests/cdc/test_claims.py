@@ -19,7 +19,7 @@ from keymap.wire import PACK_BYTES_MAX, decode_pack
 from keyshift.aws.stream import Entry as StreamEntry
 from keyshift.aws.stream import PutResult
 from keyshift.process.backoff import Backoff
-from tests.cdc.test_outbox import HISTORIES, LANES, STAMP, START, STEPS, Consumer, History, World, change_line
+from tests.cdc.outbox_life import HISTORIES, LANES, STAMP, START, STEPS, Consumer, History, World, change_line
 
 LINE_BYTES_MAX = 400  # of a record in these tests
 

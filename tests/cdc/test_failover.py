@@ -26,7 +26,8 @@ from keyshift.mysql.facts import read_gtid_seen
 from keyshift.mysql.schema import read_shapes
 from keyshift.process.clock import boottime
 from tests.cdc.pair import SCHEMA, Pair, one
-from tests.cdc.world import LANES, World, Writer, make_world
+from tests.cdc.world import LANES, World, make_world
+from tests.cdc.writer import Writer
 from tests.mysql.sources import execute, source_of
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import server_error

@@ -77,7 +77,7 @@ SHOWN = {
     "generated columns": ["cdc/test_harmless: test_odd_ways", "cdc/test_altered: test_what_can_be_followed"],
     "an incident": ["cdc/test_decoder: test_an_event_that_may_hide"],
     "binlog files purged": ["mysql/test_preflight_live: test_a_server_configured", "cdc/test_faults: test_a_purged"],
-    "a stream": ["aws/test_resources: test_a_stream_that_ignores", "aws/test_resources: test_"],
+    "a stream": ["aws/test_own_stream: test_a_stream_that_ignores", "aws/test_own_stream: test_all_that_is_wrong"],
     "a server that lost": ["cdc/test_numbering: test_", "cdc/test_failover: test_", "cdc/test_continuity: test_"],
 }
 
