@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import SecretStr
 from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import UpdateRowsEvent, WriteRowsEvent
 
 from bench import mysqlbinlog, shape
 from bench.measure import Result, per_second
+from bench.source import source_of
 from cdc.binlog import Binlog
 from cdc.events import Rows
 from keymap.position import Position
@@ -28,7 +28,6 @@ from keyshift.cli.demo.program import ServerProgram, find_program
 from keyshift.mysql.connection import connect
 from keyshift.mysql.facts import read_facts, read_position
 from keyshift.mysql.schema import read_schemas
-from keyshift.process.settings import SourceSettings, TlsSettings
 
 MANY, ONE = 1_000, 1  # rows of a transaction
 TIMES_MANY = 5  # the other groups' rows, for transactions of many
@@ -93,18 +92,8 @@ def written(database: Database, what: str, rows: int, write: Callable[[], None])
 
 
 def _position(database: Database) -> Position:
-    with connect(_source(database)) as connection:
+    with connect(source_of(database)) as connection:
         return read_position(connection, read_facts(connection))
-
-
-def _source(database: Database) -> SourceSettings:
-    return SourceSettings(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=SecretStr(database.password),
-        tls=TlsSettings(mode="off"),
-    )
 
 
 def _measured(database: Database, server: ServerProgram, stretch: Stretch) -> list[Result]:
@@ -125,7 +114,7 @@ def _measured(database: Database, server: ServerProgram, stretch: Stretch) -> li
 
 
 def _our_speeds(database: Database, stretch: Stretch) -> dict[str, float]:
-    with connect(_source(database)) as connection:
+    with connect(source_of(database)) as connection:
         schemas = read_schemas(connection, [_NAME])
     found = {}
     for name, pure in (("keyshift, compiled", False), ("keyshift, pure Python", True)):
@@ -169,7 +158,7 @@ def _ours(database: Database, stretch: Stretch, schemas: dict[str, TableSchema])
     position = Position(stretch.file, stretch.begin)
     count = 0
     with Binlog(
-        *(_source(database), position, schemas),
+        *(source_of(database), position, schemas),
         gtids=False,
         described=True,
         server_id=SERVER_ID,

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bench import shape
 from keymap.rules import Keymap, load_keymap
 from keyshift.aws.clients import Clients, make_clients
@@ -16,6 +18,7 @@ from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control.store import Store
 from keyshift.process.settings import Settings, load_settings
+from keyshift.process.source import SourceSettings, TlsSettings
 
 _SETTINGS = """\
 migration: bench
@@ -97,3 +100,14 @@ def _start_capture(commands: Commands) -> None:
             raise TimeoutError("capture has not started")
         time.sleep(0.2)
     end(daemon)
+
+
+def source_of(database: Database) -> SourceSettings:
+    """How to reach a throw-away server."""
+    return SourceSettings(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        password=SecretStr(database.password),
+        tls=TlsSettings(mode="off"),
+    )

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import pymysql.cursors
-from pydantic import SecretStr
 
 from bench import shape
 from bench.measure import Result, per_second
+from bench.source import source_of
 from keymap.schema import TableSchema
 from keyshift import native
 from keyshift.cli.demo.database import Database
@@ -22,7 +22,6 @@ from keyshift.mysql.select import select_list
 from keyshift.mysql.table_reader import read_chunk
 from keyshift.mysql.text_rows import FastRows, TextRows, generate
 from keyshift.mysql.text_values import text_columns
-from keyshift.process.settings import SourceSettings, TlsSettings
 
 MORE_ROWS = 10  # times the other groups' rows: this one is fast
 CHUNK_ROWS = 10_000
@@ -84,7 +83,7 @@ def measure(rows: int, program: ServerProgram | None = None) -> list[Result]:
             cursor.execute(f"USE {shape.SCHEMA}")
             cursor.execute(shape.CREATE)
             shape.fill(cursor, 1, count, rows_per_transaction=1_000)
-        with connect(_source(database)) as connection:
+        with connect(source_of(database)) as connection:
             return _measured(database, program, connection, count)
 
 
@@ -103,13 +102,3 @@ def _measured(database: Database, program: ServerProgram, connection: Connection
     speeds = {name: per_second(rows, way) for name, way in ways.items()}
     naive, slowest = next(iter(speeds.items()))
     return [Result("table", name, speed, naive, speed / slowest) for name, speed in speeds.items()]
-
-
-def _source(database: Database) -> SourceSettings:
-    return SourceSettings(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=SecretStr(database.password),
-        tls=TlsSettings(mode="off"),
-    )

@@ -17,16 +17,14 @@ from typing import Final
 
 from cdc import grammar, statements
 from cdc.committed import Committed, Gathering
-from cdc.continuity import Change as SourceChange
-from cdc.continuity import SourceChanged
 from cdc.entries import Entries, Entry, Mark
 from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, Place, Prepare, Query, Rows
 from cdc.group import Group
 from cdc.lines import Lines
+from cdc.reached import Reached
 from keymap.errors import KeyshiftError
-from keymap.gtid import GtidSet
 from keymap.needs import needs
-from keymap.position import Position, file_number
+from keymap.position import Position
 from keymap.rules import Keymap
 from keymap.template import PatchError
 
@@ -69,23 +67,15 @@ class Assembler:
         self._meet = meet or _refuse
         self._tables = statements.Tables(capture.keymap.tables)
         self._lines = Lines(capture.epoch, capture.server)
-        self._start = start
-        self._file, self._end, self._fingerprint = start.file, start.offset, start.fingerprint
-        self._read_file = ""  # the file that is read on this connection, and what its first events say that it is
-        self._header = ""
-        self._is_begun = False  # events of its header have come, and nothing behind them
-        self._gtids = GtidSet(start.gtid_set) if gtids else None
-        self._gtid_text = start.gtid_set
+        self._reached = Reached(start, gtids=gtids)
         self._group: Group | None = None
         entries = partial(Entries, capture.memory_bytes_max, capture.spill_dir)
-        self._committed = Gathering(lambda: self.position, entries)
+        self._committed = Gathering(lambda: self._reached.position, entries)
 
     @property
     def position(self) -> Position:
         """Behind the last complete transaction, whatever tables it was about."""
-        if self._gtids is not None and not self._gtid_text:
-            self._gtid_text = str(self._gtids)
-        return Position(self._file, self._end, self._gtid_text, self._fingerprint)
+        return self._reached.position
 
     def take(self) -> Committed | None:
         """What has been committed, in order, with captured changes; None when all of it was taken."""
@@ -110,12 +100,12 @@ class Assembler:
                 self._prepare(event)
             case Passed() | Idle():
                 if self._group is None:
-                    self._move(event.place.file, event.place.end)
+                    self._reached.move(event.place.file, event.place.end)
             case NewFile():
                 self._forget()  # the server died while it wrote the group, and rolled it back when it came up again
-                self._enter(event.place.file)
+                self._reached.enter(event.place.file)
             case FileHeader():
-                self._header, self._is_begun = event.fingerprint, True
+                self._reached.read_header(event.fingerprint)
         return self._committed.is_full
 
     def close(self) -> None:
@@ -127,33 +117,6 @@ class Assembler:
         if self._group is not None:
             self._group.entries.close()
             self._group = None
-
-    def _enter(self, file: str) -> None:
-        """Reading goes on in this file. Nothing moves there before its header has said which file it is.
-
-        Versions order by the file's number, so the files must be of one series, and follow each other.
-        """
-        if file.rpartition(".")[0] != self._start.file.rpartition(".")[0]:
-            raise SourceChanged(SourceChange.NUMBERING, self.position)
-        if self._read_file and file_number(file) < file_number(self._read_file):
-            raise SourceChanged(SourceChange.FILE)
-        self._read_file, self._header, self._is_begun = file, "", False
-
-    def _move(self, file: str, end: int) -> None:
-        """Forward only: with GTIDs the source begins at the start of a file, and skips what we have."""
-        if self._is_begun:
-            self._recognise(file)
-        if file == self._file:
-            if end > self._end:
-                self._end, self._fingerprint = end, self._header or self._fingerprint
-        elif file_number(file) > file_number(self._file):
-            self._file, self._end, self._fingerprint = file, end, self._header
-
-    def _recognise(self, file: str) -> None:
-        """Its header is read: raise SourceChanged where it is another file than the one that was left."""
-        self._is_begun = False
-        if file == self._start.file and self._start.fingerprint not in {"", self._header}:
-            raise SourceChanged(SourceChange.FILE)
 
     def _begin(self, event: Begin) -> None:
         if self._group is not None:  # MySQL: one that nothing closed; it had neither BEGIN nor statement
@@ -177,7 +140,7 @@ class Assembler:
         group = self._open()
         group.begun = True
         group.timestamp_us = group.committed_us or event.place.timestamp * 1_000_000
-        if self._is_known(event.place):
+        if self._reached.is_known(event.place):
             return
         self._lines.begin(event, group.gtid, group.timestamp_us // 1000)
         group.entries.extend(self._entries(event))
@@ -202,10 +165,6 @@ class Assembler:
             raise KeyshiftError(message, error.remedy) from error
         return found
 
-    def _is_known(self, place: Place) -> bool:
-        """Whether `start` contains it: without GTIDs a file of over 4 GiB is read from its beginning again."""
-        return self._gtids is None and place.file == self._start.file and place.end <= self._start.offset
-
     def _query(self, event: Query) -> None:
         control = grammar.control(event.text)
         if control is None:
@@ -226,7 +185,7 @@ class Assembler:
 
     def _statement(self, event: Query) -> None:
         tables = self._tables.changed(event.schema, event.text, event.databases)
-        if tables and not self._open().moot and not self._is_known(event.place):
+        if tables and not self._open().moot and not self._reached.is_known(event.place):
             self._meet(event, tables)
         if not self._open().begun:
             self._finish(event.place)
@@ -242,10 +201,7 @@ class Assembler:
         """The open group ends here: a transaction, if anything of it is to be sent."""
         group, self._group = self._open(), None
         self._committed.before(group.entries)
-        self._move(place.file, place.end if upto is None else upto)
-        if self._gtids is not None and group.gtid:
-            self._gtids.add(group.gtid)
-            self._gtid_text = ""
+        self._reached.move(place.file, place.end if upto is None else upto, group.gtid)
         self._committed.add(group.entries, group.gtid, group.timestamp_us)
 
     @staticmethod

@@ -7,6 +7,7 @@ are to be loaded again from there on, it begins that first (cdc/anew).
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
@@ -113,27 +114,18 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     gone on from, LeaseLost, Stopped, SourceChanged where it changes while we look, Unreachable, StillReader.
     """
     require_digest(load(lease.store), keymap.digest)  # again: another may have been adopted while we stood by
-    status = read_capture(lease.store)
-    wanted = pending_wish(lease.store)
+    status, wanted = read_capture(lease.store), pending_wish(lease.store)
     anew = wanted is not None and wanted.anew
     history = read_histories(lease.store, keymap.tables) if status.start is not None and not anew else {}
-    connection = connect()
-    try:
+    with closing(connect()) as connection:
         if status.start is not None:
             require_writer(read_facts(connection))
-        errors, warnings, accepted = source_problems(connection, settings, keymap, _captured(status, history))
-        errors += stream_problems(client, settings, migration)
-        Problems.raise_if_any(errors)
-        record_answers(lease.store, accepted)
-        for warning in warnings:
-            _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
+        found = source_problems(connection, settings, keymap, _captured(status, history))
+        _require_fit(*found, stream_problems(client, settings, migration), lease.store)
         facts = read_facts(connection)
         shapes = read_shapes(connection, keymap.tables)
-    finally:
-        connection.close()
-    resumption = Resumption(
-        settings.source, connect, client, migration, lease, stop, server_id=server_id(settings, migration)
-    )
+    own_id = server_id(settings, migration)
+    resumption = Resumption(settings.source, connect, client, migration, lease, stop, server_id=own_id)
     if status.start is None:
         require_own_stream(client, migration, stop)
         resumed = _started(resumption, facts, shapes)
@@ -143,14 +135,31 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
         go_on = partial(resumption.go_on, status, ended)
         resumed = begin_wish(resumption, facts, shapes, status, go_on) or go_on()
     forget_lost(lease.store)
+    history = read_histories(lease.store, keymap.tables)  # again: a raised epoch has a beginning of its own
+    return _beginning(resumed, facts, shapes, history, started=status.started)
+
+
+def _require_fit(
+    errors: list[Problem], warnings: list[Problem], accepted: list[Answer], of_stream: list[Problem], store: Store
+) -> None:
+    """Raise Problems where anything is wrong; else keep what was answered for, and tell what somebody should know."""
+    Problems.raise_if_any(errors + of_stream)
+    record_answers(store, accepted)
+    for warning in warnings:
+        _log.warning("preflight", where=warning.where, what=warning.what, remedy=warning.remedy)
+
+
+def _beginning(
+    resumed: Resumed, facts: ServerFacts, shapes: Mapping[str, Shape], history: History, *, started: bool
+) -> Beginning:
     return Beginning(
         resumed.progress,
         resumed.progress if resumed.saved else None,
         resumed.server,
         resumed.gtids,
         shapes,
-        read_histories(lease.store, keymap.tables),  # again: a raised epoch has a beginning of its own
-        started=status.started,
+        history,
+        started=started,
         described=facts.describes_rows,
         mariadb=facts.flavour == "mariadb",
         epoch=resumed.epoch,

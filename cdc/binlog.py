@@ -13,7 +13,7 @@ from keymap.schema import TableSchema
 from keyshift.binlog.dump_command import FIRST_POSITION, POSITION_MAX, dump, dump_gtid
 from keyshift.binlog.offsets import Offsets
 from keyshift.mysql.connection import Connection, connection_settings, denials_named
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 
 SILENCE_SECONDS_MAX: Final = 30.0  # without even a heartbeat the connection is dead, though TCP may not say so
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cdc.definitions import Definition, NotUnderstood, Words, definition
+from cdc.definitions import Definition, definition
 from cdc.statements import changes_indexes
-from cdc.words import Word, split
+from cdc.words import NotUnderstood, Word, Words, split
 
 
 @dataclass(frozen=True, slots=True)

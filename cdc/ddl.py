@@ -11,10 +11,10 @@ from typing import Final
 
 from cdc.clauses import Add, Charset, Clause, Drop, Lossy, Modify, Rename, clauses_of
 from cdc.conversions import KEEPS_ALL, keeps_values
-from cdc.definitions import TEXTS, Definition, NotUnderstood
+from cdc.definitions import TEXTS, Definition
 from cdc.statements import altered_table, clauses
-from cdc.words import words
-from keymap.rules import Rule
+from cdc.words import NotUnderstood, words
+from keymap.rule import Rule
 from keymap.schema import Column, Shape, TableSchema
 from keymap.uses import use_of, use_of_null
 

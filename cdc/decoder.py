@@ -14,7 +14,7 @@ from cdc.events import Begin, Commit, Event, FileHeader, Idle, NewFile, Passed, 
 from cdc.grammar import control
 from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
-from keyshift.binlog import compressed, fingerprint, packets, payload
+from keyshift.binlog import compressed, fingerprint, gtids, packets, payload
 from keyshift.binlog.errors import Malformed, NoText
 from keyshift.binlog.offsets import Offsets
 from keyshift.binlog.query_variables import updated_databases
@@ -197,22 +197,22 @@ def _prepare(_kind: int, body: bytes, place: Place) -> Event:
 
 
 def _gtid(_kind: int, body: bytes, place: Place) -> Event:
-    found = packets.gtid(body)
+    found = gtids.untagged(body)
     return Begin(place, found.text, committed_us=found.committed_us)
 
 
 def _anonymous(_kind: int, body: bytes, place: Place) -> Event:
-    return Begin(place, "", committed_us=packets.gtid(body).committed_us)
+    return Begin(place, "", committed_us=gtids.untagged(body).committed_us)
 
 
 def _tagged_gtid(_kind: int, body: bytes, place: Place) -> Event:
-    found = packets.tagged_gtid(body)
+    found = gtids.tagged(body)
     return Begin(place, found.text, committed_us=found.committed_us)
 
 
 def _mariadb_gtid(place: Place, body: bytes, server_id: int) -> Event:
-    gtid, standalone = packets.mariadb_gtid(body, server_id)
-    return Begin(place, gtid, standalone, moot=standalone and packets.is_moot(body))
+    gtid, standalone = gtids.mariadb(body, server_id)
+    return Begin(place, gtid, standalone, moot=standalone and gtids.is_moot(body))
 
 
 def _incident(kind: int, _body: bytes, place: Place) -> Event:

@@ -21,7 +21,7 @@ from keyshift.mysql.connection import (
     error_number,
 )
 from keyshift.mysql.facts import ServerFacts, read_facts, read_gtid_purged, read_gtid_seen
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 
 _REFUSED: Final = 1236
 _NO_FILE: Final = "could not find first log"

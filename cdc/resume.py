@@ -8,6 +8,7 @@ for nothing.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,7 +39,7 @@ from keyshift.mysql.connection import Connection, MySQLError, Unreachable
 from keyshift.mysql.facts import first_binlog
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.log import get_logger
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 
 CATCH_UP_SECONDS_MAX: Final = 20.0  # a replica that was just promoted may still be applying what it had received
@@ -130,14 +131,7 @@ class Resumption:
         return Resumed(progress, found.server, gtids, epoch, ahead, saved)
 
     def _raised(self, left: Left, progress: Progress, found: Found, status: CaptureStatus, why: Raise) -> Resumed:
-        connection = self.connect()
-        try:
-            file = first_binlog(connection, found.base)
-        finally:
-            connection.close()
-        first = self.look(file)
-        if first.server != found.server or first.fingerprint is None:
-            raise SourceChanged(Change.SERVER)  # it has changed again
+        file, fingerprint = self._first_file(found)
         epoch = raise_epoch(self.lease)
         again = why.change is Change.NUMBERING
         dumped = self._dumped()
@@ -148,7 +142,7 @@ class Resumption:
         if isinstance(lately, Refuse):
             raise Lost(lately.message, lately.remedy)
         ahead = self._ahead(status, found.executed)
-        position = Position(file, FIRST_POSITION, left.position.gtid_set, first.fingerprint)
+        position = Position(file, FIRST_POSITION, left.position.gtid_set, fingerprint)
         progress = replace(progress, position=position, ahead_since_ms=ahead.since_ms)
         self._save(status, progress, found.server, epoch)
         barrier.move(self.lease.store, Position(file, FIRST_POSITION, found.executed))
@@ -162,6 +156,15 @@ class Resumption:
             gtid_set=position.gtid_set,
         )
         return Resumed(progress, found.server, gtids=True, epoch=epoch, ahead=ahead, saved=True)
+
+    def _first_file(self, found: Found) -> tuple[str, str]:
+        """The first file that the server has, and its fingerprint. Raises SourceChanged where it is another by now."""
+        with closing(self.connect()) as connection:
+            file = first_binlog(connection, found.base)
+        first = self.look(file)
+        if first.server != found.server or first.fingerprint is None:
+            raise SourceChanged(Change.SERVER)
+        return file, first.fingerprint
 
     def _save(self, status: CaptureStatus, progress: Progress, server: str, epoch: int) -> None:
         """Begin the epoch. What the tables look like there comes first: after the checkpoint nobody could tell."""

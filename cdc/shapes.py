@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cdc.ddl import Altered, altered
-from cdc.definitions import NotUnderstood
 from cdc.events import Place, Query
 from cdc.statements import altered_table, headline, kind_of, told
-from cdc.words import Word, words
+from cdc.words import NotUnderstood, Word, words
 from keymap.check import check
 from keymap.errors import KeyshiftError
 from keymap.position import Position

@@ -19,7 +19,7 @@ from keyshift.binlog.dump_command import FIRST_POSITION, NON_BLOCKING, dump
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.gtid_state import FileState, GtidState, State, first_list
 from keyshift.mysql.connection import Connection, MySQLError, connection_settings, error_number, query
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 
 _REFUSED: Final = 1236
 _TRUNCATED: Final = "truncated in the middle of event"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from keymap.document import KeymapDocument, RuleDocument, parse_document
 from keymap.errors import Problem
 from keymap.printing import keymap_text
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from keymap.check_sharing import identity_problems, recovered, sharing_problems
 from keymap.check_templates import null_problems, text_problems
 from keymap.errors import Problem
 from keymap.kinds import INTEGERS
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import Column, TableSchema
 from keymap.template import Template
 from keymap.uses import use_of

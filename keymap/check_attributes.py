@@ -8,7 +8,8 @@ from keymap.check_templates import template_kind, value_problems
 from keymap.computed import AnyComputed, ComputedMap
 from keymap.conversions import types_of_column, types_of_kind
 from keymap.errors import Problem
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import Template
 from keymap.yaml_file import Path

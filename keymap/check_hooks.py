@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keymap.kinds import MADE_BY_HOOK
-from keymap.rules import Rule
+from keymap.rule import Rule
 from keymap.schema import Column, TableSchema
 
 

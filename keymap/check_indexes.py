@@ -15,7 +15,8 @@ from keymap.errors import Problem
 from keymap.fields import Part
 from keymap.index_keys import IndexKey, index_keys
 from keymap.kinds import MADE_BY_HOOK, Unfit
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import Column, TableSchema
 from keymap.targets import Target
 from keymap.template import Template

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from keymap.check_templates import null_problems, template_kind, value_problems
 from keymap.kinds import NUMBERS, Kind
-from keymap.rules import Rule
+from keymap.rule import Rule
 from keymap.schema import TableSchema
 from keymap.targets import KeyAttribute
 from keymap.template import Template

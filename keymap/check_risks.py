@@ -9,7 +9,8 @@ from keymap.check_indexes import stored_columns
 from keymap.collations import Equality, equality_of
 from keymap.errors import Problem
 from keymap.fields import Part
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import Column, TableSchema
 
 _DECIMAL = re.compile(r"decimal\((\d+)").match

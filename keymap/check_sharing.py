@@ -11,7 +11,8 @@ from keymap.check_hooks import hook_columns, seen_by
 from keymap.check_indexes import stored_columns
 from keymap.errors import Problem
 from keymap.kinds import INTEGERS
-from keymap.rules import Keymap, Rule, may_meet
+from keymap.rule import Rule
+from keymap.rules import Keymap, may_meet
 from keymap.schema import TableSchema
 from keymap.template import Template, disjoint, parse_template, recovers
 from keymap.updates import ATTRIBUTES_PER_UPDATE_MAX

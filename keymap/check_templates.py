@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from keymap.fields import Part
 from keymap.kinds import INTEGERS, MADE_BY_HOOK, TEXTLESS, Kind, Unfit, either, kind_of
-from keymap.rules import Rule
+from keymap.rule import Rule
 from keymap.schema import TableSchema
 from keymap.template import Template
 

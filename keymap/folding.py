@@ -17,7 +17,8 @@ from keymap.change import Change, Source
 from keymap.generate import QuickPlace, quick_place
 from keymap.lanes import lane_of, table_check
 from keymap.patch import WHOLE, Item, Key, Patch
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.values import Row
 from keymap.wire import decode_row
 

@@ -6,7 +6,7 @@
 | an attribute | `NAME` | the attribute of that name |
 | an entry of a map | `.MAP.KEY` | the entry KEY of the map attribute MAP |
 
-No attribute slot's name begins with a dot and no such map's name has one (keymap.rules, keymap.document), so the three
+No attribute slot's name begins with a dot and no such map's name has one (keymap.rule, keymap.document), so the three
 never meet. A map that is left without entries is no data: it stays until the sweep takes it.
 """
 

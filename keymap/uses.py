@@ -7,7 +7,7 @@ columns leave none.
 from collections.abc import Iterable, Iterator
 
 from keymap.computed import AnyComputed, ComputedMap
-from keymap.rules import Rule
+from keymap.rule import Rule
 
 
 def use_of(rules: Iterable[Rule], column: str) -> str:

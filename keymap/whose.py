@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from keymap.bookkeeping import Bookkeeping
 from keymap.owners import registers_of
 from keymap.patch import WHOLE, Item, Key, Patch
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.slots import content, entry_of
 from keymap.targets import Target
 from keymap.template import Template

@@ -21,8 +21,8 @@ from keyshift.control.throttle import Throttle, read_throttle
 from keyshift.mysql.connection import Connection, MySQLError, is_lost
 from keyshift.mysql.strain import Lag, Replicas, read_own_lag, read_threads_running
 from keyshift.process.log import get_logger
-from keyshift.process.settings import BulkloadSettings
 from keyshift.process.stop import Stop
+from keyshift.process.tasks import BulkloadSettings
 
 LOOK_SECONDS: Final = 2.0  # between two looks at the control table and the servers: soon felt, and cheap
 _log = get_logger(__name__)

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from keyshift.control.throttle import LIMITS, Throttle
 from keyshift.mysql.strain import Lag
-from keyshift.process.settings import ThrottleSettings
+from keyshift.process.tasks import ThrottleSettings
 
 BURST_SECONDS: Final = 1.0  # of a rate may be read at once: a chunk is not larger, and a pause saves no more up
 REST_SECONDS_MAX: Final = 5.0  # between two chunks, below the limits

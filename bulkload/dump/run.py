@@ -44,7 +44,8 @@ from keyshift.mysql.schema import read_schemas
 from keyshift.mysql.strain import Replicas
 from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime
-from keyshift.process.settings import Settings, SourceSettings
+from keyshift.process.settings import Settings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop, Stopped
 
 THREADS_PER_READER: Final = 3  # one reads, and two store and record: as long as reading takes where the bucket is near

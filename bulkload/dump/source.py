@@ -17,7 +17,7 @@ from keyshift.mysql.facts import read_facts
 from keyshift.mysql.start import wait_for_place, wait_for_start
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 
 T = TypeVar("T")

@@ -29,13 +29,7 @@ from keymap.check import uncut_columns
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keyshift.aws.hold import steadily
-from keyshift.control.chunks import (
-    Chunk,
-    chunks,
-    dumped_chunks,
-    record_dumped,
-    record_table_dumped,
-)
+from keyshift.control.chunks import Chunk, chunks, dumped_chunks, record_dumped, record_table_dumped
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration
 from keyshift.control.ranges import read_bounds, record_bounds

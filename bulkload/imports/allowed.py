@@ -8,7 +8,7 @@ from typing import Final
 
 from keymap.errors import Problem
 from keymap.targets import Target
-from keyshift.process.settings import BulkloadSettings
+from keyshift.process.tasks import BulkloadSettings
 
 IMPORT: Final = "import"  # bulkload.engine
 OBJECTS_MAX: Final = 50_000  # that one import reads

@@ -21,8 +21,8 @@ from keyshift.aws.capacity import Capacity, read_capacity
 from keyshift.aws.clients import DynamoDBClient
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
-from keyshift.process.settings import BulkloadSettings
 from keyshift.process.stop import Stop
+from keyshift.process.tasks import BulkloadSettings
 
 _log = get_logger(__name__)
 

@@ -23,7 +23,8 @@ from bulkload.load.workers import END_SECONDS, Done, linked
 from bulkload.spark.task import Answer, Order, load_chunk
 from keymap.errors import KeyshiftError
 from keyshift.aws.hold import steadily
-from keyshift.control.lease import DRIFT, LeaseLost
+from keyshift.control.lease import LeaseLost
+from keyshift.control.takeover import DRIFT
 from keyshift.process.clock import boottime
 from keyshift.process.log import get_logger
 from keyshift.process.stop import NEVER

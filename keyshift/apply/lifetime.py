@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from keymap.errors import KeyshiftError
-from keyshift.control.lease import DRIFT
+from keyshift.control.takeover import DRIFT
 from keyshift.process.clock import boottime
 
 BATCH_SECONDS_MAX: Final = 120.0  # the function's timeout: a batch needs seconds, or as long as a table throttles

@@ -26,8 +26,8 @@ from keyshift.control.shards import ShardCheckpoint, ShardHold
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
 from keyshift.process.metrics import Board
-from keyshift.process.settings import ApplySettings
 from keyshift.process.stop import Stop, Stopped
+from keyshift.process.tasks import ApplySettings
 
 LEAVE_SECONDS = 0.1  # until one that waits notices that it is to leave
 _log = get_logger("apply")

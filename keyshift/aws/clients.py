@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
-    from keyshift.process.settings import AwsSettings
+    from keyshift.process.sections import AwsSettings
 else:  # the stubs are a development dependency
     DynamoDBClient = KinesisClient = RDSClient = S3Client = SecretsManagerClient = SSMClient = STSClient = Any
 

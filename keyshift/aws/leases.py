@@ -9,13 +9,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Final
 
 from keymap.errors import KeyshiftError
 from keyshift.aws.clients import BotoCoreError, ClientError, is_throttle, is_transient
 from keyshift.control.lease import Lease
 from keyshift.control.lease_watch import WatchedLease
+from keyshift.process.beside import beside
 from keyshift.process.log import get_logger
 from keyshift.process.stop import Stop
 
@@ -65,17 +67,9 @@ def held(lease: Lease, stop: Stop) -> Iterator[None]:
         release(lease)
 
 
-@contextmanager
-def renewed(lease: Lease) -> Iterator[None]:
+def renewed(lease: Lease) -> AbstractContextManager[None]:
     """Renew a lease that is held, in a thread, while the block runs."""
-    done = threading.Event()
-    thread = threading.Thread(target=_renew, args=(lease, done), name=f"lease-{lease.item}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return beside(partial(_renew, lease), f"lease-{lease.item}")
 
 
 def _renew(lease: Lease, done: threading.Event) -> None:

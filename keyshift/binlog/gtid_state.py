@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from keyshift.binlog import packets
+from keyshift.binlog import gtids, packets
 from keyshift.binlog.errors import Malformed
 
 Series = tuple[int, int]  # a domain, and a server in it
@@ -57,7 +57,7 @@ class GtidState:
             self._last = dict(listed_state(packets.body(event, self._checksums)))
             self._without = dict(self._last)
         elif header.kind == packets.MARIADB_GTID and self._last is not None:
-            gtid, _ = packets.mariadb_gtid(packets.body(event, self._checksums), header.server_id)
+            gtid, _ = gtids.mariadb(packets.body(event, self._checksums), header.server_id)
             domain, server, sequence = map(int, gtid.split("-"))
             self._without = dict(self._last)
             self._last[domain, server] = sequence

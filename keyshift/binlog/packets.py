@@ -8,10 +8,9 @@ Layouts: MySQL's "Replication Protocol" and "Binlog Event" pages, and MariaDB's 
 
 import struct
 import zlib
-from functools import lru_cache
 from typing import Final, NamedTuple
 
-from keyshift.binlog import lenenc, serialized
+from keyshift.binlog import lenenc
 from keyshift.binlog.errors import Malformed
 
 QUERY, STOP, ROTATE, INTVAR, APPEND_BLOCK, DELETE_FILE = 2, 3, 4, 5, 9, 11
@@ -46,35 +45,11 @@ CHECKSUM_BYTES: Final = 4
 TABLE_ID_BYTES: Final = 6
 NO_TABLE: Final = 0xFFFFFF  # the table id of an event without rows that only ends a statement
 _NO_CHECKSUM, _CRC32 = 0, 1
-_RESIDUE: Final = 0x2144DF1C  # the CRC32 of anything that is followed by its own CRC32
 _PIECE_BYTES: Final = 5 * 1024  # what zlib works on without releasing the interpreter
 _CRC32_RESIDUE: Final = 0x2144DF1C  # the CRC32 of whatever ends with its own CRC32, lowest byte first
 
 QUERY_HEAD: Final = struct.Struct("<8xB2xH")  # thread, seconds; length of the database; error; length of variables
 LOAD_QUERY_EXTRA: Final = 13  # bytes of EXECUTE_LOAD_QUERY's own between the fixed part of a query and its variables
-_GTID: Final = struct.Struct("<x16sQ")
-_COMMITTED_GTID: Final = struct.Struct("<x16sQB16xQ")  # two logical timestamps, then 7 bytes of time and one more
-_LOGICAL_CLOCK: Final = 2  # says that those timestamps are there
-_COMMITTED_MASK: Final = (1 << 55) - 1  # the bit above says that the time at the first source follows
-_TAGGED_UUID, _TAGGED_NUMBER, _TAGGED_TAG, _TAGGED_COMMITTED = 1, 2, 3, 6
-_TAGGED: Final[dict[int, serialized.Read[int] | serialized.Read[bytes]]] = {
-    0: serialized.unsigned,  # flags
-    _TAGGED_UUID: serialized.octets(16),
-    _TAGGED_NUMBER: serialized.signed,
-    _TAGGED_TAG: serialized.string,
-    4: serialized.signed,  # the two logical timestamps
-    5: serialized.signed,
-    _TAGGED_COMMITTED: serialized.unsigned,
-    7: serialized.unsigned,  # when it was committed at the first source
-    8: serialized.unsigned,  # bytes of the transaction
-    9: serialized.unsigned,  # version of the source, and of the first one
-    10: serialized.unsigned,
-    11: serialized.unsigned,  # ticket of its commit group
-}
-_MARIADB_GTID: Final = struct.Struct("<QIB")
-_STANDALONE, _GROUP_COMMIT, _OF_XA = 1, 2, 64 | 128
-_COMMIT_ID_BYTES: Final = 8
-_START_ALTER, _ROLLBACK_ALTER = 2, 8  # in the byte that may follow; zero where the event is only padded
 _U64: Final = struct.Struct("<Q")
 _HEARTBEAT_FILE, _HEARTBEAT_OFFSET = 1, 2
 _NAME: Final = 9  # where the database's name begins in a table map, its length before it
@@ -154,74 +129,6 @@ def unsigned(event: bytes) -> bytes:
     return body(event, zlib.crc32(event) == _CRC32_RESIDUE)
 
 
-class Gtid(NamedTuple):
-    """A transaction's name, and when it was committed at the source that sends it, in microseconds since 1970.
-
-    `committed_us` is None where the event does not say (before MySQL 8.0.1).
-    """
-
-    text: str
-    committed_us: int | None
-
-
-def gtid(content: bytes) -> Gtid:
-    """MySQL's GTID, ``uuid:number``; of an anonymous one only the time means something. Raises Malformed."""
-    if len(content) >= _COMMITTED_GTID.size - 1:
-        whole = (
-            content if len(content) >= _COMMITTED_GTID.size else content + b"\0"
-        )  # 8.0.1 has nothing behind the time
-        source, number, clock, committed = _COMMITTED_GTID.unpack_from(whole)
-        if clock == _LOGICAL_CLOCK:
-            return Gtid(f"{_uuid(source)}:{number}", committed & _COMMITTED_MASK)
-    if len(content) < _GTID.size:
-        raise Malformed("a GTID event that is too short")
-    source, number = _GTID.unpack_from(content)
-    return Gtid(f"{_uuid(source)}:{number}", None)
-
-
-def tagged_gtid(content: bytes) -> Gtid:
-    """MySQL 8.3's GTID, ``uuid:tag:number``; without the tag where it is empty. Raises Malformed."""
-    found = serialized.message(content, _TAGGED)
-    try:
-        source, number, tag = found[_TAGGED_UUID], found[_TAGGED_NUMBER], found[_TAGGED_TAG]
-    except KeyError as missing:
-        raise Malformed(f"a tagged GTID event without its field {missing}") from None
-    assert isinstance(source, bytes)
-    assert isinstance(tag, bytes)
-    committed = found.get(_TAGGED_COMMITTED)
-    assert not isinstance(number, bytes)
-    assert not isinstance(committed, bytes)
-    name = f"{_uuid(source)}:{_text(tag)}" if tag else _uuid(source)
-    return Gtid(f"{name}:{number}", committed)
-
-
-@lru_cache(maxsize=256)  # one for each server that transactions come from
-def _uuid(source: bytes) -> str:
-    digits = source.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-def mariadb_gtid(content: bytes, server_id: int) -> tuple[str, bool]:
-    """MariaDB's GTID, ``domain-server-sequence``, and whether its group is one statement that nothing closes."""
-    if len(content) < _MARIADB_GTID.size:
-        raise Malformed("a GTID event that is too short")
-    sequence, domain, flags = _MARIADB_GTID.unpack_from(content)
-    return f"{domain}-{server_id}-{sequence}", bool(flags & _STANDALONE)
-
-
-def is_moot(content: bytes) -> bool:
-    """Whether the statement of a MariaDB GTID's group changes nothing (binlog_alter_two_phase, 10.8 and newer).
-
-    There an ALTER is logged twice: where it starts, and where it ends. Until then the table is what it was, and if the
-    second group says that it was rolled back, it stays so. Source: MariaDB's Gtid_log_event, `flags_extra`.
-    """
-    flags = content[_MARIADB_GTID.size - 1]
-    if not flags & _STANDALONE or flags & _OF_XA:
-        return False
-    at = _MARIADB_GTID.size + (_COMMIT_ID_BYTES if flags & _GROUP_COMMIT else 0)
-    return bool(content[at] & (_START_ALTER | _ROLLBACK_ALTER)) if at < len(content) else False
-
-
 def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     """The default database and the text of a QUERY event; `extra` bytes lie before its variables in other events.
 
@@ -235,10 +142,10 @@ def query(content: bytes, extra: int = 0) -> tuple[str, str]:
     end = begin + schema_length
     if end >= len(content) or content[end]:
         raise Malformed("a statement's event with lengths that do not fit")
-    text = content[end + 1 :]
-    if text == b"BEGIN":
+    statement = content[end + 1 :]
+    if statement == b"BEGIN":
         return "", "BEGIN"
-    return content[begin:end].decode("utf-8", "backslashreplace"), text.decode("utf-8", "backslashreplace")
+    return content[begin:end].decode("utf-8", "backslashreplace"), statement.decode("utf-8", "backslashreplace")
 
 
 def load_query(content: bytes) -> tuple[str, str]:
@@ -251,12 +158,12 @@ def rotate(content: bytes) -> tuple[str, int]:
     if len(content) <= _U64.size:
         raise Malformed("a rotation that names no file")
     (position,) = _U64.unpack_from(content)
-    return _text(content[_U64.size :]), position
+    return text(content[_U64.size :]), position
 
 
 def heartbeat(content: bytes) -> str:
     """The file that the source is waiting at the end of. Raises Malformed."""
-    return _text(content)
+    return text(content)
 
 
 def heartbeat_v2(content: bytes) -> tuple[str, int]:
@@ -264,7 +171,7 @@ def heartbeat_v2(content: bytes) -> tuple[str, int]:
     fields, _ = lenenc.fields(content)
     if _HEARTBEAT_FILE not in fields:
         raise Malformed("a heartbeat that names no file")
-    return _text(fields[_HEARTBEAT_FILE]), lenenc.field_number(fields, _HEARTBEAT_OFFSET)
+    return text(fields[_HEARTBEAT_FILE]), lenenc.field_number(fields, _HEARTBEAT_OFFSET)
 
 
 def is_one_phase(content: bytes) -> bool:
@@ -291,10 +198,11 @@ def table_name(content: bytes) -> str:
             raise Malformed("a table map whose names do not end")
     except IndexError:
         raise Malformed("a table map that ends within a name") from None
-    return f"{_text(content[_NAME:schema_end])}.{_text(content[name:end])}"
+    return f"{text(content[_NAME:schema_end])}.{text(content[name:end])}"
 
 
-def _text(content: bytes) -> str:
+def text(content: bytes) -> str:
+    """A name. Raises Malformed where it is not UTF-8."""
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -12,8 +12,9 @@ from keyshift.aws import items, stream
 from keyshift.aws.clients import DynamoDBClient, explaining
 from keyshift.aws.probe import endpoint_notes
 from keyshift.cli import show
-from keyshift.cli.checks import Checks, Finding, attempt
+from keyshift.cli.checks import Checks
 from keyshift.cli.errors import EXIT_FOUND
+from keyshift.cli.finding import Finding, attempt
 from keyshift.cli.wiring import Wiring, pass_wiring
 
 _NOBODYS: dict[str, Any] = {"S": "doctor", "N": "0", "B": b"doctor"}

@@ -12,6 +12,7 @@ from functools import partial
 import click
 
 from keymap.errors import KeyshiftError, Problems
+from keymap.targets import Target
 from keyshift.aws import resources
 from keyshift.cli import show
 from keyshift.cli.checks import Checks
@@ -85,42 +86,39 @@ def create(wiring: Wiring, migration: Migration) -> Iterator[tuple[Resource, boo
 
     Tables that imports will make are left to them.
     """
-    settings, clients, stop = wiring.settings, wiring.clients, wiring.stop
-    stream, bucket = settings.stream, settings.bucket.name
-    yield _made(
-        wiring,
-        Resource("stream", stream.name),
-        there=resources.stream_facts(clients.kinesis, stream.name) is not None,
-        ensure=lambda: resources.ensure_stream(
-            clients.kinesis,
-            stream.name,
-            migration.id,
-            shards=stream.shards,
-            on_demand=stream.on_demand,
-            retention_hours=stream.retention_hours,
-            stop=stop,
-        ),
-    )
+    yield _stream(wiring, migration)
     for target in () if imports_tables(wiring) else wiring.keymap.targets.values():
-        yield _made(
-            wiring,
-            Resource("table", target.name),
-            there=resources.table_keys(clients.dynamodb, target.name) is not None,
-            ensure=partial(
-                resources.ensure_table,
-                clients.dynamodb,
-                target,
-                migration.id,
-                capacity=settings.capacity.get(target.name),
-                stop=stop,
-            ),
-        )
+        yield _table(wiring, migration, target)
+    bucket, s3 = wiring.settings.bucket.name, wiring.clients.s3
     yield _made(
         wiring,
         Resource("bucket", bucket),
-        there=resources.bucket_exists(clients.s3, bucket),
-        ensure=partial(resources.ensure_bucket, clients.s3, bucket, migration.id),
+        there=resources.bucket_exists(s3, bucket),
+        ensure=partial(resources.ensure_bucket, s3, bucket, migration.id),
     )
+
+
+def _stream(wiring: Wiring, migration: Migration) -> tuple[Resource, bool]:
+    wanted, kinesis = wiring.settings.stream, wiring.clients.kinesis
+    ensure = partial(
+        resources.ensure_stream,
+        kinesis,
+        wanted.name,
+        migration.id,
+        shards=wanted.shards,
+        on_demand=wanted.on_demand,
+        retention_hours=wanted.retention_hours,
+        stop=wiring.stop,
+    )
+    there = resources.stream_facts(kinesis, wanted.name) is not None
+    return _made(wiring, Resource("stream", wanted.name), there=there, ensure=ensure)
+
+
+def _table(wiring: Wiring, migration: Migration, target: Target) -> tuple[Resource, bool]:
+    dynamodb, capacity = wiring.clients.dynamodb, wiring.settings.capacity.get(target.name)
+    ensure = partial(resources.ensure_table, dynamodb, target, migration.id, capacity=capacity, stop=wiring.stop)
+    there = resources.table_keys(dynamodb, target.name) is not None
+    return _made(wiring, Resource("table", target.name), there=there, ensure=ensure)
 
 
 def _made(wiring: Wiring, resource: Resource, *, there: bool, ensure: Callable[[], bool]) -> tuple[Resource, bool]:

@@ -11,7 +11,7 @@ from keymap.item_units import TABLE
 from keyshift.aws.capacity import Capacity, Throughput, read_capacity
 from keyshift.cli.wiring import Wiring
 from keyshift.process.capacity import CapacitySection, UnitsSection
-from keyshift.process.settings import BulkloadSettings
+from keyshift.process.tasks import BulkloadSettings
 from keyshift.trial.report import TargetReport
 
 

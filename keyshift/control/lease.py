@@ -2,9 +2,9 @@
 
 Nobody compares wall clocks of two machines. The holder renews, each time changing the item; whoever wants the lease
 watches the item, and takes it over only after it has stayed the same for the lease's duration *on the watcher's own
-clock*, by a write on the condition that it is still the same. The holder, on its own clock, believes in its lease for
-that duration counted from before it *sent* the last renewal that succeeded; the watcher counts from after it *read*. So
-the holder always stops believing first. A lease that was released is taken at once.
+clock* (keyshift/control/takeover), by a write on the condition that it is still the same. The holder, on its own clock,
+believes in its lease for that duration counted from before it *sent* the last renewal that succeeded; the watcher
+counts from after it *read*. So the holder always stops believing first. A lease that was released is taken at once.
 
 The clock counts suspend (keyshift/process/clock): a process that slept wakes up with a lease that it knows has run out.
 What it may have sent before is fenced by `fence`, a number that goes up with each acquisition, and, for writes that
@@ -15,14 +15,13 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, Protocol
 
 from keymap.errors import KeyshiftError
 from keyshift.control.record import Changes, Check, Presence, Record, Value
 from keyshift.control.store import PHASE, Conflict, NotInitialised, Store
+from keyshift.control.takeover import Takeover, Verdict, Watch, judge
 
-DRIFT: Final = 1.01  # watchers wait this much longer: clocks of one rate differ by less than 0.1 %
 CAPTURE: Final = "capture"
 DUMP: Final = "dump"
 LOAD: Final = "load"
@@ -38,57 +37,6 @@ class LeaseLost(KeyshiftError):
     def __init__(self, item: str, owner: str, why: str) -> None:
         remedy = "Nothing is lost; start this process again if it should be the active one"
         super().__init__(f"{owner} no longer holds the lease `{item}`: {why}", remedy)
-
-
-class Verdict(Enum):
-    """What a look at a lease's item means for somebody who wants it."""
-
-    FREE = "free"  # never held, released, or our own from a write whose answer was lost
-    EXPIRED = "expired"  # watched unchanged for long enough
-    HELD = "held"
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Since when (own clock, seconds) the item has been seen with this nonce."""
-
-    nonce: str = ""
-    since: float = _NEVER
-
-    def look(self, record: Record, now: float) -> "Watch":
-        """The watch after a look that ended at `now`."""
-        return self if record.nonce == self.nonce else Watch(record.nonce, now)
-
-
-@dataclass(frozen=True, slots=True)
-class Takeover:
-    """The last take-over without release: its ordinal, and how long ago it was at least (own clock, seconds).
-
-    The age is a sum of durations, each measured by one holder on its own clock and written down with its renewals.
-    """
-
-    ordinal: int = 0
-    age: float = 0.0
-    since: float = _NEVER
-
-    def look(self, record: Record, now: float) -> "Takeover":
-        """What is known after a look that ended at `now`."""
-        ordinal = record.number("takeovers")
-        if ordinal == self.ordinal:
-            return self
-        return Takeover(ordinal, record.number("takeover_age_ms") / 1000, now)
-
-    def age_at(self, now: float) -> float | None:
-        """Seconds since the take-over, at least; None when there has never been one."""
-        return self.age + now - self.since if self.ordinal else None
-
-
-def judge(record: Record | None, token: str, watch: Watch, seconds: float, now: float) -> Verdict:
-    """Whether the lease may be taken. The holder's own duration counts too: it may be longer than ours."""
-    if record is None or not record.number("fence") or record.flag("released") or record.text("token") == token:
-        return Verdict.FREE
-    patience = max(seconds, record.number("lease_ms") / 1000) * DRIFT
-    return Verdict.EXPIRED if watch.nonce == record.nonce and now - watch.since >= patience else Verdict.HELD
 
 
 class Deadline(Protocol):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keyshift.control.lease import Lease, Verdict
+from keyshift.control.lease import Lease
 from keyshift.control.record import Record
 from keyshift.control.store import Store
+from keyshift.control.takeover import Verdict
 
 WORKERS_MAX: Final = 100  # places: each look reads them all; more workers than that stand by
 _PREFIX: Final = "worker#"

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from keymap.patch import WHOLE, Item
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.slots import content, data_of, live_slots
 from keymap.targets import Target
 from keymap.version import version_of

@@ -18,7 +18,8 @@ from typing import Final
 
 from keymap.errors import KeyshiftError
 from keymap.patch import Item
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.targets import Target
 from keymap.whose import may_reach, remains, rules_of
 from keyshift.apply.writer import GuardedWriter

@@ -9,7 +9,8 @@ from typing import Final
 
 from keymap.check import check
 from keymap.errors import Problems
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.targets import Target
 from keymap.whose import rules_of

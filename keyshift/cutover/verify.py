@@ -10,7 +10,8 @@ repaired on the spot, where the tables' team has answered for it (repair.py).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keyshift.cutover.digests import DigestPair, digest
 from keyshift.cutover.extras import ExtraFinder
 from keyshift.cutover.repair import NOTHING, Repairable, Repairer

@@ -15,7 +15,8 @@ from bulkload.forecast import LAMBDA_MEMORY_BYTES
 from keyshift.apply.lifetime import BATCH_SECONDS_MAX
 from keyshift.deploy.permissions import Place
 from keyshift.deploy.stores import STREAM, with_key
-from keyshift.process.settings import MEBIBYTE, Settings
+from keyshift.process.settings import Settings
+from keyshift.process.tasks import MEBIBYTE
 
 FUNCTION, MAPPING, LOG = "ApplyFunction", "ApplyMapping", "ApplyLog"
 PYTHON: Final = "3.13"  # of the runtime; the archive is built for it

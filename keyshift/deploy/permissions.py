@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keyshift.process.settings import Settings, SourceSettings
+from keyshift.process.settings import Settings
+from keyshift.process.source import SourceSettings
 
 FUNCTION: Final = "function"
 

@@ -18,8 +18,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from keymap.errors import KeyshiftError
-from keyshift.process.settings import SourceSettings, TlsSettings
-from keyshift.process.source import PasswordUnavailable
+from keyshift.process.source import PasswordUnavailable, SourceSettings, TlsSettings
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor

@@ -12,7 +12,7 @@ from typing import Final, Self
 from keymap.errors import KeyshiftError, Problem, Problems
 from keyshift.mysql.connection import Connection, MySQLError, connect, error_number, is_lost, query
 from keyshift.mysql.facts import version_of
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 
 _DENIED: Final = frozenset({1044, 1142, 1143, 1227})
 Row = Mapping[str, object]

@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from keymap.errors import KeyshiftError
+from keyshift.process.beside import beside
 from keyshift.process.clock import now_ms
 from keyshift.process.log import get_logger
 from keyshift.process.metric import Metric, embedded
-from keyshift.process.settings import MetricsSettings
+from keyshift.process.tasks import MetricsSettings
 
 # Of one round of a loop. The longest honest one waits for a service that throttles; a loop that has hung never ends.
 LOOP_SECONDS_MAX: Final = 60.0
@@ -131,7 +133,7 @@ def reported(board: Board, settings: MetricsSettings) -> Iterator[None]:
         if settings.port is not None:
             stack.enter_context(_served(board, settings.host, settings.port))
         if settings.emf:
-            stack.enter_context(_logged(board))
+            stack.enter_context(beside(partial(_log_until, board), "emf"))
         yield
 
 
@@ -185,18 +187,6 @@ class _Handler(BaseHTTPRequestHandler):
 def _document(board: Board, health: Health) -> str:
     answer = {"state": health.state, "healthy": health.is_good, "stalled": health.stalled}
     return json.dumps({**answer, "loops": health.loops, "migration": board.migration, "owner": board.owner}) + "\n"
-
-
-@contextmanager
-def _logged(board: Board) -> Iterator[None]:
-    done = threading.Event()
-    thread = threading.Thread(target=_log_until, args=(board, done), name="emf", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _log_until(board: Board, done: threading.Event) -> None:

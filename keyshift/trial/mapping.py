@@ -11,7 +11,8 @@ from keymap.check_hooks import seen_by
 from keymap.computed import AnyComputed, ComputedMap
 from keymap.errors import Problem
 from keymap.patch import Patch
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.template import PatchError
 from keymap.values import Row

@@ -11,7 +11,8 @@ from keymap.check import groups_whole, uncut_columns
 from keymap.check_hooks import seen_by
 from keymap.check_risks import number_columns
 from keymap.patch import Item, Key, Patch
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keymap.sizes import Sizer
 from keymap.targets import Target

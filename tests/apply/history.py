@@ -181,3 +181,23 @@ def packed(keymap: Keymap, changes: Sequence[Change], chance: random.Random) -> 
 def records(packs: Iterable[bytes]) -> list[StreamRecord]:
     """Numbered as a shard would."""
     return [StreamRecord(f"{49_000 + index}", data, "0") for index, data in enumerate(packs)]
+
+
+def random_steps(chance: random.Random, count: int) -> list[Any]:
+    """Steps without Hypothesis, for the tests on servers."""
+    steps: list[Any] = []
+    for _ in range(count):
+        verb = chance.choice(["put", "put", "delete", "move"])
+        if chance.random() < 0.5:
+            keys = [tuple(chance.choice((1, 2)) for _ in range(3)) for _ in range(2)]
+            steps.append((verb, ("purchase", *keys, chance.choice([None, 1, 2]))))
+        else:
+            keys = [(chance.choice((1, 2, 3)),) for _ in range(2)]
+            value = (chance.choice((1, 2)), chance.choice((None, 1)), chance.choice(("paid", "draft")))
+            steps.append((verb, ("orders", *keys, value)))
+    return steps
+
+
+def random_history(seed: int, steps: int = 80) -> History:
+    """The same history for the same seed."""
+    return history_of(random_steps(random.Random(seed), steps))

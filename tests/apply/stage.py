@@ -28,8 +28,9 @@ from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import Phase
 from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import PHASE, Store
-from keyshift.process.settings import MetricsSettings, Settings, load_settings
+from keyshift.process.settings import Settings, load_settings
 from keyshift.process.stop import Stop
+from keyshift.process.tasks import MetricsSettings
 from tests.apply.conftest import Inline, Shop
 from tests.apply.history import History, loaded, migration_for, packed, truth
 from tests.apply.keymaps import MIGRATION, TEXT, create_tables

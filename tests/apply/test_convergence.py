@@ -20,7 +20,18 @@ from keyshift.aws.stream import StreamRecord
 from keyshift.control.phase import Phase
 from keyshift.control.standing import Standing
 from tests.apply.conftest import Shop, fake_shop
-from tests.apply.history import LANES, History, history_of, loaded, migration_for, operations, packed, records, truth
+from tests.apply.history import (
+    LANES,
+    History,
+    history_of,
+    loaded,
+    migration_for,
+    operations,
+    packed,
+    random_steps,
+    records,
+    truth,
+)
 
 # Each mutation of the rules that was tried is found with far fewer; a soak wants more.
 EXAMPLES = int(os.environ.get("KEYSHIFT_TEST_EXAMPLES", "300"))
@@ -214,18 +225,3 @@ def test_overlapping_invocations_converge_on_a_real_endpoint(real_shop: Shop, se
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(deliver, orders))
     assert replay.has_converged()
-
-
-def random_steps(chance: random.Random, count: int) -> list[Any]:
-    """Steps without Hypothesis, for the tests on servers."""
-    steps: list[Any] = []
-    for _ in range(count):
-        verb = chance.choice(["put", "put", "delete", "move"])
-        if chance.random() < 0.5:
-            keys = [tuple(chance.choice((1, 2)) for _ in range(3)) for _ in range(2)]
-            steps.append((verb, ("purchase", *keys, chance.choice([None, 1, 2]))))
-        else:
-            keys = [(chance.choice((1, 2, 3)),) for _ in range(2)]
-            value = (chance.choice((1, 2)), chance.choice((None, 1)), chance.choice(("paid", "draft")))
-            steps.append((verb, ("orders", *keys, value)))
-    return steps

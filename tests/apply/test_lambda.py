@@ -21,11 +21,10 @@ from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import KeymapChanged, Phase
-from tests.apply.history import history_of, marker, pack
+from tests.apply.history import marker, pack, random_history
 from tests.apply.keymaps import MIGRATION, change, order
 from tests.apply.stage import Stage, in_its_environment, items_of, load_some, staged
 from tests.apply.test_claimed import Bucket
-from tests.apply.test_convergence import random_steps
 from tests.servers.aws import client
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +80,7 @@ def orders(stage: Stage, *changes: Any) -> list[bytes]:
 
 
 def test_a_stream_in_batches_is_applied_and_again_it_changes_nothing(stage: Stage) -> None:
-    history = history_of(random_steps(random.Random(1), 80))
+    history = random_history(1)
     packs = load_some(stage, history, random.Random(1))
     for _ in range(2):
         for first in range(0, len(packs), 20):

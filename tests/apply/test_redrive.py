@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from keymap.change import Change
 from keymap.errors import Problems
 from keymap.lanes import lane_of
-from keymap.rules import Rule
+from keymap.rule import Rule
 from keymap.template import PatchError
 from keymap.version import version
 from keyshift.apply.redrive import NotReplaying, chosen, end

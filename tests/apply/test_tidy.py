@@ -26,9 +26,8 @@ from keyshift.control.reloads import Reload, begin_reload, finish_reload, floor_
 from keyshift.control.store import Store
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.stop import Stop
-from tests.apply.history import History, history_of, marker, records
+from tests.apply.history import History, history_of, marker, random_steps, records
 from tests.apply.stage import Stage, items_of, load_some, staged
-from tests.apply.test_convergence import random_steps
 from tests.bulkload.mortal import Fuse, Killed, MortalClient
 
 LIFE_SECONDS = 30.0

@@ -19,11 +19,10 @@ from keyshift.aws.leases import this_process
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control.phase import Phase
 from keyshift.control.workers import read_seats
-from tests.apply.history import history_of, marker, pack, packed
+from tests.apply.history import history_of, marker, pack, packed, random_steps
 from tests.apply.keymaps import change, order
+from tests.apply.resharding import keeps_parents, merge
 from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
-from tests.apply.test_consumer import keeps_parents, merge
-from tests.apply.test_convergence import random_steps
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, throttle
 

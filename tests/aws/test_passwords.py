@@ -15,8 +15,7 @@ from keyshift.aws.passwords import fetch_password
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.mysql.connection import Unreachable, connect, query
-from keyshift.process.settings import SourceSettings
-from keyshift.process.source import PasswordUnavailable
+from keyshift.process.source import PasswordUnavailable, SourceSettings
 from tests.aws.conftest import REGION
 from tests.mysql.sources import execute
 from tests.servers.aws import unique

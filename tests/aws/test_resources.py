@@ -11,18 +11,13 @@ from keymap.targets import Index, KeyAttribute, Target
 from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.ownership import wait_until
 from keyshift.aws.resources import (
-    StreamFacts,
     bucket_exists,
-    check_stream,
     delete_bucket,
-    delete_stream,
     delete_table,
     empty_bucket,
     ensure_bucket,
     ensure_control_table,
-    ensure_stream,
     ensure_table,
-    stream_facts,
     table_keys,
     table_problems,
 )
@@ -40,17 +35,11 @@ BY_TOTAL = Index("by_total", PK, KeyAttribute("total", "N"), "keys", is_local=Tr
 
 @pytest.fixture
 def name(clients: Clients) -> Iterator[str]:
-    """A name for a stream, a table and a bucket, whatever of them the test makes."""
+    """A name for a table and a bucket, whatever of them the test makes."""
     name = unique("res")
     yield name
-    delete_stream(clients.kinesis, name)
     delete_table(clients.dynamodb, name)
     delete_bucket(clients.s3, name, "keyshift")
-
-
-def _ensure(clients: Clients, name: str, owner: str = OURS, **changed: Any) -> bool:
-    wanted: dict[str, Any] = {"shards": 2, "on_demand": False, "retention_hours": 48, **changed}
-    return ensure_stream(clients.kinesis, name, owner, **wanted)
 
 
 def _target(name: str, *, sort_key: KeyAttribute | None = SK, capacity: int | None = None) -> Target:
@@ -69,90 +58,8 @@ def _query(clients: Clients, table: str, index: str, key: str, value: str) -> li
     return sorted(found["Items"], key=lambda item: item["sk"]["N"])
 
 
-def _keeps_stream_tags(servers: str) -> bool:
-    return servers.endswith("+local")  # ministack ignores the tags of CreateStream
-
-
 def _keeps_table_tags(servers: str) -> bool:
     return servers.endswith("+embedded")  # DynamoDB Local has no tags
-
-
-class TestStream:
-    def test_it_is_made_with_what_was_asked_and_is_active(self, clients: Clients, name: str) -> None:
-        assert stream_facts(clients.kinesis, name) is None
-        assert _ensure(clients, name)
-        facts = stream_facts(clients.kinesis, name)
-        assert facts
-        assert (facts.status, facts.shards, facts.on_demand, facts.retention_hours) == ("ACTIVE", 2, False, 48)
-
-    def test_on_demand_is_possible(self, clients: Clients, name: str) -> None:
-        assert _ensure(clients, name, on_demand=True)
-        facts = stream_facts(clients.kinesis, name)
-        assert facts
-        assert facts.on_demand
-
-    def test_a_second_time_changes_nothing_and_it_is_still_ours(self, clients: Clients, name: str) -> None:
-        """Killed after the create and before anybody remembered it: the next run must know whose it is."""
-        assert _ensure(clients, name)
-        assert _ensure(clients, name, shards=5)
-        facts = stream_facts(clients.kinesis, name)
-        assert facts
-        assert facts.shards == 2
-
-    def test_somebody_elses_is_used_and_not_ours(self, clients: Clients, name: str) -> None:
-        _ensure(clients, name, THEIRS)
-        assert not _ensure(clients, name)
-
-    def test_the_retention_of_ours_is_raised(self, clients: Clients, name: str) -> None:
-        _ensure(clients, name, retention_hours=24)
-        assert _ensure(clients, name, retention_hours=100)
-        facts = stream_facts(clients.kinesis, name)
-        assert facts
-        assert facts.retention_hours == 100
-
-    def test_the_retention_of_somebody_elses_is_a_problem_and_left_alone(self, clients: Clients, name: str) -> None:
-        _ensure(clients, name, THEIRS, retention_hours=24)
-        with pytest.raises(Problems, match=f"stream {name}: it keeps records 24 h"):
-            _ensure(clients, name)
-        facts = stream_facts(clients.kinesis, name)
-        assert facts
-        assert facts.retention_hours == 24
-
-    def test_more_retention_than_wanted_is_right(self, clients: Clients, name: str) -> None:
-        _ensure(clients, name, THEIRS, retention_hours=100)
-        assert not _ensure(clients, name, retention_hours=24)
-
-    @pytest.mark.parametrize("fault", [reset_after, duplicate])
-    def test_a_create_whose_answer_was_lost_is_ours_by_its_tag(
-        self, faulty: Clients, kinesis_faults: FaultProxy, name: str, servers: str, fault: Any
-    ) -> None:
-        kinesis_faults.rules = (Rule(fault, ("CreateStream",), times=1),)
-        assert _ensure(faulty, name, retention_hours=24) == _keeps_stream_tags(servers)
-
-    def test_lost_answers_to_every_call_end_in_the_same_stream(
-        self, faulty: Clients, kinesis_faults: FaultProxy, name: str, servers: str
-    ) -> None:
-        operations = ("AddTagsToStream", "IncreaseStreamRetentionPeriod", "ListTagsForStream", "DescribeStreamSummary")
-        kinesis_faults.rules = tuple(Rule(reset_after, (operation,), times=1) for operation in operations)
-        assert _ensure(faulty, name)
-        facts = stream_facts(faulty.kinesis, name)
-        assert facts
-        assert facts.retention_hours == 48
-        assert kinesis_faults.faults["reset_after"] == (3 if _keeps_stream_tags(servers) else 4)
-
-    def test_it_can_be_removed_and_made_again_at_once(self, clients: Clients, name: str) -> None:
-        _ensure(clients, name)
-        clients.kinesis.delete_stream(StreamName=name)  # not waited for
-        assert _ensure(clients, name)
-
-    def test_removing_it_waits_until_it_is_gone_and_may_be_repeated(
-        self, faulty: Clients, kinesis_faults: FaultProxy, name: str
-    ) -> None:
-        _ensure(faulty, name)
-        kinesis_faults.rules = (Rule(reset_after, ("DeleteStream",), times=1),)
-        delete_stream(faulty.kinesis, name)
-        assert stream_facts(faulty.kinesis, name) is None
-        delete_stream(faulty.kinesis, name)
 
 
 def test_a_wish_to_stop_ends_the_waiting() -> None:
@@ -166,17 +73,6 @@ def test_a_wait_that_lasts_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("keyshift.aws.ownership.READY_SECONDS_MAX", 0.1)
     with pytest.raises(KeyshiftError, match="for stream s to become active"):
         wait_until(lambda: False, "stream s to become active", Stop())
-
-
-@pytest.mark.parametrize(("distribution", "count"), [("", 0), ("USER_PARTITION_KEY", 0), ("AUTO", 1), ("NEWER", 1)])
-def test_a_stream_that_ignores_partition_keys_is_refused(distribution: str, count: int) -> None:
-    facts = StreamFacts("s", "ACTIVE", 2, on_demand=True, retention_hours=24, distribution=distribution)
-    assert len(check_stream(facts, 24)) == count
-
-
-def test_all_that_is_wrong_with_a_stream_is_told_at_once() -> None:
-    facts = StreamFacts("s", "ACTIVE", 2, on_demand=True, retention_hours=24, distribution="AUTO")
-    assert len(check_stream(facts, 48)) == 2
 
 
 class TestTable:

@@ -1,49 +1,21 @@
 """Hypothesis strategies: columns of every type with values in both forms, stored and canonical, and whole tables."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from hypothesis import strategies as st
 
-from keymap.schema import Column as Known
-from keymap.values import Canonical, Row, shortest_float32
+from keymap.values import Row, shortest_float32
 from tests.binlog import encode
 from tests.binlog import encode_values as store
+from tests.binlog.drawn import Drawn, Maker, Value, of_column
 from tests.binlog.encode import Column, string_meta
 from tests.binlog.generate_json import documents
+from tests.binlog.generate_moments import MOMENTS
 from tests.binlog.generate_text import CHARSETS, Charset, texts
-
-
-class Value(NamedTuple):
-    """One value, None for NULL, as it is stored and as both our readers must give it."""
-
-    data: bytes | None
-    canonical: Canonical
-
-
-Values = st.SearchStrategy[Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A column as the log describes it, as information_schema does, and what it may hold."""
-
-    column: Column
-    known: Known
-    values: Values
-
-
-Maker = Callable[[st.DrawFn, str], Drawn]
-
-
-def _drawn(column: Column, data_type: str, full_type: str, values: Values, charset: Charset | None = None) -> Drawn:
-    known = Known(column.name, data_type, full_type, column.nullable)
-    if charset:
-        known = replace(known, charset=charset.name, collation=charset.collation)
-    return Drawn(column, known, values)
 
 
 def _integer(draw: st.DrawFn, name: str) -> Drawn:
@@ -62,7 +34,7 @@ def _integer(draw: st.DrawFn, name: str) -> Drawn:
     low, high = (0, (1 << 8 * size) - 1) if unsigned else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
     numbers = st.integers(low, high) | st.sampled_from([low, high])
     values = numbers.map(lambda number: Value(store.integer(number, size), number))
-    return _drawn(Column(name, kind, unsigned=unsigned), word, word + " unsigned" * unsigned, values)
+    return of_column(Column(name, kind, unsigned=unsigned), word, word + " unsigned" * unsigned, values)
 
 
 def _decimal(draw: st.DrawFn, name: str) -> Drawn:
@@ -78,7 +50,7 @@ def _decimal(draw: st.DrawFn, name: str) -> Drawn:
     numbers = st.integers(0 if unsigned else -top, top) | st.sampled_from([0, 1, top, 0 if unsigned else -top])
     column = Column(name, encode.NEWDECIMAL, bytes([precision, scale]), unsigned=unsigned)
     full = f"decimal({precision},{scale}){' unsigned' * unsigned}"
-    return _drawn(column, "decimal", full, numbers.map(value))
+    return of_column(column, "decimal", full, numbers.map(value))
 
 
 def _float(draw: st.DrawFn, name: str) -> Drawn:
@@ -87,132 +59,17 @@ def _float(draw: st.DrawFn, name: str) -> Drawn:
     if draw(st.booleans()):
         singles = st.floats(low, width=32, allow_nan=False, allow_infinity=False)
         values = singles.map(lambda one: Value(store.single(one), Decimal(shortest_float32(one))))
-        return _drawn(Column(name, encode.FLOAT, b"\4", unsigned=unsigned), "float", "float", values)
+        return of_column(Column(name, encode.FLOAT, b"\4", unsigned=unsigned), "float", "float", values)
     doubles = st.floats(low, allow_nan=False, allow_infinity=False)
     values = doubles.map(lambda one: Value(store.double(one), Decimal(repr(one))))
-    return _drawn(Column(name, encode.DOUBLE, b"\x08", unsigned=unsigned), "double", "double", values)
-
-
-_DATES = st.tuples(st.integers(0, 9999), st.integers(0, 12), st.integers(0, 31)) | st.sampled_from(
-    [(0, 0, 0), (2024, 0, 0), (2024, 2, 31), (9999, 12, 31), (1000, 1, 1)]
-)
-_CLOCKS = st.tuples(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
-_SPANS = st.tuples(st.integers(0, 838), st.integers(0, 59), st.integers(0, 59)) | st.just((838, 59, 59))
-_DIGITS = st.integers(0, 6)
-
-
-def _date_text(date: tuple[int, int, int]) -> str:
-    return "{:04d}-{:02d}-{:02d}".format(*date)
-
-
-def _clock_text(clock: tuple[int, int, int], microsecond: int, digits: int) -> str:
-    return "{:02d}:{:02d}:{:02d}".format(*clock) + (f".{microsecond:06d}"[: digits + 1] if digits else "")
-
-
-def _microseconds(digits: int) -> st.SearchStrategy[int]:
-    step = 10 ** (6 - digits)
-    top = 10**digits - 1
-    return (st.integers(0, top) | st.sampled_from([0, min(1, top), top])).map(lambda number: number * step)
-
-
-def _date(draw: st.DrawFn, name: str) -> Drawn:
-    kind = draw(st.sampled_from([encode.DATE, encode.NEWDATE]))
-    values = _DATES.map(lambda date: Value(store.date(*date), _date_text(date)))
-    return _drawn(Column(name, kind), "date", "date", values)
-
-
-def _year(_draw: st.DrawFn, name: str) -> Drawn:
-    years = (st.just(0) | st.integers(1901, 2155)).map(lambda year: Value(store.year(year), year))
-    return _drawn(Column(name, encode.YEAR, unsigned=True), "year", "year(4)", years)
-
-
-def _datetime(draw: st.DrawFn, name: str) -> Drawn:
-    digits = draw(_DIGITS)
-
-    def value(drawn: tuple[Any, Any, int]) -> Value:
-        date, clock, microsecond = drawn
-        data = store.datetime2(date, (*clock, microsecond), digits)
-        return Value(data, f"{_date_text(date)}T{_clock_text(clock, microsecond, digits)}")
-
-    values = st.tuples(_DATES, _CLOCKS, _microseconds(digits)).map(value)
-    return _drawn(Column(name, encode.DATETIME2, bytes([digits])), "datetime", _full("datetime", digits), values)
-
-
-def _time(draw: st.DrawFn, name: str) -> Drawn:
-    digits = draw(_DIGITS)
-
-    def value(drawn: tuple[int, Any, int]) -> Value:
-        sign, clock, microsecond = drawn
-        minus = "-" if sign < 0 and (any(clock) or microsecond) else ""
-        data = store.time2(sign, (*clock, microsecond), digits)
-        return Value(data, minus + _clock_text(clock, microsecond, digits))
-
-    values = st.tuples(st.sampled_from([1, -1]), _SPANS, _microseconds(digits)).map(value)
-    return _drawn(Column(name, encode.TIME2, bytes([digits])), "time", _full("time", digits), values)
-
-
-def _timestamp(draw: st.DrawFn, name: str) -> Drawn:
-    digits = draw(_DIGITS)
-
-    def value(drawn: tuple[int, int]) -> Value:
-        seconds, microsecond = drawn
-        if not seconds:
-            return Value(store.timestamp2(0, 0, digits), f"0000-00-00T{_clock_text((0, 0, 0), 0, digits)}Z")
-        data = store.timestamp2(seconds, microsecond, digits)
-        return Value(data, _moment(seconds) + f".{microsecond:06d}"[: digits + 1] * bool(digits) + "Z")
-
-    values = st.tuples(_SECONDS, _microseconds(digits)).map(value)
-    return _drawn(Column(name, encode.TIMESTAMP2, bytes([digits])), "timestamp", _full("timestamp", digits), values)
-
-
-_SECONDS = st.integers(0, (1 << 31) - 1) | st.sampled_from([0, 1, 951_782_400, (1 << 31) - 1])
-
-
-def _moment(seconds: int) -> str:
-    """ISO 8601 of a Unix time, by the proleptic calendar's arithmetic rather than by datetime."""
-    days, rest = divmod(seconds, 86_400)
-    shifted = days + 719_468  # since 0000-03-01
-    era, day_of_era = divmod(shifted, 146_097)
-    year = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
-    month = (5 * day_of_year + 2) // 153
-    date = (
-        year + era * 400 + (month >= 10),
-        month + 3 if month < 10 else month - 9,
-        day_of_year - (153 * month + 2) // 5 + 1,
-    )
-    return f"{_date_text(date)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
-
-
-def _full(word: str, digits: int) -> str:
-    return f"{word}({digits})" if digits else word
-
-
-def _old_moment(draw: st.DrawFn, name: str) -> Drawn:
-    """The forms before MySQL 5.6, which a table keeps until it is rebuilt. No fractions."""
-    kind = draw(st.sampled_from(["timestamp", "datetime", "time"]))
-    if kind == "timestamp":
-        zero = "0000-00-00T00:00:00"
-        values = _SECONDS.map(lambda s: Value(store.integer(s, 4), (_moment(s) if s else zero) + "Z"))
-        return _drawn(Column(name, encode.TIMESTAMP), kind, kind, values)
-    if kind == "datetime":
-        pairs = st.tuples(_DATES, _CLOCKS)
-        values = pairs.map(
-            lambda one: Value(store.old_datetime(*one), f"{_date_text(one[0])}T{_clock_text(one[1], 0, 0)}")
-        )
-        return _drawn(Column(name, encode.DATETIME), kind, kind, values)
-    spans = st.tuples(st.sampled_from([1, -1]), _SPANS)
-    values = spans.map(
-        lambda one: Value(store.old_time(*one), ("-" if one[0] < 0 and any(one[1]) else "") + _clock_text(one[1], 0, 0))
-    )
-    return _drawn(Column(name, encode.TIME), kind, kind, values)
+    return of_column(Column(name, encode.DOUBLE, b"\x08", unsigned=unsigned), "double", "double", values)
 
 
 def _bit(draw: st.DrawFn, name: str) -> Drawn:
     width = draw(st.integers(1, 64))
     size = (width + 7) // 8
     values = st.integers(0, (1 << width) - 1).map(lambda number: Value(store.bits(number, size), number))
-    return _drawn(Column(name, encode.BIT, bytes([width % 8, width // 8])), "bit", f"bit({width})", values)
+    return of_column(Column(name, encode.BIT, bytes([width % 8, width // 8])), "bit", f"bit({width})", values)
 
 
 _LABEL_CHARSETS = tuple(one for one in CHARSETS if one.name != "binary" and "" in one.decode(b""))
@@ -245,7 +102,7 @@ def _enum(draw: st.DrawFn, name: str) -> Drawn:
     values = st.integers(0, len(labels)).map(lambda number: Value(store.integer(number, size), names[number]))
     stored = tuple(data for data, _ in labels)
     column = Column(name, encode.ENUM, bytes([encode.ENUM, size]), collation=charset.id, labels=stored)
-    return _drawn(column, "enum", "enum" + _quoted(labels), values, charset)
+    return of_column(column, "enum", "enum" + _quoted(labels), values, charset)
 
 
 def _set(draw: st.DrawFn, name: str) -> Drawn:
@@ -261,7 +118,7 @@ def _set(draw: st.DrawFn, name: str) -> Drawn:
     values = st.integers(0, (1 << len(labels)) - 1).map(value)
     stored = tuple(data for data, _ in labels)
     column = Column(name, encode.SET, bytes([encode.SET, size]), collation=charset.id, labels=stored)
-    return _drawn(column, "set", "set" + _quoted(labels), values, charset)
+    return of_column(column, "set", "set" + _quoted(labels), values, charset)
 
 
 def _text(draw: st.DrawFn, name: str) -> Drawn:
@@ -276,7 +133,7 @@ def _text(draw: st.DrawFn, name: str) -> Drawn:
     pairs = texts(charset, 255 // charset.bytes_max if size == 1 else 300)
     if shape == "char":  # the server has taken the spaces at the end off
         pairs = pairs.filter(lambda one: not one[1].endswith(" ") and not one[0].endswith(b" "))
-    return _drawn(Column(name, kind, meta, collation=charset.id), shape, full, pairs.map(value), charset)
+    return of_column(Column(name, kind, meta, collation=charset.id), shape, full, pairs.map(value), charset)
 
 
 @st.composite
@@ -299,7 +156,7 @@ def _bytes(draw: st.DrawFn, name: str) -> Drawn:
     shape = draw(st.sampled_from(["varbinary", "tinyblob", "blob", "mediumblob", "longblob"]))
     kind, meta, size, full = draw(_length(shape, 1))
     values = st.binary(max_size=60).map(lambda data: Value(store.prefixed(data, size), data))
-    return _drawn(Column(name, kind, meta), shape, full, values)
+    return of_column(Column(name, kind, meta), shape, full, values)
 
 
 def _binary(draw: st.DrawFn, name: str) -> Drawn:
@@ -310,12 +167,14 @@ def _binary(draw: st.DrawFn, name: str) -> Drawn:
         return Value(store.prefixed(data, 1), data.ljust(width, b"\0"))
 
     values = (st.binary(max_size=width) | st.just(b"\0")).map(value)
-    return _drawn(Column(name, encode.STRING, string_meta(encode.STRING, width)), "binary", f"binary({width})", values)
+    return of_column(
+        Column(name, encode.STRING, string_meta(encode.STRING, width)), "binary", f"binary({width})", values
+    )
 
 
 def _json(_draw: st.DrawFn, name: str) -> Drawn:
     values = documents().map(lambda one: Value(store.prefixed(one[0], 4), one[1]))
-    return _drawn(Column(name, encode.JSON, b"\4"), "json", "json", values)
+    return of_column(Column(name, encode.JSON, b"\4"), "json", "json", values)
 
 
 def _geometry(_draw: st.DrawFn, name: str) -> Drawn:
@@ -326,20 +185,15 @@ def _geometry(_draw: st.DrawFn, name: str) -> Drawn:
         data = struct.pack("<IBIdd", srid, 1, 1, x, y)
         return Value(store.prefixed(data, 4), data)
 
-    return _drawn(Column(name, encode.GEOMETRY, b"\4", geometry=1), "point", "point", points.map(value))
+    return of_column(Column(name, encode.GEOMETRY, b"\4", geometry=1), "point", "point", points.map(value))
 
 
 MAKERS: dict[str, Maker] = {
     "integer": _integer,
     "decimal": _decimal,
     "float": _float,
-    "date": _date,
-    "year": _year,
+    **MOMENTS,
     "bit": _bit,
-    "datetime": _datetime,
-    "time": _time,
-    "timestamp": _timestamp,
-    "old moment": _old_moment,
     "enum": _enum,
     "set": _set,
     "text": _text,

@@ -1,8 +1,12 @@
 """The events of a throw-away server as they lie in its binlog files, without any client between."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from keyshift.binlog import packets
+from keyshift.binlog.columns import field_of
+from keyshift.binlog.rowevents import Table
+from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from tests.mysql.sources import execute
 
@@ -41,3 +45,15 @@ def logged(database: Database, schema: str, *statements: str) -> list[bytes]:
 def body(event: bytes) -> bytes:
     """Without the header and the checksum."""
     return event[19:-4]
+
+
+def with_tables(found: Iterable[bytes]) -> Iterator[tuple[int, bytes, Table]]:
+    """Kind and body of each event behind a table map, with the table that the last one describes."""
+    table: Table | None = None
+    for event in found:
+        kind, content = packets.header(event).kind, body(event)
+        if kind == packets.TABLE_MAP:
+            described = parse_table_map(content)
+            table = Table(described, [field_of(one, None, one.name or "") for one in described.columns])
+        elif table is not None:
+            yield kind, content, table

@@ -55,3 +55,35 @@ def end_of_binlog(database: Database) -> tuple[str, int, str]:
                 executed = row[4].replace("\n", "") if len(row) > 4 else ""
                 return row[0], row[1], executed
     raise AssertionError("no binlog")
+
+
+TAGGED = bytes.fromhex(  # of MySQL 9.7.4, with the tag "mytag"
+    "02720000000210e9025a9895034d0222c503a102ec04f103000000020404060a6d7974616708080a100c7f674c1d7fc6600610e9041283120b"
+)
+
+
+# On servers.
+
+
+def shown(database: Database, file: str, position: int) -> list[tuple[int, str, str]]:
+    """End, kind and description of each event from there on, as the server shows them."""
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SHOW BINLOG EVENTS IN '{file}' FROM {position}")
+        rows: Any = cursor.fetchall()
+        return [(row[4], row[2], row[5]) for row in rows]
+
+
+def busy(database: Database, schema: str) -> None:
+    """Transactions with and without tags, a statement of its own, one with odd letters."""
+    with database.connect(schema) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(99)) CHARACTER SET utf8mb4")
+        cursor.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+        if database.flavour == "mysql":
+            cursor.execute("SET gtid_next = 'AUTOMATIC:mytag'")
+        cursor.execute("UPDATE t SET v = 'three' WHERE id = 1")
+        if database.flavour == "mysql":
+            cursor.execute("SET gtid_next = 'AUTOMATIC:_0'")
+        cursor.execute("DELETE FROM t WHERE id = 2")
+        if database.flavour == "mysql":
+            cursor.execute("SET gtid_next = 'AUTOMATIC'")
+        cursor.execute("ALTER TABLE t COMMENT = 'größer: 雪'")

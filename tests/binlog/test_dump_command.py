@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from keymap.gtid import GtidSet
-from keyshift.binlog import packets
+from keyshift.binlog import gtids, packets
 from keyshift.binlog.dump_command import NON_BLOCKING, dump, dump_gtid
 from keyshift.cli.demo.database import Database
 from tests.binlog.raw import end_of_binlog, events_from, events_without, of_kind
@@ -27,14 +27,14 @@ def test_a_position_that_the_protocol_cannot_say_is_refused(position: int) -> No
         dump(7, "bin.000001", position)
 
 
-def gtids(events: Iterable[bytes]) -> list[str]:
+def names(events: Iterable[bytes]) -> list[str]:
     found = []
     for event in events:
         kind = packets.header(event).kind
         if kind == packets.GTID:
-            found.append(packets.gtid(packets.unsigned(event)).text)
+            found.append(gtids.untagged(packets.unsigned(event)).text)
         elif kind == packets.TAGGED_GTID:
-            found.append(packets.tagged_gtid(packets.unsigned(event)).text)
+            found.append(gtids.tagged(packets.unsigned(event)).text)
     return found
 
 
@@ -67,9 +67,9 @@ def test_a_dump_without_all_but_the_last_transaction_is_the_last(mysql: Database
     for tag in TAGS:
         _, _, before = end_of_binlog(mysql)
         write(mysql, schema, [tag])
-        (last,) = gtids(events_without(mysql, before))
+        (last,) = names(events_without(mysql, before))
         assert (tag in last.split(":")) == bool(tag)
-        assert not gtids(events_without(mysql, str(_with(before, last))))
+        assert not names(events_without(mysql, str(_with(before, last))))
         with mysql.connect() as connection, connection.cursor() as cursor:
             cursor.execute("FLUSH BINARY LOGS")
 
@@ -79,7 +79,7 @@ def test_a_dump_without_an_empty_set_is_all_there_is(mysql: Database, schema: st
     write(mysql, schema, TAGS)
     _, _, executed = end_of_binlog(mysql)
     everything = GtidSet()
-    for gtid in gtids(events_without(mysql, "")):
+    for gtid in names(events_without(mysql, "")):
         everything.add(gtid)
     assert str(everything) == str(GtidSet(executed))
 
@@ -88,11 +88,11 @@ def test_a_hole_in_the_set_is_sent(mysql: Database, schema: str) -> None:
     create(mysql, schema)
     _, _, before = end_of_binlog(mysql)
     write(mysql, schema, ["", "mytag", "mytag", "mytag", ""])
-    sent = gtids(events_without(mysql, before))
+    sent = names(events_without(mysql, before))
     known = GtidSet(before)
     for gtid in (sent[0], sent[2], sent[4]):
         known.add(gtid)
-    assert gtids(events_without(mysql, str(known))) == [sent[1], sent[3]]
+    assert names(events_without(mysql, str(known))) == [sent[1], sent[3]]
 
 
 def test_the_set_at_the_head_of_each_file_is_written_as_we_write_it(mysql: Database, schema: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from keymap.values import Json
 from keyshift import native
-from keyshift.binlog import compressed, jsonb, packets, payload
+from keyshift.binlog import compressed, gtids, jsonb, packets, payload
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.partial import partial_images
 from keyshift.binlog.rowevents import Table as Reader
@@ -35,14 +35,14 @@ EVENTS = [
 ]
 ROWS = encode.rows([[b"\1\0\0\0"]] * 50, 1)
 READERS: dict[str, tuple[Callable[[bytes], Any], bytes, Any]] = {
-    "GTID": (packets.gtid, encode_events.gtid(SOURCE, 99, 10**15), (f"{NAMED}:99", 10**15)),
+    "GTID": (gtids.untagged, encode_events.gtid(SOURCE, 99, 10**15), (f"{NAMED}:99", 10**15)),
     "tagged GTID": (
-        packets.tagged_gtid,
+        gtids.tagged,
         encode_events.tagged_gtid(SOURCE, b"tag", 1 << 40, 10**15),
         (f"{NAMED}:tag:{1 << 40}", 10**15),
     ),
     "MariaDB's GTID": (
-        lambda body: packets.mariadb_gtid(body, 5),
+        lambda body: gtids.mariadb(body, 5),
         encode_events.mariadb_gtid(7, 3, 1),
         ("3-5-7", True),
     ),

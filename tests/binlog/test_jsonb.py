@@ -13,13 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keymap.values import Json, Row
-from keyshift.binlog import packets
-from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.jsonb import DEPTH_MAX, canonical, decode
 from keyshift.binlog.packets import INSERTS
-from keyshift.binlog.rowevents import Table, images
-from keyshift.binlog.tablemap import parse_table_map
+from keyshift.binlog.rowevents import images
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect
 from keyshift.mysql.table_reader import read_chunk
@@ -28,20 +25,13 @@ from tests.binlog.encode_json import Opaque, document
 from tests.cdc.sources import schemas_of
 from tests.mysql.sources import execute, source_of
 
-TABLE_MAP = 19
 UTC = "SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES,NO_BACKSLASH_ESCAPES'"
 
 
 def inserted(events: Sequence[bytes]) -> list[Row]:
     rows: list[Row] = []
-    table: Table | None = None
-    for event in events:
-        kind, body = packets.header(event).kind, logfile.body(event)
-        if kind == TABLE_MAP:
-            described = parse_table_map(body)
-            table = Table(described, [field_of(one, None, one.name or "") for one in described.columns])
-        elif kind in INSERTS:
-            assert table is not None
+    for kind, body, table in logfile.with_tables(events):
+        if kind in INSERTS:
             rows += [after for _, after in images(kind, body, table) if after is not None]
     return rows
 

@@ -10,17 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keyshift.binlog import packets
+from keyshift.binlog import gtids, packets
 from keyshift.binlog.dump_command import HEARTBEAT_V2
 from keyshift.binlog.errors import Malformed
-from keyshift.binlog.packets import Gtid
 from keyshift.cli.demo.database import Database
-from tests.binlog.raw import end_of_binlog, events_from, events_without, of_kind
-
-UUID = "00010203-0405-0607-0809-0a0b0c0d0e0f"
-TAGGED = bytes.fromhex(  # of MySQL 9.7.4, with the tag "mytag"
-    "02720000000210e9025a9895034d0222c503a102ec04f103000000020404060a6d7974616708080a100c7f674c1d7fc6600610e9041283120b"
-)
+from tests.binlog.raw import TAGGED, busy, end_of_binlog, events_from, events_without, of_kind, shown
 
 
 def event(kind: int, body: bytes = b"", *, log_pos: int = 500, checksum: bool = True) -> bytes:
@@ -63,60 +57,6 @@ def test_a_format_description_says_whether_checksums_follow() -> None:
         packets.has_checksum(event(15, b"description\2"))
 
 
-@pytest.mark.parametrize(
-    ("rest", "committed"),
-    [
-        (b"", None),  # MySQL 5.6
-        (b"\2" + b"\0" * 16, None),  # 5.7
-        (b"\2" + b"\1" * 16 + (1 << 50 | 5).to_bytes(7, "little"), 1 << 50 | 5),  # 8.0.1
-        (b"\2" + b"\1" * 16 + (5).to_bytes(7, "little") + b"\xfc\0\2" + b"\xff" * 4, 5),
-        (b"\2" + b"\1" * 16 + (1 << 55 | 6).to_bytes(7, "little") + (5).to_bytes(7, "little") + b"\xfc\0\2", 6),
-        (b"\1" + b"\1" * 40, None),
-    ],
-)
-def test_a_gtid_has_the_time_of_its_commit_from_8_0_1_on(rest: bytes, committed: int | None) -> None:
-    body = b"\1" + bytes(range(16)) + struct.pack("<Q", 9) + rest
-    assert packets.gtid(body) == Gtid(f"{UUID}:9", committed)
-
-
-def test_a_tagged_gtid_has_all_three_parts() -> None:
-    assert packets.tagged_gtid(TAGGED) == Gtid("08ba2d4c-e593-11f1-a876-02fc00000001:mytag:1", 1795255512681575)
-    untagged = TAGGED.replace(b"\n" + b"mytag", b"\0").replace(b"\2\x72", b"\2\x68")
-    assert packets.tagged_gtid(untagged).text == "08ba2d4c-e593-11f1-a876-02fc00000001:1"
-
-
-def test_a_field_that_a_later_version_added_is_passed_over_only_if_it_may_be() -> None:
-    later = TAGGED + b"\x2a\xff"
-    size = bytes([len(later) << 1])
-    assert packets.tagged_gtid(b"\2" + size + later[2:]).text.endswith(":mytag:1")
-    with pytest.raises(Malformed, match="unknown field 21"):
-        packets.tagged_gtid(b"\2" + size + bytes([22 << 1]) + later[3:])
-
-
-def test_a_mariadb_gtid_says_whether_it_stands_alone() -> None:
-    assert packets.mariadb_gtid(struct.pack("<QIB", 5, 3, 1), 1) == ("3-1-5", True)
-    assert packets.mariadb_gtid(struct.pack("<QIB", 1 << 63, 3, 12), 1) == ("3-1-9223372036854775808", False)
-
-
-@pytest.mark.parametrize(
-    ("flags", "rest", "moot"),
-    [
-        (1, b"", False),
-        (1, bytes(6), False),  # padded
-        (33, b"\2" + bytes(5), True),  # START ALTER
-        (33, b"\4" + bytes(8), False),  # COMMIT ALTER, with the number of its start
-        (33, b"\x08" + bytes(8), True),  # ROLLBACK ALTER
-        (35, b"\2" * 8 + b"\0", False),  # a commit id comes first
-        (35, bytes(8) + b"\2", True),
-        (35, bytes(8), False),
-        (97, b"\2" * 6, False),  # of XA: other bytes stand there
-        (4, b"\2" + bytes(5), False),  # a transaction
-    ],
-)
-def test_an_alter_that_has_only_begun_or_was_rolled_back_is_moot(flags: int, rest: bytes, moot: bool) -> None:
-    assert packets.is_moot(struct.pack("<QIB", 5, 3, flags) + rest) is moot
-
-
 def statement(text: bytes, schema: bytes = b"shop", extra: bytes = b"") -> bytes:
     return struct.pack("<IIBHH", 1, 2, len(schema), 0, 3) + extra + b"\1\2\3" + schema + b"\0" + text
 
@@ -147,9 +87,9 @@ PARSERS: list[Callable[[bytes], Any]] = [
     packets.unsigned,
     packets.has_checksum,
     lambda data: packets.body(data, checksum=True),
-    packets.gtid,
-    packets.tagged_gtid,
-    lambda data: packets.mariadb_gtid(data, 1),
+    gtids.untagged,
+    gtids.tagged,
+    lambda data: gtids.mariadb(data, 1),
     packets.query,
     packets.load_query,
     packets.rotate,
@@ -191,9 +131,9 @@ def test_no_bytes_make_a_parser_fail_otherwise_than_by_a_refusal(data: bytes) ->
 def test_what_was_cut_off_is_not_read_as_if_it_were_whole(sample: int) -> None:
     """Lengths are checked: a slice would be shorter without a word. A text's own end is not marked by anything."""
     parse, required = [
-        (packets.tagged_gtid, len(TAGGED)),
+        (gtids.tagged, len(TAGGED)),
         (packets.query, 21),
-        (packets.gtid, 25),
+        (gtids.untagged, 25),
         (packets.heartbeat_v2, len(SAMPLES[3])),
         (packets.table_name, 21),
         (packets.header, len(SAMPLES[5])),
@@ -202,33 +142,6 @@ def test_what_was_cut_off_is_not_read_as_if_it_were_whole(sample: int) -> None:
     for size in range(required):
         with pytest.raises(Malformed):
             parse(SAMPLES[sample][:size])
-
-
-# On servers.
-
-
-def shown(database: Database, file: str, position: int) -> list[tuple[int, str, str]]:
-    """End, kind and description of each event from there on, as the server shows them."""
-    with database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SHOW BINLOG EVENTS IN '{file}' FROM {position}")
-        rows: Any = cursor.fetchall()
-        return [(row[4], row[2], row[5]) for row in rows]
-
-
-def busy(database: Database, schema: str) -> None:
-    """Transactions with and without tags, a statement of its own, one with odd letters."""
-    with database.connect(schema) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(99)) CHARACTER SET utf8mb4")
-        cursor.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
-        if database.flavour == "mysql":
-            cursor.execute("SET gtid_next = 'AUTOMATIC:mytag'")
-        cursor.execute("UPDATE t SET v = 'three' WHERE id = 1")
-        if database.flavour == "mysql":
-            cursor.execute("SET gtid_next = 'AUTOMATIC:_0'")
-        cursor.execute("DELETE FROM t WHERE id = 2")
-        if database.flavour == "mysql":
-            cursor.execute("SET gtid_next = 'AUTOMATIC'")
-        cursor.execute("ALTER TABLE t COMMENT = 'größer: 雪'")
 
 
 def test_every_event_has_the_size_and_checksum_that_it_says(database: Database, schema: str) -> None:
@@ -272,27 +185,6 @@ def test_events_of_a_source_without_checksums_are_whole(database: Database, sche
     assert packets.query(packets.body(of_kind(events, packets.QUERY)[-1], checksum=False))[1].endswith("雪'")
 
 
-def test_gtids_are_those_that_the_server_shows(database: Database, schema: str) -> None:
-    file, position, _ = end_of_binlog(database)
-    busy(database, schema)
-    found = []
-    for each in events_from(database, file, position):
-        head, body = packets.header(each), packets.unsigned(each)
-        if head.kind == packets.GTID:
-            found.append(packets.gtid(body).text)
-        elif head.kind == packets.TAGGED_GTID:
-            found.append(packets.tagged_gtid(body).text)
-        elif head.kind == packets.MARIADB_GTID:
-            text, standalone = packets.mariadb_gtid(body, head.server_id)
-            found.append(f"{'' if standalone else 'BEGIN '}GTID {text}")
-    listed = [text for _, kind, text in shown(database, file, position) if kind.lower().startswith("gtid")]
-    if database.flavour == "mysql":
-        assert sum(":mytag:" in text or ":_0:" in text for text in found) == 2
-        listed = [text.split("'")[1] for text in listed]
-    assert found == listed
-    assert len(found) == 5
-
-
 def test_statements_are_those_that_the_server_shows(database: Database, schema: str) -> None:
     file, position, _ = end_of_binlog(database)
     busy(database, schema)
@@ -300,29 +192,6 @@ def test_statements_are_those_that_the_server_shows(database: Database, schema: 
     listed = [text.split(" /* xid=")[0] for _, kind, text in shown(database, file, position) if kind == "Query"]
     assert [text if text == "BEGIN" else f"use `{name}`; {text}" for name, text in found] == listed
     assert found[-1] == (schema, "ALTER TABLE t COMMENT = 'größer: 雪'")
-
-
-def test_commits_lie_between_the_clocks_before_and_after_them(mysql: Database, schema: str) -> None:
-    """Both kinds of GTID; the source's clock in microseconds."""
-    file, position, _ = end_of_binlog(mysql)
-    clocks = []
-    with mysql.connect(schema) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE t (id INT PRIMARY KEY)")
-        for number, tag in enumerate(["", ":mytag", ""]):
-            cursor.execute(f"SET gtid_next = 'AUTOMATIC{tag}'")
-            clocks.append(_clock(cursor))
-            cursor.execute(f"INSERT INTO t VALUES ({number})")
-            clocks.append(_clock(cursor))
-    found = []
-    for each in events_from(mysql, file, position):
-        kind = packets.header(each).kind
-        if kind in {packets.GTID, packets.TAGGED_GTID}:
-            parse = packets.gtid if kind == packets.GTID else packets.tagged_gtid
-            found.append(parse(packets.unsigned(each)).committed_us)
-    assert len(found) == 4
-    for committed, before, after in zip(found[1:], clocks[::2], clocks[1::2], strict=True):
-        assert committed is not None
-        assert before <= committed <= after
 
 
 def test_a_heartbeat_of_the_second_version_says_where_the_source_is(mysql: Database, schema: str) -> None:
@@ -339,11 +208,6 @@ def test_a_heartbeat_of_the_second_version_says_where_the_source_is(mysql: Datab
     (heartbeat,) = of_kind(events_without(mysql, executed), packets.HEARTBEAT)
     assert packets.heartbeat(packets.unsigned(heartbeat)) == file
     assert packets.header(heartbeat).log_pos == position
-
-
-def _clock(cursor: Any) -> int:
-    cursor.execute("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)")
-    return int(cursor.fetchone()[0])
 
 
 def _globally(database: Database, setting: str) -> None:

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from keymap.values import Row
-from keyshift.binlog import packets
-from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.packets import PARTIAL_UPDATE, UPDATES
 from keyshift.binlog.partial import partial_images
-from keyshift.binlog.rowevents import Table, images
-from keyshift.binlog.tablemap import parse_table_map
+from keyshift.binlog.rowevents import images
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect
 from keyshift.mysql.table_reader import read_chunk
@@ -22,7 +19,6 @@ from tests.binlog import logfile
 from tests.cdc.sources import schemas_of
 from tests.mysql.sources import execute, source_of
 
-TABLE_MAP = 19
 SESSION = "SET SESSION binlog_row_value_options = 'PARTIAL_JSON', sql_mode = 'NO_BACKSLASH_ESCAPES'"
 
 Pair = tuple[Row, Row]
@@ -30,17 +26,10 @@ Pair = tuple[Row, Row]
 
 def updates(events: Sequence[bytes]) -> Iterator[tuple[int, list[Pair]]]:
     """The type of each event of updated rows, and its rows."""
-    table: Table | None = None
-    for event in events:
-        kind, body = packets.header(event).kind, logfile.body(event)
-        if kind == TABLE_MAP:
-            described = parse_table_map(body)
-            table = Table(described, [field_of(one, None, one.name or "") for one in described.columns])
-        elif kind == PARTIAL_UPDATE:
-            assert table is not None
+    for kind, body, table in logfile.with_tables(events):
+        if kind == PARTIAL_UPDATE:
             yield kind, partial_images(body, table)
         elif kind in UPDATES:
-            assert table is not None
             yield kind, images(kind, body, table)  # type: ignore[misc] - updates have both images
 
 

@@ -11,7 +11,7 @@ from keyshift.control.chunks import chunks
 from keyshift.control.lease import LOAD, Lease
 from keyshift.control.phase import Phase
 from keyshift.process.clock import boottime
-from keyshift.process.settings import AwsSettings, EndpointSettings
+from keyshift.process.sections import AwsSettings, EndpointSettings
 from tests.bulkload.world import World
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call, duplicate, partial, reset_after, reset_before, server_error, throttle

@@ -16,8 +16,9 @@ from keyshift.aws.clients import Clients, make_clients
 from keyshift.aws.items import batch_put, put
 from keyshift.aws.resources import delete_table, ensure_table
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.process.settings import AwsSettings, BulkloadSettings, EndpointSettings
+from keyshift.process.sections import AwsSettings, EndpointSettings
 from keyshift.process.stop import NEVER
+from keyshift.process.tasks import BulkloadSettings
 from tests.bulkload.world import World
 from tests.servers.alternator import NEWER, OLDER, reckoning
 from tests.servers.aws import unique

@@ -22,8 +22,8 @@ from keyshift.control.pace import read_pace
 from keyshift.control.throttle import change_throttle
 from keyshift.mysql.connection import MySQLError
 from keyshift.mysql.strain import Lag, Replicas, read_own_lag, read_threads_running
-from keyshift.process.settings import BulkloadSettings, ThrottleSettings
 from keyshift.process.stop import Stop
+from keyshift.process.tasks import BulkloadSettings, ThrottleSettings
 from tests.bulkload.world import World, make_world, opened
 from tests.cdc.pair import two_servers
 from tests.cli.running import until

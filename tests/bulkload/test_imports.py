@@ -26,7 +26,7 @@ from keyshift.control.migration import Resource
 from keyshift.control.migration import load as migration_of
 from keyshift.control.phase import Phase
 from keyshift.control.progress import progress
-from keyshift.process.settings import AwsSettings, EndpointSettings
+from keyshift.process.sections import AwsSettings, EndpointSettings
 from tests.bulkload.mortal import Fuse, Killed, Mortal
 from tests.bulkload.test_death import CALM
 from tests.bulkload.test_load import rejects

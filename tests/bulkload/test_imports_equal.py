@@ -12,7 +12,7 @@ from keymap.patch import Item, Key
 from keymap.rules import parse_keymap
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.process.settings import AwsSettings, EndpointSettings
+from keyshift.process.sections import AwsSettings, EndpointSettings
 from tests.apply.club import TEXT as CLUB
 from tests.bulkload.test_imports import forget
 from tests.bulkload.world import KEYMAP, World, make_world, migrated, with_bulkload

@@ -10,7 +10,7 @@ from bulkload.board import WINDOW_SECONDS, Rate
 from bulkload.dump.limits import BURST_SECONDS, REST_SECONDS_MAX, Bucket, Limits, Strain, judged, rest_seconds
 from keyshift.control.throttle import Throttle
 from keyshift.mysql.strain import Lag
-from keyshift.process.settings import ThrottleSettings
+from keyshift.process.tasks import ThrottleSettings
 from tests.control.conftest import Clock
 
 NONE = Limits(

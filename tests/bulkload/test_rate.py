@@ -17,8 +17,8 @@ from keymap.errors import Problems
 from keymap.item_units import TABLE
 from keymap.rules import parse_keymap
 from keyshift.aws.capacity import Capacity, Throughput
-from keyshift.process.settings import BulkloadSettings
 from keyshift.process.stop import Stop, Stopped
+from keyshift.process.tasks import BulkloadSettings
 
 BATCH = 25.0
 TWO_TABLES = """\

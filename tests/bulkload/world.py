@@ -33,17 +33,11 @@ from keyshift.mysql.schema import read_schemas
 from keyshift.mysql.start import capture_start
 from keyshift.mysql.table_reader import read_chunk
 from keyshift.process.clock import boottime
-from keyshift.process.settings import (
-    ApplySettings,
-    AwsSettings,
-    BucketSettings,
-    BulkloadSettings,
-    EndpointSettings,
-    Settings,
-    SourceSettings,
-    TlsSettings,
-)
+from keyshift.process.sections import AwsSettings, BucketSettings, EndpointSettings
+from keyshift.process.settings import Settings
+from keyshift.process.source import SourceSettings, TlsSettings
 from keyshift.process.stop import Stop
+from keyshift.process.tasks import ApplySettings, BulkloadSettings
 from tests.servers.aws import unique
 
 KEYMAP = """\

@@ -11,7 +11,8 @@ import cdc.parts
 import cdc.reader
 from keyshift.mysql.connection import Connection, StillReader
 from keyshift.mysql.facts import ServerFacts, read_facts
-from keyshift.process.settings import Settings, SourceSettings
+from keyshift.process.settings import Settings
+from keyshift.process.source import SourceSettings
 from tests.cdc.test_daemon import cut_off, started
 from tests.cdc.world import World
 

@@ -2,109 +2,27 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
 import pytest
 
-from cdc.assemble import Assembler, Capture
 from cdc.binlog import Binlog
-from cdc.connection import ConnectionEnded
-from cdc.events import Commit, Event, Idle, Rows, Waiting
+from cdc.events import Commit, Idle, Rows, Waiting
 from keymap.errors import KeyshiftError
 from keymap.gtid import GtidSet
 from keymap.position import Position
-from keymap.rules import Keymap, parse_keymap
-from keymap.schema import TableSchema
 from keymap.values import json_text
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.program import find_mariadb
-from keyshift.mysql.connection import MySQLError
-from keyshift.process.settings import TlsSettings
+from keyshift.process.source import TlsSettings
 from tests.cdc.logs import fed
-from tests.cdc.sources import facts_and_end, images, is_at, open_binlog, read_events, schemas_of
-from tests.mysql.sources import execute, source_of
-from tests.servers.oracle_mysql import oracle_mysql
-
-KEYMAP = """\
-keyshift: 1
-targets:
-  app: {{partition_key: {{pk: S}}}}
-tables:
-  {schema}.a:
-    - target: app
-      key: {{pk: "A#{{id}}"}}
-"""
-
-
-def keymap_of(schema: str) -> Keymap:
-    return parse_keymap(KEYMAP.format(schema=schema), "keymap.yaml")
-
-
-class Source:
-    """Tables a (captured) and b (not) in a schema, and reading what was done to them."""
-
-    def __init__(self, database: Database, schema: str) -> None:
-        self.database, self.schema = database, schema
-        self.run("CREATE TABLE a (id INT PRIMARY KEY, v INT)", "CREATE TABLE b (id INT PRIMARY KEY, v INT)")
-        self.run("CREATE TABLE m (id INT PRIMARY KEY) ENGINE=MyISAM")
-        self.start = self.end
-
-    @property
-    def end(self) -> Position:
-        return facts_and_end(self.database)[1]
-
-    def run(self, *statements: str) -> None:
-        """In one session, each statement committed by itself unless they say otherwise."""
-        execute(self.database, *statements, schema=self.schema)
-
-    def assembler(self, position: Position, *, gtids: bool) -> Assembler:
-        capture = Capture(keymap_of(self.schema), 8, 1, "server", 1_000_000)
-        return Assembler(capture, position, gtids=gtids)
-
-    def captured(self, position: Position | None = None, schemas: dict[str, TableSchema] | None = None) -> list[str]:
-        """Each transaction that arrives, as text: "+1=2" (row 1 with v=2), "1=2>1=3", "-1=3"."""
-        position = position or self.start
-        assembler = self.assembler(position, gtids=self.database.flavour == "mysql")
-        events = read_events(self.database, position, schemas or schemas_of(self.database, f"{self.schema}.a"))
-        with contextlib.closing(assembler):
-            found = [one for event in events if (one := fed(assembler, event)) is not None]
-        self.position = assembler.position
-        texts = [" ".join(describe(entry.line) for entry in transaction.entries) for transaction in found]
-        for transaction in found:
-            transaction.entries.close()
-        return texts
-
-
-def describe(line: bytes) -> str:
-    change = orjson.loads(line)
-    before, after = change["before"], change["after"]
-    if before is None:
-        return f"+{after['id']}={after['v']}"
-    if after is None:
-        return f"-{before['id']}={before['v']}"
-    return f"{before['id']}={before['v']}>{after['id']}={after['v']}"
+from tests.cdc.sources import images, is_at, open_binlog, read_events, schemas_of
+from tests.cdc.two_tables import Source
+from tests.mysql.sources import source_of
 
 
 @pytest.fixture
 def source(database: Database, schema: str) -> Source:
     return Source(database, schema)
-
-
-@pytest.fixture(scope="module")
-def own_database(servers: str) -> Iterator[Database]:
-    """A server of this module's own, to be restarted and misconfigured."""
-    program = oracle_mysql() if servers.startswith("mysql") else find_mariadb()
-    with Database(program) as running:
-        yield running
-
-
-@pytest.fixture
-def own(own_database: Database) -> Source:
-    reset = "RESET MASTER" if own_database.flavour == "mariadb" else "RESET BINARY LOGS AND GTIDS"
-    execute(own_database, "DROP DATABASE IF EXISTS own", reset, "CREATE DATABASE own")
-    return Source(own_database, "own")
 
 
 def test_inserts_updates_deletes_and_key_changes_arrive(source: Source) -> None:
@@ -267,23 +185,6 @@ def versions_of(source: Source) -> list[str]:
     return versions
 
 
-def test_compressed_events_are_read(own: Source) -> None:
-    if own.database.flavour == "mysql":
-        return  # it compresses whole transactions
-    own.run("DROP TABLE a", "CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(300))")
-    own.start = own.end
-    own.run("SET GLOBAL log_bin_compress = ON")
-    try:
-        own.run(
-            "INSERT INTO a VALUES (1, REPEAT('x', 300))", "UPDATE a SET v = REPEAT('y', 300)", "DELETE FROM a WHERE id"
-        )
-    finally:
-        own.run("SET GLOBAL log_bin_compress = OFF")
-    x, y = "x" * 300, "y" * 300
-    assert own.captured() == [f"+1={x}", f"1={x}>1={y}", f"-1={y}"]
-    assert own.position == own.end
-
-
 def test_tagged_gtids_are_kept_apart_and_gone_on_from(source: Source) -> None:
     if source.database.flavour == "mariadb":
         return  # MySQL's
@@ -327,81 +228,6 @@ def test_commit_times_are_to_the_microsecond_where_the_source_gives_them(source:
         assert before - 0.1 <= first < second <= time.time()
 
 
-def test_metadata_that_is_not_full_is_refused_unless_the_schema_stands_in_for_it(own: Source) -> None:
-    own.run("DROP TABLE a", "CREATE TABLE a (id INT UNSIGNED PRIMARY KEY, v ENUM('x', 'y') CHARACTER SET latin1)")
-    own.start = own.end
-    own.run("SET GLOBAL binlog_row_metadata = MINIMAL")
-    try:
-        own.run("INSERT INTO a VALUES (4000000000, 'y')")
-    finally:
-        own.run("SET GLOBAL binlog_row_metadata = FULL")
-    schemas = schemas_of(own.database, "own.a")
-    events = read_events(own.database, own.start, schemas, described=False)
-    assert images(events, "own.a") == [(None, {"id": 4_000_000_000, "v": "y"})]
-    with pytest.raises(KeyshiftError, match="binlog_row_metadata was not FULL"):
-        own.captured()
-
-
-def test_files_with_checksums_and_without_are_read(own: Source) -> None:
-    own.run("SET GLOBAL binlog_checksum = NONE", "INSERT INTO a VALUES (1, 1)")
-    try:
-        assert own.captured() == ["+1=1"], "while the server's own events have none"
-    finally:
-        own.run("SET GLOBAL binlog_checksum = CRC32")
-    own.run("INSERT INTO a VALUES (2, 2)")
-    assert own.captured() == ["+1=1", "+2=2"]
-    assert own.position == own.end
-
-
-@pytest.mark.parametrize("end", [Database.stop, Database.kill])
-def test_after_a_restart_of_the_server_ids_stand_for_other_tables(own: Source, end: Callable[[Database], None]) -> None:
-    """The server numbers its tables anew; the rows of b must not come as those of a."""
-    own.run("INSERT INTO a VALUES (1, 1)", "INSERT INTO b VALUES (1, 1)")
-    end(own.database)
-    own.database.start()
-    own.run("INSERT INTO b VALUES (777, 7)", "INSERT INTO a VALUES (2, 2)")
-    assert own.captured() == ["+1=1", "+2=2"]
-    assert own.position == own.end
-
-
-def test_a_server_that_goes_away_ends_the_stream(own: Source) -> None:
-    """Whatever it is called, it is not silence, and not an empty end."""
-    schemas = schemas_of(own.database, "own.a")
-    for end in (Database.stop, Database.kill):
-        position = own.end
-        with open_binlog(own.database, position, schemas) as binlog:
-            events: Iterator[Event] = iter(binlog)
-            while not is_at(position)(next(events)):
-                pass
-            end(own.database)
-            with pytest.raises((ConnectionEnded, MySQLError)):
-                for _ in events:
-                    pass
-        own.database.start()
-
-
-def purge_to_end(own: Source) -> None:
-    """Both servers keep a file, without a word, while somebody reads it or recovery may need it."""
-    deadline = time.monotonic() + 20
-    while True:
-        own.run(f"PURGE BINARY LOGS TO '{own.end.file}'")
-        with own.database.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SHOW BINARY LOGS")
-            if [row[0] for row in cursor.fetchall()] == [own.end.file]:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def test_a_purged_position_is_an_error_of_the_server_with_its_number(own: Source) -> None:
-    position = own.end
-    own.run("INSERT INTO a VALUES (1, 1)", "FLUSH BINARY LOGS", "INSERT INTO a VALUES (2, 2)", "FLUSH BINARY LOGS")
-    purge_to_end(own)
-    with pytest.raises(MySQLError) as refused:
-        read_events(own.database, position, {})
-    assert refused.value.args[0] == 1236
-
-
 def test_the_stream_is_encrypted_where_the_settings_say_so(source: Source) -> None:
     if source.database.flavour == "mariadb":
         return  # this release makes no certificate of its own
@@ -441,11 +267,3 @@ def test_mysqls_set_grows_by_each_transaction_whatever_it_is_about(source: Sourc
     source.run("INSERT INTO b VALUES (1, 1)", "CREATE TABLE c (i INT)", "INSERT INTO a VALUES (1, 1)", "DROP TABLE c")
     source.captured()
     assert GtidSet(source.position.gtid_set) == GtidSet(source.end.gtid_set)
-
-
-def test_a_source_whose_set_is_empty_is_read_from_its_first_transaction(own: Source) -> None:
-    own.run("RESET MASTER" if own.database.flavour == "mariadb" else "RESET BINARY LOGS AND GTIDS")
-    start = own.end
-    assert start.gtid_set == ""
-    own.run("INSERT INTO a VALUES (1, 1)")
-    assert own.captured(start) == ["+1=1"]

@@ -19,7 +19,7 @@ from keymap.wire import PACK_BYTES_MAX, decode_pack
 from keyshift.aws.stream import Entry as StreamEntry
 from keyshift.aws.stream import PutResult
 from keyshift.process.backoff import Backoff
-from tests.cdc.test_outbox import HISTORIES, LANES, STAMP, START, STEPS, Consumer, History, World, change_line
+from tests.cdc.outbox_life import HISTORIES, LANES, STAMP, START, STEPS, Consumer, History, World, change_line
 
 LINE_BYTES_MAX = 400  # of a record in these tests
 
@@ -113,11 +113,7 @@ def _small_records(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(BIG_HISTORIES, BIG_STEPS)
 def test_every_change_reaches_each_of_its_lanes_in_order_whatever_s3_does(history: History, steps: list[tuple]) -> None:
     world = BigWorld(history)
-    for step, *arguments in steps:
-        getattr(world, step)(*arguments)
-    world.drain()
-    while world.late:
-        world.arrive_late(0)
+    world.live(steps)
     for lane in range(LANES):
         assert world.consumers[lane].applied == history.of_lane(lane)
     if history.transactions:

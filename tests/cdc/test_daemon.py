@@ -9,9 +9,10 @@ from keymap.errors import KeyshiftError
 from keyshift.control import barrier
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.process.clock import boottime
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
-from tests.cdc.world import LANES, World, Writer, initialised
+from tests.cdc.world import LANES, World, initialised
+from tests.cdc.writer import Writer
 
 
 @contextmanager

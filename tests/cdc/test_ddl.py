@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc.ddl import Altered, altered
-from cdc.definitions import NotUnderstood
+from cdc.words import NotUnderstood
 from keymap.rules import parse_keymap
 from keymap.schema import Column, Shape, TableSchema
 

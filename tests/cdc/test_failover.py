@@ -4,6 +4,7 @@ The daemon reaches its server through a proxy, which the tests point at another 
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ from keyshift.mysql.facts import read_gtid_seen
 from keyshift.mysql.schema import read_shapes
 from keyshift.process.clock import boottime
 from tests.cdc.pair import SCHEMA, Pair, one
-from tests.cdc.world import LANES, World, Writer, make_world
+from tests.cdc.world import LANES, World, make_world
+from tests.cdc.writer import Writer
 from tests.mysql.sources import execute, source_of
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import server_error
@@ -177,7 +179,7 @@ def test_a_dump_that_reads_the_new_server_while_capture_goes_over_to_it_is_no_lo
     replicated: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The chunk has what was committed there after the daemon had looked at the server."""
-    world, raise_epoch = replicated.world, resume.raise_epoch
+    world, raise_epoch, dumped = replicated.world, resume.raise_epoch, threading.Event()
     with replicated.started():
         world.wait_caught_up()
     replicated.promote()
@@ -186,11 +188,12 @@ def test_a_dump_that_reads_the_new_server_while_capture_goes_over_to_it_is_no_lo
         epoch = raise_epoch(lease)
         world.execute("INSERT INTO purchase VALUES (1, 1, 2, 1)")
         dump(world, replicated.second)
+        dumped.set()
         return epoch
 
     monkeypatch.setattr(resume, "raise_epoch", raised)
     with world.daemon():
-        world.wait_until(lambda: load(world.store).epoch == 2, "the epoch to be raised")
+        world.wait_until(dumped.is_set, "the dump")
         world.wait_caught_up()
     assert world.errors == []
     world.require_same()

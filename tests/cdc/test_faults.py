@@ -15,7 +15,8 @@ from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.cli.demo.program import find_mariadb
-from tests.cdc.world import World, Writer, make_world
+from tests.cdc.world import World, make_world
+from tests.cdc.writer import Writer
 from tests.mysql.sources import execute
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import delay, duplicate, partial, reset_after, reset_before, server_error, throttle

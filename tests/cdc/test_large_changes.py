@@ -10,7 +10,8 @@ import pytest
 
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from tests.cdc.world import World, Writer, make_world
+from tests.cdc.world import World, make_world
+from tests.cdc.writer import Writer
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import delay, duplicate, reset_after, reset_before, server_error, slow_down
 

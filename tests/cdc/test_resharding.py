@@ -11,7 +11,8 @@ import pytest
 from keyshift.aws import stream
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from tests.cdc.world import World, Writer, make_world
+from tests.cdc.world import World, make_world
+from tests.cdc.writer import Writer
 from tests.servers.kinesis_local import kinesis_local
 
 HASH_KEYS = 1 << 128

@@ -9,7 +9,8 @@ from cdc.continuity import Lost
 from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from tests.cdc.world import World, Writer, make_world
+from tests.cdc.world import World, make_world
+from tests.cdc.writer import Writer
 from tests.mysql.sources import execute
 
 

@@ -27,7 +27,7 @@ from keyshift.cli.demo.commands import Commands
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import MINISTACK, HttpServer
 from keyshift.control.migration import draw_id
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from tests.cli.conftest import KEYMAP, ORDERS, PURCHASE, SETTINGS
 from tests.cli.running import until
 from tests.mysql.sources import execute

@@ -3,7 +3,11 @@
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
+
+import pytest
+
+T = TypeVar("T")
 
 
 class Fate(Enum):
@@ -55,6 +59,19 @@ class Network:
             )
 
         return self._write(send)
+
+    def through(self, fate: Fate, step: Callable[[], T]) -> T:
+        """Do a step whose first write meets this fate, and do it again where nobody knows what became of it."""
+        self.fates.append(fate)
+        if fate not in {Fate.ANSWERED, Fate.REPEATED}:
+            with pytest.raises(BrokenConnection):
+                step()
+        return step()
+
+    def deliver_all(self) -> None:
+        """Let every late write arrive."""
+        while self.late:
+            self.deliver()
 
     def deliver(self) -> None:
         """Let the first late write arrive."""

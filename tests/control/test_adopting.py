@@ -13,7 +13,7 @@ from keyshift.control.phase import KeymapChanged, Phase, read_phase
 from keyshift.control.store import Store
 from tests.apply.keymaps import TEXT, shop
 from tests.control.conftest import TABLES
-from tests.control.network import BrokenConnection, Fate, Network
+from tests.control.network import Fate, Network
 
 FIRST, SECOND, THIRD = "d" * 64, "e" * 16, "f" * 16
 MORE = (*TABLES, "shop.visit")
@@ -83,11 +83,7 @@ def test_a_lost_answer_is_no_other_outcome(store: Store, network: Network, fate:
         lambda: show_digest(store, SECOND),
         lambda: adopted(store),
     ):
-        network.fates.append(fate)
-        try:
-            step()
-        except BrokenConnection:
-            step()
+        network.through(fate, step)
     assert (load(store).digest, len(load(store).former), load(store).adopting) == (SECOND, 1, False)
 
 

@@ -13,7 +13,7 @@ from keyshift.control.barrier import BarrierState, Request
 from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.store import Store
 from tests.control.conftest import Clock
-from tests.control.network import BrokenConnection, Fate, Network
+from tests.control.network import Fate, Network
 
 LANES = 4
 FATES = [Fate.REPEATED, Fate.LOST, Fate.UNSENT, Fate.LATE]
@@ -193,22 +193,13 @@ def test_waiting_ends_when_asked_to_stop(store: Store, clock: Clock):
 def test_steps_without_an_answer_may_be_repeated_and_late_ones_change_nothing(
     store: Store, daemon: Lease, network: Network, fate: Fate
 ):
-    def meets(step: Callable[[], Any]) -> Any:
-        network.fates.append(fate)
-        if fate is Fate.REPEATED:
-            return step()
-        with pytest.raises(BrokenConnection):
-            step()
-        return step()
-
-    number = meets(lambda: barrier.request(store, at(100)))
+    number = network.through(fate, lambda: barrier.request(store, at(100)))
     assert number == 1
-    meets(lambda: barrier.mark_sent(daemon, number, "v", 7))
+    network.through(fate, lambda: barrier.mark_sent(daemon, number, "v", 7))
     for lane in range(LANES):
-        meets(lambda lane=lane: barrier.seen(store, number, lane))
-    later = meets(lambda: barrier.request(store, at(200)))
-    while network.late:
-        network.deliver()
+        network.through(fate, lambda lane=lane: barrier.seen(store, number, lane))
+    later = network.through(fate, lambda: barrier.request(store, at(200)))
+    network.deliver_all()
     assert (later, barrier.pending(store)) == (2, Request(2, at(200)))
     assert barrier.state(store, number, LANES) == BarrierState(1, at(100), True, (), "v", 7)
 

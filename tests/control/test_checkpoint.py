@@ -23,8 +23,9 @@ from keyshift.control.checkpoint import (
     save_checkpoint,
     unpack_lanes,
 )
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from keyshift.process.settings import Settings
 from tests.control.conftest import Clock
 from tests.control.network import BrokenConnection, Fate, Network
@@ -119,8 +120,7 @@ def test_a_checkpoint_without_an_answer_never_comes_back_over_a_later_one(
         with pytest.raises(BrokenConnection):
             save_checkpoint(lease, checkpoint(100))
     save_checkpoint(lease, checkpoint(200))
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert read_checkpoint(store) == checkpoint(200)
 
 

@@ -21,7 +21,7 @@ from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.progress import missing, progress
 from keyshift.control.store import Store
 from tests.control.conftest import TABLES
-from tests.control.network import BrokenConnection, Fate, Network
+from tests.control.network import Fate, Network
 
 TABLE = TABLES[0]
 Acquire = Callable[[str], Lease]
@@ -147,15 +147,8 @@ def test_records_without_an_answer_may_be_repeated_and_late_ones_change_nothing(
         lambda: record_loaded(load, chunk(1, sha256="bb")),
     )
     for step in steps:
-        network.fates.append(fate)
-        if fate is Fate.REPEATED:
-            step()
-        else:
-            with pytest.raises(BrokenConnection):
-                step()
-            step()
-    while network.late:
-        network.deliver()
+        network.through(fate, step)
+    network.deliver_all()
     assert list(chunks(store, TABLE)) == [chunk(1, sha256="bb", state=ChunkState.LOADED)]
     assert missing(store, [TABLE]) == []
 

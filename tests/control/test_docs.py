@@ -20,7 +20,7 @@ from keyshift.control.horizon import raise_horizon
 from keyshift.control.imports import Import, ImportState, record_step, record_written
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.lanes import raise_applied
-from keyshift.control.lease import CAPTURE, DRIFT, DUMP, LOAD, REDRIVE, TIDY, Lease
+from keyshift.control.lease import CAPTURE, DUMP, LOAD, REDRIVE, TIDY, Lease
 from keyshift.control.migration import Resource, adopt, record_created, show_digest
 from keyshift.control.pace import Pace, record_pace
 from keyshift.control.phase import Phase, open_replay
@@ -30,6 +30,7 @@ from keyshift.control.setasides import State, record_open, resolve
 from keyshift.control.shapes import Since, begin_history
 from keyshift.control.shards import ShardCheckpoint, ShardState
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from keyshift.control.throttle import LIMITS, change_throttle
 from keyshift.control.wanted import Wanted, mark_begun, pending_wish, want
 from keyshift.control.workers import Worker

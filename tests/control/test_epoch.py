@@ -8,9 +8,10 @@ from keymap.errors import KeyshiftError
 from keymap.version import EPOCH_MAX
 from keyshift.control.chunks import read_gtid_sets, record_dumped, record_table_dumped
 from keyshift.control.epoch import raise_epoch, read_epoch
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.phase import Phase, read_phase
 from keyshift.control.store import NotInitialised, Store
+from keyshift.control.takeover import DRIFT
 from tests.control.conftest import TABLES, Clock
 from tests.control.network import BrokenConnection, Fate, Network
 from tests.control.test_chunks import chunk

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from keyshift.control.lease import DRIFT, Lease, LeaseLost, Takeover, Verdict, Watch, judge
-from keyshift.control.record import Check, Record
+from keyshift.control.lease import Lease, LeaseLost
+from keyshift.control.record import Check
 from keyshift.control.store import Conflict, NotInitialised, Store
+from keyshift.control.takeover import DRIFT
 from tests.control.conftest import Clock
 from tests.control.network import BrokenConnection, Fate, Network
 
@@ -141,8 +142,7 @@ def test_an_acquisition_without_an_answer_is_found_out(store: Store, network: Ne
             first.try_acquire()
         assert not first.valid()
         assert first.try_acquire()
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert store.get("job") == first.record
     first.renew()
 
@@ -166,8 +166,7 @@ def test_a_renewal_without_an_answer_is_found_out_and_its_attributes_are_never_m
         assert not first.valid()  # not answered, not counted
     first.renew(offset=2)
     assert first.valid()
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert store.get("job") == first.record
     assert first.record.number("offset") == 2
     assert first.fence == 1
@@ -265,34 +264,6 @@ def test_what_is_not_held_has_neither_fence_nor_check(store: Store, clock: Clock
     for use in (lambda: first.fence, first.held_check, first.renew, first.check):
         with pytest.raises(LeaseLost):
             use()
-
-
-HELD = Record("job", {"fence": 1, "token": "a", "nonce": "n", "released": False, "lease_ms": 10_000})
-
-
-@pytest.mark.parametrize(
-    ("record", "verdict"),
-    [
-        (None, Verdict.FREE),
-        (Record("job", {"started": True}), Verdict.FREE),
-        (HELD.changed({"released": True}), Verdict.FREE),
-        (HELD.changed({"token": "mine"}), Verdict.FREE),
-        (HELD, Verdict.EXPIRED),
-        (HELD.changed({"nonce": "other"}), Verdict.HELD),
-        (HELD.changed({"lease_ms": 10_100}), Verdict.HELD),
-    ],
-)
-def test_the_verdict(record: Record | None, verdict: Verdict):
-    assert judge(record, "mine", Watch("n", 0.0), SECONDS, 10.15) is verdict
-
-
-def test_a_takeover_is_as_old_as_was_written_down_when_it_was_first_seen():
-    record = HELD.changed({"takeovers": 1, "takeover_age_ms": 3000})
-    seen = Takeover().look(record, 100.0)
-    later = seen.look(record.changed({"takeover_age_ms": 9000}), 107.0)
-    assert later.age_at(110.0) == 13.0
-    assert later.look(record.changed({"takeovers": 2, "takeover_age_ms": 0}), 120.0).age_at(121.0) == 1.0
-    assert Takeover().age_at(5.0) is None
 
 
 def test_the_check_names_this_acquisition(acquired: Callable[[str], Lease]):

@@ -7,11 +7,12 @@ import pytest
 
 from keymap.errors import KeyshiftError
 from keyshift.control.chunks import record_dumped, record_loaded, record_table_dumped
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.phase import NotLoaded, Phase, TooEarly, close, open_replay, read_phase, reopen
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from tests.control.conftest import TABLES, Clock
-from tests.control.network import BrokenConnection, Fate, Network
+from tests.control.network import Fate, Network
 from tests.control.test_chunks import chunk
 
 VALIDITY = 300.0
@@ -165,15 +166,8 @@ def test_steps_without_an_answer_may_be_repeated_and_late_ones_change_nothing(
 ):
     steps = (lambda: open_replay(loaded, VALIDITY), lambda: close(store), lambda: reopen(store))
     for step in steps:
-        network.fates.append(fate)
-        if fate is Fate.REPEATED:
-            step()
-        else:
-            with pytest.raises(BrokenConnection):
-                step()
-            step()
-    while network.late:
-        network.deliver()
+        network.through(fate, step)
+    network.deliver_all()
     assert read_phase(store) is Phase.REPLAY
 
 

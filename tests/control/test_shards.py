@@ -76,6 +76,5 @@ def test_after_a_lost_answer_the_next_write_finds_out(store: Store, network: Net
     with pytest.raises(BrokenConnection):
         hold.save(PLACE)
     hold.save(replace(PLACE, sequence="5"))
-    while network.late:
-        network.deliver()
+    network.deliver_all()
     assert shards.read(store, "stream")[PLACE.shard].checkpoint.sequence == "5"

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from keyshift.control import workers
-from keyshift.control.lease import DRIFT, Lease, LeaseLost
+from keyshift.control.lease import Lease, LeaseLost
 from keyshift.control.store import Store
+from keyshift.control.takeover import DRIFT
 from keyshift.control.workers import Roster, Worker
 from tests.control.conftest import Clock
 

@@ -11,7 +11,7 @@ import pytest
 from keymap.errors import KeyshiftError
 from keyshift.cli import errors
 from keyshift.deploy.alarms import RUNBOOK
-from keyshift.process.settings import MetricsSettings
+from keyshift.process.tasks import MetricsSettings
 from tests.deploy.rendered import ROOT, of_type, rendered
 
 SECTIONS = dict(re.findall(r"^### ([^\n]*)\n(.*?)(?=^##|\Z)", (ROOT / RUNBOOK).read_text(), re.MULTILINE | re.DOTALL))

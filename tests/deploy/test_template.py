@@ -19,7 +19,7 @@ from keyshift.deploy.alarms import COLLIDED, FAILED, SET_ASIDE
 from keyshift.deploy.dashboard import OPERATIONS
 from keyshift.deploy.function import parallelization_factor
 from keyshift.deploy.template import template_text
-from keyshift.process.settings import MetricsSettings
+from keyshift.process.tasks import MetricsSettings
 from tests.deploy.rendered import ROOT, TEMPLATE, example, of_type, rendered
 
 FOUND = rendered()

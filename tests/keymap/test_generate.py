@@ -17,7 +17,8 @@ from keymap.errors import Problems
 from keymap.generate import Chosen, put_columns
 from keymap.lanes import lane_of
 from keymap.patch import Item
-from keymap.rules import Keymap, Rule
+from keymap.rule import Rule
+from keymap.rules import Keymap
 from keymap.template import PatchError
 from keymap.values import Canonical, Json, Row, json_document, json_text
 from tests.keymap.keymaps import TEXT, keymap

@@ -1,61 +1,18 @@
 """A proposed keymap fits the tables that it was made for, whatever they are, and is what an engineer would draw."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from keymap.check import check
 from keymap.errors import KeyshiftError
 from keymap.rules import parse_keymap
-from keymap.schema import Column, TableSchema
-from keymap.suggest import Index, Reference, TableFacts, suggest
+from keymap.suggest import Index, Reference, suggest
 from keymap.suggest.names import singular, target_name
 from tests.keymap.keymaps import column, text_column
-
-
-def table(name: str, columns: Iterable[Column], key: tuple[str, ...], **more: Any) -> TableFacts:
-    return TableFacts(TableSchema("shop", name, tuple(columns), key), **more)
-
-
-def to(parent: str, *columns: str, key: tuple[str, ...] = ("id",), owns: bool = False) -> Reference:
-    return Reference(columns, f"shop.{parent}", key, owns)
-
-
-def proposed(*tables: TableFacts) -> dict[str, Any]:
-    """The proposal, read back, after the promise of all proposals: it fits."""
-    text = suggest(tables)
-    schemas = {facts.name: facts.schema for facts in tables}
-    keymap = parse_keymap(text, "keymap.yaml")
-    assert check(keymap, {name: schemas[name] for name in keymap.tables}) == []
-    assert text.partition("# Left out")[2].count("\n# - ") == len(tables) - len(keymap.tables)
-    found: dict[str, Any] = yaml.safe_load(text)
-    return found
-
-
-def keys(document: dict[str, Any], name: str) -> list[tuple[str, str]]:
-    return [(rule["key"]["pk"], rule["key"]["sk"]) for rule in document["tables"][f"shop.{name}"]]
-
-
-CUSTOMERS = table("customers", [column("id"), text_column("name")], ("id",))
-ORDERS = table(
-    "orders",
-    [column("id", "bigint unsigned"), column("customer_id"), column("referrer_id", nullable=True)],
-    ("id",),
-    references=(to("customers", "customer_id"), to("customers", "referrer_id")),
-)
-LINES = table(
-    "order_lines",
-    [column("order_id", "bigint unsigned"), column("line", "smallint"), column("product_id")],
-    ("order_id", "line"),
-    references=(to("products", "product_id"), to("orders", "order_id")),
-)
-PRODUCTS = table("products", [column("id"), text_column("name")], ("id",))
+from tests.keymap.proposals import CUSTOMERS, LINES, ORDERS, PRODUCTS, keys, proposed, table, to, uncommented
 
 
 def test_children_lie_in_their_parents_partition_sorted_by_padded_numbers() -> None:
@@ -317,85 +274,8 @@ def test_a_databases_name_becomes_one_that_dynamodb_allows() -> None:
     ]
 
 
-def uncommented(text: str) -> str:
-    """The proposal with the rules that it offers in comments."""
-    lines = []
-    offered = False
-    for line in text.splitlines():
-        offered = line.startswith("    # - target: ") or (offered and line.startswith("    #   "))
-        lines.append(line.replace("# ", "", 1) if offered else line)
-    return "\n".join(lines)
-
-
 def test_the_rules_in_comments_can_be_used_as_they_are() -> None:
     text = suggest([CUSTOMERS, ORDERS])
     keymap = parse_keymap(uncommented(text), "keymap.yaml")
     assert check(keymap, {"shop.customers": CUSTOMERS.schema, "shop.orders": ORDERS.schema}) == []
     assert [rule.document.key["pk"] for rule in keymap.rules["shop.orders"]] == ["CUSTOMER#{customer_id}", "ORDER#{id}"]
-
-
-NAMES = st.one_of(
-    st.sampled_from(["id", "pk", "sk", "type", "a", "b", "c", "ttl", "gsi1pk", "_ks_v", "order", "yes", "null", "1"]),
-    st.text(st.characters(min_codepoint=1, max_codepoint=0xFFFF, exclude_categories=["Cs"]), min_size=1, max_size=6),
-)
-USUAL = st.sampled_from(["int", "bigint unsigned", "varchar(20)", "tinyint(1)", "datetime"])
-UNUSUAL = st.sampled_from(
-    """tinyint smallint_unsigned bit(1) bit(64) year decimal(10,2) decimal(65,30) float double date timestamp time
-    char(2) varchar(255) varchar(1000) text longtext binary(16) varbinary(500) blob json enum('a') set('a') xmltype
-    point""".split()
-).map(lambda kind: kind.replace("_", " "))
-TYPES = st.one_of(USUAL, USUAL, UNUSUAL)
-OWN_COLUMNS = st.lists(NAMES, max_size=4, unique=True)
-
-
-@st.composite
-def tables_with(draw: st.DrawFn, name: str, parents: list[TableFacts]) -> TableFacts:
-    """A table with foreign keys to some of these, whose primary key is often made of them."""
-    columns = {
-        each: column(each, draw(TYPES), nullable=draw(st.booleans())) for each in draw(st.sets(NAMES, max_size=4))
-    }
-    references = []
-    for at, parent in enumerate(draw(st.lists(st.sampled_from(parents), max_size=3)) if parents else ()):
-        key = parent.schema.primary_key
-        pointing = tuple(f"{at}to{number}" for number in range(len(key)))
-        nullable = draw(st.integers(0, 3)) == 0
-        for each, pointed in zip(pointing, key, strict=True):
-            columns[each] = replace(parent.schema.column(pointed), name=each, nullable=nullable)
-        references += [Reference(pointing, parent.name, key, draw(st.booleans()))] if key else []
-    names = sorted(columns) or ["id"]
-    columns = columns or {"id": column("id")}
-    pointing = [each for reference in references[: draw(st.integers(0, 2))] for each in reference.columns]
-    others = draw(st.lists(st.sampled_from(names), max_size=2))
-    key = tuple(dict.fromkeys(pointing + others))
-    indexes = draw(st.lists(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True), max_size=4))
-    return TableFacts(
-        TableSchema(
-            "shop", name, tuple(replace(c, nullable=c.nullable and c.name not in key) for c in columns.values()), key
-        ),
-        tuple(references),
-        tuple(Index(f"i{at}", tuple(chosen)) for at, chosen in enumerate(indexes)),
-    )
-
-
-@st.composite
-def databases(draw: st.DrawFn) -> list[TableFacts]:
-    """Tables whose keys, foreign keys and indexes are any, as long as a server could have them."""
-    tables: list[TableFacts] = []
-    for name in draw(st.lists(NAMES, min_size=1, max_size=6, unique=True)):
-        tables.append(draw(tables_with(name, tables)))
-    return draw(st.permutations(tables))
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(databases())
-def test_every_proposal_fits_its_tables(tables: list[TableFacts]) -> None:
-    try:
-        document = proposed(*tables)
-    except KeyshiftError:
-        return  # none of the tables can be migrated
-    assert len(document["targets"]) == 1
-    text = suggest(tables)
-    assert text == suggest(tables)
-    assert max(map(len, text.splitlines())) < 400
-    assert check(parse_keymap(uncommented(text), "keymap.yaml"), {facts.name: facts.schema for facts in tables}) == []
-    assert not re.search(r"[^\x20-\uffff\n]", text)

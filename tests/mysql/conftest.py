@@ -6,7 +6,7 @@ import pytest
 
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import Connection, connect
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from tests.mysql.sources import source_of
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from keyshift.cli.demo.database import Database
-from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import SourceSettings, TlsSettings
 
 
 def source_of(database: Database, **changed: Any) -> SourceSettings:

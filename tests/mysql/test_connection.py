@@ -25,7 +25,7 @@ from keyshift.mysql.connection import (
     is_lost,
     query,
 )
-from keyshift.process.settings import SourceSettings, TlsSettings
+from keyshift.process.source import SourceSettings, TlsSettings
 from tests.mysql.fake_rds import FakeRds
 from tests.mysql.sources import execute, source_of
 from tests.mysql.test_preflight_live import server

@@ -8,7 +8,7 @@ from keyshift.cli.demo.database import Database
 from keyshift.cutover.sides import CHUNK_ROWS, MySQLSource
 from keyshift.mysql.connection import Connection, connect, query
 from keyshift.mysql.schema import read_schemas
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 from tests.mysql.sources import execute
 

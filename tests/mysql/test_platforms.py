@@ -15,8 +15,8 @@ from keyshift.mysql.connection import Connection
 from keyshift.mysql.evidence import Evidence, rds_retention_hours
 from keyshift.mysql.facts import Flavour, ServerFacts, identity_of, version_of
 from keyshift.mysql.preflight import judge
+from tests.mysql.evidence import evidence
 from tests.mysql.sources import execute
-from tests.mysql.test_preflight import evidence
 
 RECORDED = Path(__file__).parent / "recorded"
 READY = ["rds-mysql-ready", "aurora-writer-ready"]

@@ -11,7 +11,7 @@ from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.connection import Connection, connect
 from keyshift.mysql.evidence import gather
 from keyshift.mysql.preflight import preflight
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from tests.mysql.sources import execute, source_of
 from tests.servers.oracle_mysql import oracle_mysql
 

@@ -18,7 +18,7 @@ from keyshift.mysql import start
 from keyshift.mysql.connection import Connection, connect, query
 from keyshift.mysql.facts import ServerFacts, read_facts, read_gtid_executed, read_position
 from keyshift.mysql.start import capture_start, wait_for_start
-from keyshift.process.settings import SourceSettings
+from keyshift.process.source import SourceSettings
 from tests.mysql.sources import execute
 
 OTHER = "3e11fa47-71ca-11e1-9e33-c80aa9429562"

@@ -18,7 +18,7 @@ from keyshift.cli.demo.child import free_port
 from keyshift.process import log, metrics
 from keyshift.process.metric import Metric, as_dimension
 from keyshift.process.metrics import LOOP_SECONDS_MAX, Board, Increases, exposition, reported
-from keyshift.process.settings import MetricsSettings
+from keyshift.process.tasks import MetricsSettings
 
 TWO = (
     Metric("keyshift_lag_seconds", "gauge", "Seconds", "how far behind"),

@@ -17,7 +17,8 @@ from keymap.wire import dumps
 from keyshift.aws.stream import RECORDS_PER_GET_MAX
 from keyshift.control.bounds import encode_bound
 from keyshift.deploy.function import BATCH_RECORDS
-from keyshift.process.settings import ApplySettings, Settings
+from keyshift.process.settings import Settings
+from keyshift.process.tasks import ApplySettings
 from tests.apply.club import TEXT
 
 ROOT = Path(__file__).parents[2]

@@ -18,13 +18,13 @@ from keyshift.control import barrier
 from tests.apply.club_history import Club
 from tests.apply.conftest import Inline
 from tests.apply.history import LANES
+from tests.apply.resharding import keeps_parents, merge, split
 from tests.apply.simulation.capture import Capture
 from tests.apply.simulation.endpoint import MENDED
 from tests.apply.simulation.functions import event
 from tests.apply.simulation.source import Answer, Batch, Mapping, Poller, Shard
 from tests.apply.simulation.timeline import KEYS, TEXT, Timeline, settled, visible
 from tests.apply.stage import Stage, in_its_environment, staged
-from tests.apply.test_consumer import keeps_parents, merge, split
 from tests.bulkload.mortal import Fuse, Killed, Mortal
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import duplicate, reset_after, reset_before, server_error, throttle
