@@ -25,10 +25,9 @@ from keyshift.control.phase import Phase
 from keyshift.deploy import tried
 from keyshift.deploy.wheels import Platform
 from tests.apply.event_source import EventSource, event, read_stream
-from tests.apply.history import LANES, History, header_for, history_of, marker, packed
+from tests.apply.history import LANES, History, header_for, history_of, marker, packed, random_history
 from tests.apply.keymaps import order
 from tests.apply.stage import Stage, load_some, staged
-from tests.apply.test_convergence import random_steps
 from tests.deploy.archives import HERE, KEYMAP, PYTHON, project, zipped
 from tests.servers import faults
 from tests.servers.aws import client
@@ -91,7 +90,7 @@ def test_a_whole_stream_is_applied_whatever_happens_to_invocations(
 ) -> None:
     s3 = client("s3", endpoints)
     with staged(endpoints, tmp_path, 2) as stage, deployed(stage, task, 6) as (sandbox, proxy):
-        history = history_of(random_steps(random.Random(5), 80))
+        history = random_history(5)
         packs = load_some(stage, history, random.Random(5))
         packs, objects = with_claim(stage, history, packs, "keyshift/shop/claims")
         stage.put(packs)

@@ -18,9 +18,8 @@ from keyshift.cli.deploy import _words
 from keyshift.deploy import tried
 from keyshift.deploy.wheels import Platform
 from tests.apply.event_source import event, read_stream
-from tests.apply.history import history_of
+from tests.apply.history import history_of, random_steps
 from tests.apply.stage import load_some, staged
-from tests.apply.test_convergence import random_steps
 from tests.deploy.archives import HERE, KEYMAP, OTHER, PYTHON, project, zipped
 from tests.servers.emulated import emulated_python
 from tests.servers.runtime_api import RuntimeApi, Sandbox

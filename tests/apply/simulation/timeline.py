@@ -23,7 +23,6 @@ from tests.apply import club, club_history, history, keymaps
 from tests.apply.conftest import Inline
 from tests.apply.fake_dynamodb import FakeDynamoDB
 from tests.apply.history import LANES
-from tests.apply.test_convergence import random_steps
 
 KEYS = keymaps.KEYS | club.KEYS
 _HEAD = "keyshift: 1\ntargets:\n"
@@ -60,7 +59,7 @@ class Timeline:
 
     def __init__(self, chance: random.Random, keymap: Keymap = KEYMAP, steps: range = range(1, 40)) -> None:
         self.keymap = keymap
-        shop = history.history_of(random_steps(chance, chance.choice(steps)))
+        shop = history.history_of(history.random_steps(chance, chance.choice(steps)))
         others = club_history.History(chance, chance.choice(steps))
         self._shop, self._club = shop, others
         changes = _merged([one for one in shop.changes if one], others.changes, chance)
