@@ -155,7 +155,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(HISTORIES, STEPS)
 def test_every_change_reaches_each_of_its_lanes_in_order_whatever_fails(history: History, steps: list[tuple]) -> None:
     world = World(history)
@@ -174,7 +174,7 @@ def test_every_change_reaches_each_of_its_lanes_in_order_whatever_fails(history:
     assert world.outbox.pending_bytes == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HISTORIES, STEPS)
 def test_progress_is_never_ahead_of_what_the_stream_has(history: History, steps: list[tuple]) -> None:
     """At every moment, all changes before the position are in the stream, and each lane's last version is exact."""
@@ -189,7 +189,7 @@ def test_progress_is_never_ahead_of_what_the_stream_has(history: History, steps:
             assert progress.lanes.get(lane, "") == (expected[-1] if expected else "")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HISTORIES, STEPS, st.integers(0, 8))
 def test_a_barrier_is_done_when_each_lane_has_its_marker_behind_all_before_it(
     history: History, steps: list[tuple], after: int
