@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from keymap.jsons import lost_nothing, quick_document, shortest_digits
+from keymap.nesting import LEVELS_MAX, NAME_CHARACTERS_SAFE, EmptyName, TooDeep, require_names
 from keymap.patch import Item
 from keymap.values import Canonical, Json
 
@@ -49,8 +50,11 @@ def key_number(value: int | Decimal) -> int | Decimal:
     return whole if whole == value else Decimal(value).normalize(_EXACT)
 
 
-def attribute(value: Canonical) -> Attribute | None:
-    """The attribute of a canonical value; None where there is none to store (NULL; an empty SET: no set is empty)."""
+def attribute(value: Canonical, room: int = LEVELS_MAX) -> Attribute | None:
+    """The attribute of a canonical value; None where there is none to store (NULL; an empty SET: no set is empty).
+
+    Raises NotTaken for a document that DynamoDB does not take where `room` lists and maps may be within each other.
+    """
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, int | Decimal):
@@ -60,25 +64,37 @@ def attribute(value: Canonical) -> Attribute | None:
     if isinstance(value, bytes):
         return {"B": value}
     if isinstance(value, Json):
-        return json_attribute(value)
+        return json_attribute(value, room)
     return {"SS": list(value)}
 
 
-def json_attribute(value: Json) -> Attribute:
-    """A JSON document as M, L, S, N, BOOL or NULL."""
-    return json_text_attribute(value.text) or document(value.document())
+def json_attribute(value: Json, room: int = LEVELS_MAX) -> Attribute:
+    """A JSON document as M, L, S, N, BOOL or NULL. Raises NotTaken, as `attribute` does."""
+    quick = json_text_attribute(value.text, room)
+    if quick:
+        return quick
+    found = value.document()
+    made = document(found, _inexact, room)
+    if len(value.text) > NAME_CHARACTERS_SAFE:
+        require_names(found, value.text)
+    return made
 
 
-def json_text_attribute(text: str) -> Attribute | None:
+def json_text_attribute(text: str, room: int = LEVELS_MAX) -> Attribute | None:
     """The same of a document given as any JSON text; None where it takes the long way, by its canonical form."""
     try:
         found = quick_document(text)
         try:
-            return document(found)
+            made = document(found, _inexact, room)
         except _Inexact:
-            return document(found, _shortest) if lost_nothing(found, text) else None
+            if not lost_nothing(found, text):
+                return None
+            made = document(found, _shortest, room)
     except (TypeError, ValueError, RecursionError):
         return None
+    if len(text) > NAME_CHARACTERS_SAFE:
+        require_names(found, text)
+    return made
 
 
 class _Inexact(ValueError):
@@ -97,15 +113,28 @@ def _shortest(value: float) -> Attribute:
     return number(int(digits[:-2]) if digits.endswith(".0") else Decimal(digits))
 
 
-def document(value: Any, of_float: Callable[[float], Attribute] = _inexact) -> Attribute:  # noqa: ANN401 - any type
-    """A decoded JSON document, its numbers exact, as M, L, S, N, BOOL or NULL."""
+def document(value: Any, of_float: Callable[[float], Attribute] = _inexact, room: int = LEVELS_MAX) -> Attribute:  # noqa: ANN401 - any type
+    """A decoded JSON document, its numbers exact, as M, L, S, N, BOOL or NULL. Long names are not looked at.
+
+    Raises NotTaken where a name is empty, or more than `room` lists and maps are within each other.
+    """
     kind = type(value)
     if kind is str:
         return {"S": value}
     if kind is dict:  # the texts within are done here, because a call for each would double the time
-        return {"M": {name: {"S": one} if type(one) is str else document(one, of_float) for name, one in value.items()}}
+        if room < 1 or "" in value:
+            raise TooDeep if room < 1 else EmptyName
+        left = room - 1
+        return {
+            "M": {
+                name: {"S": one} if type(one) is str else document(one, of_float, left) for name, one in value.items()
+            }
+        }
     if kind is list:
-        return {"L": [{"S": one} if type(one) is str else document(one, of_float) for one in value]}
+        if room < 1:
+            raise TooDeep
+        left = room - 1
+        return {"L": [{"S": one} if type(one) is str else document(one, of_float, left) for one in value]}
     if kind is bool:
         return {"BOOL": value}
     if value is None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Final
 
-from keymap.attributes import Attribute, attribute
+from keymap.attributes import Attribute
 from keymap.conversions import converted
 from keymap.document import RuleDocument
 from keymap.generate import Chosen, Put, put_columns
+from keymap.nesting import LEVELS_MAX
 from keymap.patch import Item
 from keymap.targets import Target
 from keymap.template import PatchError, Template
@@ -38,6 +39,7 @@ class Columns:
         self._shapes: dict[tuple[str, ...], Put] = {}
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._keep_nulls = document.nulls == "keep"
+        self._room = LEVELS_MAX - document.levels_around
 
     def names(self, row: Row) -> tuple[str, ...]:
         """The names of all attributes that rows of this shape may have. Raises PatchError as `add`."""
@@ -60,7 +62,7 @@ class Columns:
         if column not in row:
             raise _missing(column)
         value: Canonical = row[column]
-        return converted(value, self._document.types.get(column), column)
+        return converted(value, self._document.types.get(column), column, self._room)
 
     def _first(self, names: tuple[str, ...]) -> Put:
         """The plain loop for a shape of row, which makes way for a function once it has run often enough."""
@@ -70,8 +72,8 @@ class Columns:
 
         def put(row: Row, item: Item) -> None:
             if next(rows) == OFTEN:
-                self._shapes[names] = put_columns(names, chosen, keep_nulls=self._keep_nulls)
-            put_plainly(row, item, chosen, keep_nulls=self._keep_nulls)
+                self._shapes[names] = put_columns(names, chosen, keep_nulls=self._keep_nulls, room=self._room)
+            put_plainly(row, item, chosen, keep_nulls=self._keep_nulls, room=self._room)
 
         self._shapes[names] = put
         return put
@@ -92,11 +94,11 @@ class Columns:
         return tuple(chosen)
 
 
-def put_plainly(row: Row, item: Item, chosen: Iterable[Chosen], *, keep_nulls: bool) -> None:
-    """Put the chosen columns of a row into an item."""
+def put_plainly(row: Row, item: Item, chosen: Iterable[Chosen], *, keep_nulls: bool, room: int = LEVELS_MAX) -> None:
+    """Put the chosen columns of a row into an item; `room` as for `converted`."""
     for column, name, wanted in chosen:
         value = row[column]
-        found = attribute(value) if wanted is None else converted(value, wanted, column)
+        found = converted(value, wanted, column, room)
         if found is not None:
             item[name] = found
         elif value is None and keep_nulls:

@@ -11,6 +11,7 @@ from keymap.attributes import Attribute
 from keymap.conditions import condition_of
 from keymap.conversions import as_type
 from keymap.document import AttributeDocument, ConditionDocument, RuleDocument
+from keymap.nesting import LEVELS_MAX, NotTaken
 from keymap.template import PatchError, Template, parse_template
 from keymap.values import Canonical, Row
 
@@ -31,7 +32,8 @@ def meets(row: Row, conditions: Conditions) -> bool:
 class Computed:
     """One computed attribute, compiled. `keeps_null`: NULL becomes a NULL attribute.
 
-    `place` is its name after those of the maps that it is in, as in ``address.city``, for messages.
+    `place` is its name after those of the maps that it is in, as in ``address.city``, for messages; `room` is how many
+    lists and maps may be within each other in it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Computed:
     conditions: Conditions
     defaults: dict[str, str]
     keeps_null: bool
+    room: int
 
     @property
     def columns(self) -> set[str]:
@@ -53,9 +56,14 @@ class Computed:
             return None
         try:
             value = self.template.value(row, self.defaults)
-            found = as_type(value, self.wanted)
+            found = as_type(value, self.wanted, self.room)
         except PatchError as error:
             raise PatchError(f"attribute {self.place}: {error.message}", error.remedy) from None
+        except NotTaken as error:
+            what = (
+                f"attribute {self.place} comes to a JSON document that DynamoDB does not take: {error.told(self.room)}"
+            )
+            raise PatchError(what, "Give it type S, or leave such rows out with `when`") from None
         except ValueError:
             what = f"attribute {self.place} comes to a value that is no {self.wanted}"
             raise PatchError(what, "Change its type or its template, or leave such rows out with `when`") from None
@@ -89,13 +97,14 @@ AnyComputed = Computed | ComputedMap
 
 def computed_of(document: RuleDocument) -> tuple[AnyComputed, ...]:
     """The computed attributes of a rule."""
-    return tuple(_computed(name, name, one, document) for name, one in document.attributes.items())
+    room = LEVELS_MAX - document.levels_around
+    return tuple(_computed(name, name, one, document, room) for name, one in document.attributes.items())
 
 
-def _computed(name: str, place: str, one: AttributeDocument, rule: RuleDocument) -> AnyComputed:
+def _computed(name: str, place: str, one: AttributeDocument, rule: RuleDocument, room: int) -> AnyComputed:
     conditions = conditions_of(one.when)
     if one.source is None:
-        inner = (_computed(each, f"{place}.{each}", within, rule) for each, within in (one.map or {}).items())
+        inner = (_computed(each, f"{place}.{each}", within, rule, room - 1) for each, within in (one.map or {}).items())
         return ComputedMap(name, place, tuple(inner), conditions)
     return Computed(
         name=name,
@@ -105,4 +114,5 @@ def _computed(name: str, place: str, one: AttributeDocument, rule: RuleDocument)
         conditions=conditions,
         defaults=rule.defaults,
         keeps_null=rule.nulls == "keep",
+        room=room,
     )

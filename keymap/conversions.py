@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from keymap.attributes import Attribute, attribute, document, json_attribute, json_text_attribute, number
 from keymap.kinds import Kind, kind_of
+from keymap.nesting import LEVELS_MAX, NotTaken
 from keymap.schema import Column
 from keymap.template import PatchError, text_of
 from keymap.values import Canonical, Json, json_text, shortest_float32
@@ -18,26 +19,33 @@ from keymap.values import Canonical, Json, json_text, shortest_float32
 _NUMBER_TEXT: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII).fullmatch
 
 
-def converted(value: Canonical, wanted: str | None, column: str) -> Attribute | None:
+def converted(value: Canonical, wanted: str | None, column: str, room: int = LEVELS_MAX) -> Attribute | None:
     """The attribute of a column's value as type `wanted` (None: its own type); None where there is nothing to store.
 
-    Raises PatchError, naming the column, for a value that the type cannot hold.
+    Raises PatchError, naming the column, for a value that the type cannot hold, and for a document that DynamoDB does
+    not take where `room` lists and maps may be within each other.
     """
     try:
-        return as_type(value, wanted)
+        return as_type(value, wanted, room)
+    except NotTaken as error:
+        what = f"column {column} holds a JSON document that DynamoDB does not take: {error.told(room)}"
+        remedy = f"Store the column as text, with types: {{{column}: S}}, or exclude it"
+        raise PatchError(what, remedy) from None
     except ValueError:
-        raise PatchError(f"column {column} holds a value that is no {wanted}", "Change its entry in types") from None
+        what = f"column {column} holds a value that is no {wanted or 'JSON'}"
+        raise PatchError(what, "Change its entry in types") from None
 
 
-def as_type(value: Canonical, wanted: str | None) -> Attribute | None:
+def as_type(value: Canonical, wanted: str | None, room: int = LEVELS_MAX) -> Attribute | None:
     """The attribute of a value as type `wanted` (None: its own type); None for NULL and for an empty set.
 
-    Raises ValueError for a value that the type cannot hold.
+    Raises ValueError for a value that the type cannot hold, and NotTaken as `attribute` does.
     """
     if wanted is None or value is None:
-        return attribute(value)
+        return attribute(value, room)
     try:
-        return _CONVERSIONS[wanted](value)
+        nested = _NESTED.get(wanted)
+        return nested(value, room) if nested else _CONVERSIONS[wanted](value)
     except (TypeError, KeyError, ArithmeticError, RecursionError, PatchError):
         raise ValueError(f"the value is no {wanted}") from None
 
@@ -73,9 +81,9 @@ def _held(value: Canonical) -> Json:
     return json_text(value)
 
 
-def _json(value: Canonical) -> Attribute:
-    quick = json_text_attribute(value) if isinstance(value, str) else None
-    return quick or json_attribute(_held(value))
+def _json(value: Canonical, room: int) -> Attribute:
+    quick = json_text_attribute(value, room) if isinstance(value, str) else None
+    return quick or json_attribute(_held(value), room)
 
 
 def _array(value: Canonical) -> list[Any]:
@@ -86,10 +94,15 @@ def _array(value: Canonical) -> list[Any]:
     return found
 
 
-def _list(value: Canonical) -> Attribute:
+def _list(value: Canonical, room: int) -> Attribute:
     if isinstance(value, tuple):
         return {"L": [{"S": member} for member in value]}
-    return {"L": _vector(value) if isinstance(value, bytes) else [document(member) for member in _array(value)]}
+    if isinstance(value, bytes):
+        return {"L": _vector(value)}
+    made = json_attribute(_held(value), room)
+    if "L" not in made:
+        raise TypeError
+    return made
 
 
 def _vector(value: bytes) -> list[Attribute]:
@@ -135,14 +148,13 @@ _CONVERSIONS: Mapping[str, Callable[[Canonical], Attribute | None]] = MappingPro
         "S": _text,
         "N": _number,
         "BOOL": _boolean,
-        "JSON": _json,
-        "L": _list,
         "B": _bytes,
         "SS": _text_set,
         "NS": _number_set,
         "BS": _bytes_set,
     }
 )
+_NESTED: Mapping[str, Callable[[Canonical, int], Attribute]] = MappingProxyType({"JSON": _json, "L": _list})
 
 # What the values of a kind can ever be; a single value may be no such thing all the same.
 _OF_KIND: Mapping[Kind, frozenset[str]] = MappingProxyType(
@@ -156,7 +168,7 @@ _OF_KIND: Mapping[Kind, frozenset[str]] = MappingProxyType(
         "bytes": frozenset({"B", "JSON"}),
         "json": frozenset({"S", "BOOL", "JSON", "L", "SS", "NS", "BS"}),
         "set": frozenset({"L", "SS", "NS"}),
-        "any": frozenset(_CONVERSIONS),
+        "any": frozenset({*_CONVERSIONS, *_NESTED}),
     }
 )
 

@@ -212,6 +212,16 @@ class RuleDocument(_Model):
             )
         return self
 
+    @property
+    def levels_around(self) -> int:
+        """How many maps may be around the value of one attribute of a row (keymap.nesting).
+
+        A group's map of attributes, or its map of entries; and where rows pass their slot to each other, what keeps the
+        content of those that are not shown: the map of all owners, that of one, and its content.
+        """
+        inside = int(self.group is not None and self.group.value is None)
+        return inside + (3 if self.owner else int(self.group is not None and self.group.map is not None))
+
     def templates(self) -> dict[str, Template]:
         """The key templates by key attribute."""
         return {name: parse_template(text) for name, text in self.key.items()}

@@ -12,17 +12,10 @@ from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from keymap.attributes import (
-    INTEGER_END,
-    PARTITION_KEY_BYTES_MAX,
-    Attribute,
-    attribute,
-    json_attribute,
-    json_text_attribute,
-    number,
-)
+from keymap.attributes import INTEGER_END, PARTITION_KEY_BYTES_MAX, json_attribute, json_text_attribute, number
 from keymap.conversions import converted
 from keymap.fields import Part
+from keymap.nesting import LEVELS_MAX
 from keymap.patch import Item, Key
 from keymap.targets import KeyAttribute
 from keymap.template import Template
@@ -156,31 +149,39 @@ def _field(part: Part, value: str) -> Iterator[str]:
         yield _unless(f"type({value}) is int or type({value}) is str")
 
 
-_TEXT: Final = ("type(VALUE) is str", "{'S': VALUE}")
-_BYTES: Final = ("type(VALUE) is bytes", "{'B': VALUE}")
-_WHOLE: Final = (_INTEGER, "{'N': f'{VALUE}'}")
-_DECIMAL: Final = ("type(VALUE) is Decimal", "number(VALUE)")
-_JSON: Final = ("type(VALUE) is Json", "json_attribute(VALUE)")
-_USUAL: Final[dict[str | None, tuple[tuple[str, str], ...]]] = {
+class _Usual(NamedTuple):
+    """What is usual of a value, and its attribute. `raises`: making it may raise an `odd` error."""
+
+    when: str
+    made: str
+    raises: bool = False
+
+
+_TEXT: Final = _Usual("type(VALUE) is str", "{'S': VALUE}")
+_BYTES: Final = _Usual("type(VALUE) is bytes", "{'B': VALUE}")
+_WHOLE: Final = _Usual(_INTEGER, "{'N': f'{VALUE}'}")
+_DECIMAL: Final = _Usual("type(VALUE) is Decimal", "number(VALUE)")
+_JSON: Final = _Usual(
+    "type(VALUE) is Json", "json_text_attribute(VALUE.text, room) or json_attribute(VALUE, room)", raises=True
+)
+_JSON_TEXT: Final = _Usual("type(VALUE) is str", "json_text_attribute(VALUE, room) or ASKED", raises=True)
+_USUAL: Final[dict[str | None, tuple[_Usual, ...]]] = {
     None: (_TEXT, _WHOLE, _DECIMAL, _BYTES, _JSON),
-    "S": (_TEXT, (_INTEGER, "{'S': f'{VALUE}'}")),
+    "S": (_TEXT, _Usual(_INTEGER, "{'S': f'{VALUE}'}")),
     "N": (_WHOLE,),
-    "BOOL": (("type(VALUE) is int and 0 <= VALUE <= 1", "{'BOOL': VALUE == 1}"),),
+    "BOOL": (_Usual("type(VALUE) is int and 0 <= VALUE <= 1", "{'BOOL': VALUE == 1}"),),
     "B": (_BYTES,),
-    "JSON": (
-        ("type(VALUE) is Json", "asked_json(ASKED)"),
-        ("type(VALUE) is str and (quick := json_text_attribute(VALUE))", "quick"),
-    ),
-}  # by the type that is asked for: what is usual, and its attribute
+    "JSON": (_JSON, _JSON_TEXT),
+}  # by the type that is asked for
 
 
-def put_columns(names: Sequence[str], chosen: Iterable[Chosen], *, keep_nulls: bool) -> Put:
-    """The function for rows whose columns are `names`, in this order."""
+def put_columns(names: Sequence[str], chosen: Iterable[Chosen], *, keep_nulls: bool, room: int = LEVELS_MAX) -> Put:
+    """The function for rows whose columns are `names`, in this order; `room` as for `converted`."""
     values = {name: f"value{index}" for index, name in enumerate(names)}
     lines = [f"{', '.join(values.values())}, = row.values()" if values else "pass"]
     for one in chosen:
         lines += _column(one, values[one.column], keep_nulls=keep_nulls)
-    found: Put = _compiled("put(row, item)", lines, dict(_SHARED))
+    found: Put = _compiled("put(row, item)", lines, {**_SHARED, "room": room})
     return found
 
 
@@ -195,32 +196,25 @@ def row_maker(names: tuple[str, ...]) -> MakeRow:
 
 
 def _column(chosen: Chosen, value: str, *, keep_nulls: bool) -> Iterator[str]:
-    target, asked = f"item[{chosen.name!r}]", f"{value}, {chosen.wanted!r}, {chosen.column!r}"
+    target, asked = f"item[{chosen.name!r}]", f"converted({value}, {chosen.wanted!r}, {chosen.column!r}, room)"
     null = f"{target} = {{'NULL': True}}" if keep_nulls else "pass"
     word = "if"
-    for usual, made in _USUAL.get(chosen.wanted, ()):
-        made_here = made.replace("VALUE", value).replace("ASKED", asked)
-        yield f"{word} {usual.replace('VALUE', value)}: {target} = {made_here}"
+    for usual in _USUAL.get(chosen.wanted, ()):
+        made = f"{target} = {usual.made.replace('VALUE', value).replace('ASKED', asked)}"
+        yield f"{word} {usual.when.replace('VALUE', value)}:"
+        yield from (f"    try: {made}", f"    except odd: {target} = {asked}") if usual.raises else (f"    {made}",)
         word = "elif"
     yield f"{word} {value} is None: {null}"
     yield "else:"
-    yield f"    found = {f'attribute({value})' if chosen.wanted is None else f'converted({asked})'}"
+    yield f"    found = {asked}"
     yield f"    if found is not None: {target} = found"
-
-
-def _asked_json(value: Json, wanted: str | None, column: str) -> Attribute | None:
-    try:
-        return json_attribute(value)
-    except (ArithmeticError, RecursionError, ValueError):
-        return converted(value, wanted, column)  # which says what is wrong
 
 
 _SHARED: Final[dict[str, Any]] = {
     "Decimal": Decimal,
     "Json": Json,
     "converted": converted,
-    "asked_json": _asked_json,
-    "attribute": attribute,
+    "odd": (ArithmeticError, RecursionError, ValueError),
     "json_attribute": json_attribute,
     "json_text_attribute": json_text_attribute,
     "number": number,

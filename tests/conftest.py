@@ -12,12 +12,21 @@ import gc
 import secrets
 import zlib
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
 from tests.servers.pool import Pool, chosen_pairs
+
+# The machine is shared, with the servers of the tests at least: how long an example took says nothing about the code.
+# pytest's own limit for a test ends what hangs. Without a deadline drawing may take 30 seconds, and not one.
+SHARED_MACHINE: Final = "shared machine"
+settings.register_profile(SHARED_MACHINE, settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile(SHARED_MACHINE)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,10 +37,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(dropped)]
 
 
-def pytest_collection_finish() -> None:
-    """Let no collection of garbage look through all modules and tests again: that took a third of the tests' time."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let no collection of garbage look through all modules and tests again: that took a third of the tests' time.
+
+    Before that, draw something: the first time Hypothesis reads the constants of all of the project's modules and its
+    table of characters, which takes a second, and many on a machine that is busy. No test's strategy is slow by that.
+    """
+    if any(item.get_closest_marker("hypothesis") for item in session.items):
+        _draw_once()
     gc.collect()
     gc.freeze()
+
+
+@settings(max_examples=1, database=None, suppress_health_check=list(HealthCheck))
+@given(st.text())
+def _draw_once(_text: str) -> None:
+    """Nothing is tried."""
 
 
 def _is_its_pair(item: pytest.Item) -> bool:

@@ -20,6 +20,8 @@ from keyshift.apply.setaside import SettingAside
 from keyshift.apply.sharing import Sharing
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import METRICS, Tally
+from keyshift.apply.tidy_tally import METRICS as TIDYING
+from keyshift.apply.tidy_tally import TidyTally
 from keyshift.apply.tidying import tidied
 from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
@@ -50,8 +52,9 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
         doing = f"reading migration {settings.migration}"
         migration = retried(lambda: migrations.load(store), Backoff(), stop, doing)
         migrations.require_digest(migration, keymap.digest)
-        board = Board(METRICS, migration=migration.name, owner=this_process())
-        with reported(board, settings.metrics), tidied(settings, keymap, migration, store):
+        tidying = TidyTally(now_ms)
+        board = Board((*METRICS, *TIDYING), migration=migration.name, owner=this_process(), also=tidying.figures)
+        with reported(board, settings.metrics), tidied(settings, keymap, migration, store, tidying):
             _Process(settings, keymap, clients, stop, store, migration, board).run()
     except Stopped:
         pass

@@ -31,19 +31,23 @@ class Scanned(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Items looked at and deleted, marks removed from items that stay, and removals refused: written to meanwhile."""
+    """Items looked at and deleted, marks removed from items that stay, and removals refused: written to meanwhile.
+
+    `tombstones` are the marks of both.
+    """
 
     items: int = 0
     deleted: int = 0
     marks: int = 0
     refused: int = 0
+    tombstones: int = 0
 
 
 class Sweeper:
     """Sweeps all target tables of one migration.
 
     The caller has made sure that no change can arrive any more, or none up to the version `upto` where one is given.
-    `between` is called before each part of a table.
+    `between` is called before each part of a table, `removed` after it with the tombstones that were taken away.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators
@@ -58,10 +62,11 @@ class Sweeper:
         progress: Callable[[str, str, int], None] = lambda _doing, _table, _count: None,
         upto: str = "",
         between: Callable[[], None] = lambda: None,
+        removed: Callable[[int], None] = lambda _tombstones: None,
     ) -> None:
         self._client, self._keymap, self._migration, self._items = client, keymap, migration, items
         self._executor, self._stop, self._progress = executor, stop, progress
-        self._upto, self._between = upto, between
+        self._upto, self._between, self._removed = upto, between, removed
 
     def run(self) -> Swept:
         """Remove the tombstones. Raises what `between` does, KeyshiftError where a table refuses, Stopped.
@@ -75,7 +80,8 @@ class Sweeper:
                 wanted = (
                     one for item in page for one in removals(self._keymap, self._migration, target, item, self._upto)
                 )
-                total = _add(total, len(page), self._executor.map(self._send, wanted))
+                before, total = total, _add(total, len(page), self._executor.map(self._send, wanted))
+                self._removed(total.tombstones - before.tombstones)
                 self._progress("sweep", target.name, len(page))
         return total
 
@@ -96,9 +102,10 @@ class Sweeper:
 
 
 def _add(total: Swept, looked_at: int, sent: Iterator[tuple[Removal, bool]]) -> Swept:
-    deleted, marks, refused = total.deleted, total.marks, total.refused
+    deleted, marks, refused, tombstones = total.deleted, total.marks, total.refused, total.tombstones
     for removal, done in sent:
         refused += not done
         deleted += done and not removal.update
         marks += removal.marks if done and removal.update else 0
-    return Swept(total.items + looked_at, deleted, marks, refused)
+        tombstones += removal.marks if done else 0
+    return Swept(total.items + looked_at, deleted, marks, refused, tombstones)

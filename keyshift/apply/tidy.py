@@ -20,6 +20,7 @@ from keymap.patch import Item
 from keymap.rules import Keymap
 from keyshift.apply.lifetime import ended_after
 from keyshift.apply.sweep import Sweeper, Swept
+from keyshift.apply.tidy_tally import TidyTally
 from keyshift.aws import items
 from keyshift.aws.clients import DynamoDBClient, explaining
 from keyshift.control import barrier
@@ -61,7 +62,7 @@ class Tidied:
 class Tidier:
     """Tidies one migration. `lease` is the one on "tidy", and guards the client (keyshift.aws.clients.guard_sends).
 
-    `clock` gives seconds that only grow and count suspend.
+    `tally` is told what is taken away, and when. `clock` gives seconds that only grow and count suspend.
     """
 
     def __init__(  # noqa: PLR0913 - its collaborators
@@ -74,11 +75,13 @@ class Tidier:
         executor: Executor,
         stop: Stop,
         request_life_seconds: float,
+        tally: TidyTally | None = None,
         clock: Callable[[], float] = boottime,
     ) -> None:
         self._client, self._keymap, self._migration = client, keymap, migration
         self.lease, self._store, self._executor = lease, lease.store, executor
         self._stop, self._life_seconds, self._clock = stop, request_life_seconds, clock
+        self._tally = tally or TidyTally(now_ms)
 
     def run(self) -> Tidied:
         """One pass; the lease is held. It may be repeated, and may be killed anywhere.
@@ -86,15 +89,22 @@ class Tidier:
         Raises ReplayNotOpen, LeaseLost, KeymapChanged, Stopped, and KeyshiftError where a table refuses.
         """
         self._require_open()
+        begun_at_ms = now_ms()
         stays = self._rise()
+        if not stays:
+            self._record(risen_at_ms=begun_at_ms)
         horizon = read_horizon(self._store)
         if not horizon or horizon == self.lease.record.text("swept"):
-            self.lease.renew(tidied_at_ms=now_ms())
+            self._record(tidied_at_ms=now_ms())
             return Tidied(horizon, stays)
         self._stop.sleep(ended_after(self._life_seconds))
         swept = self._sweep(horizon)
-        self.lease.renew(swept=horizon, tidied_at_ms=now_ms())
+        self._record(swept=horizon, tidied_at_ms=now_ms())
         return Tidied(horizon, stays, swept)
+
+    def _record(self, **attributes: str | int) -> None:
+        self.lease.renew(**attributes)
+        self._tally.looked(self.lease.record)
 
     def _rise(self) -> str:
         """Let the horizon rise to what is applied; why it does not, "" where it has."""
@@ -137,6 +147,7 @@ class Tidier:
             stop=self._stop,
             upto=horizon,
             between=between,
+            removed=self._tally.removed,
         ).run()
 
     def _require_open(self) -> None:

@@ -9,10 +9,12 @@ from typing import Any, Final
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.apply.tidy import TIDY_SECONDS, Tidied, Tidier
+from keyshift.apply.tidy_tally import TidyTally
 from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends
 from keyshift.aws.leases import held, release, renewed, this_process
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.migration import Migration
+from keyshift.control.record import Record
 from keyshift.control.store import Store
 from keyshift.process.clock import boottime, now_ms
 from keyshift.process.log import get_logger
@@ -27,7 +29,9 @@ _log = get_logger("tidy")
 
 
 @contextmanager
-def tidier(settings: Settings, keymap: Keymap, migration: Migration, store: Store, stop: Stop) -> Iterator[Tidier]:
+def tidier(  # noqa: PLR0913, PLR0917 - what a tidier is made of
+    settings: Settings, keymap: Keymap, migration: Migration, store: Store, stop: Stop, tally: TidyTally
+) -> Iterator[Tidier]:
     """A tidier with a client of its own, which sends nothing unless the lease is held. The lease is not held yet."""
     clients = clients_of(settings.aws, connections_max=REMOVALS_IN_FLIGHT)
     lease = Lease(store, TIDY, this_process(), TIDY_SECONDS, boottime)
@@ -42,6 +46,7 @@ def tidier(settings: Settings, keymap: Keymap, migration: Migration, store: Stor
                 executor=executor,
                 stop=stop,
                 request_life_seconds=settings.apply.request_life_seconds,
+                tally=tally,
             )
     finally:
         clients.close()
@@ -54,10 +59,11 @@ def one_pass(found: Tidier, stop: Stop) -> Tidied:
 
 
 @contextmanager
-def tidied(settings: Settings, keymap: Keymap, migration: Migration, store: Store) -> Iterator[None]:
+def tidied(settings: Settings, keymap: Keymap, migration: Migration, store: Store, tally: TidyTally) -> Iterator[None]:
     """Tidy in a thread while the block runs, every `apply.tidy_hours`; what fails is logged, and tried again later."""
     stop = Stop()
-    thread = threading.Thread(target=_keep, args=(settings, keymap, migration, store, stop), name="tidy", daemon=True)
+    wanted = (settings, keymap, migration, store, stop, tally)
+    thread = threading.Thread(target=_keep, args=wanted, name="tidy", daemon=True)
     if settings.apply.tidy_hours:
         thread.start()
     try:
@@ -68,13 +74,17 @@ def tidied(settings: Settings, keymap: Keymap, migration: Migration, store: Stor
             thread.join()
 
 
-def _keep(settings: Settings, keymap: Keymap, migration: Migration, store: Store, stop: Stop) -> None:
+def _keep(  # noqa: PLR0913, PLR0917 - what a tidier is made of
+    settings: Settings, keymap: Keymap, migration: Migration, store: Store, stop: Stop, tally: TidyTally
+) -> None:
     wait_seconds = LOOK_SECONDS
     while not stop.wait(wait_seconds):
         wait_seconds = LOOK_SECONDS
         try:
-            if is_due(store, migration, settings.apply.tidy_hours):
-                with tidier(settings, keymap, migration, store, stop) as found:
+            record = store.get(TIDY)
+            tally.looked(record)
+            if is_due(record, migration, settings.apply.tidy_hours):
+                with tidier(settings, keymap, migration, store, stop, tally) as found:
                     _if_free(found)
         except Stopped:
             return
@@ -83,9 +93,11 @@ def _keep(settings: Settings, keymap: Keymap, migration: Migration, store: Store
             _log.warning("not_tidied", reason=str(error))
 
 
-def is_due(store: Store, migration: Migration, hours: float) -> bool:
-    """Whether the last pass, or the migration's beginning, is so long ago. A wall clock that is wrong does no harm."""
-    record = store.get(TIDY)
+def is_due(record: Record | None, migration: Migration, hours: float) -> bool:
+    """Whether the last pass, which the lease's item tells, or the migration's beginning, is so long ago.
+
+    A wall clock that is wrong does no harm.
+    """
     last_ms = record.number("tidied_at_ms") if record else 0
     return now_ms() >= (last_ms or migration.created_at_ms) + hours * _HOUR_MS
 
@@ -104,6 +116,6 @@ def _if_free(found: Tidier) -> None:
 def _told(done: Tidied) -> Tidied:
     swept: dict[str, Any] = {}
     if done.swept:
-        swept = {name: getattr(done.swept, name) for name in ("items", "deleted", "marks", "refused")}
+        swept = {name: getattr(done.swept, name) for name in ("items", "deleted", "marks", "refused", "tombstones")}
     _log.info("tidied", horizon=done.horizon, stays=done.stays, **swept)
     return done

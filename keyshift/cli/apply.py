@@ -11,15 +11,20 @@ from keymap.errors import KeyshiftError
 from keyshift.apply import consumer
 from keyshift.apply.redrive import Redriven, chosen, end, redriving
 from keyshift.apply.refusals import position
-from keyshift.apply.tidy import Tidied
+from keyshift.apply.tidy import Tidied, Tidier
+from keyshift.apply.tidy_tally import METRICS as TIDYING
+from keyshift.apply.tidy_tally import TidyTally
 from keyshift.apply.tidying import one_pass, tidier
 from keyshift.aws.claims import ClaimStore
 from keyshift.aws.clients import BotoCoreError, ClientError, explain, explaining
+from keyshift.aws.leases import this_process
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.setasides import SetAside, State, count_open, read_all
-from keyshift.process.stop import Stopped
+from keyshift.process.clock import now_ms
+from keyshift.process.metrics import Board, reported
+from keyshift.process.stop import Stop, Stopped
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -130,22 +135,34 @@ def tidy(wiring: Wiring, *, every_seconds: float | None) -> None:
     A pass asks for a barrier, waits some minutes, and reads the target tables whole, at half of the speed that one
     reader has. `keyshift apply run` does it by itself (`apply.tidy_hours`); beside a Lambda function run this.
     """
-    wiring.log()
-    with tidier(wiring.settings, wiring.keymap, wiring.own_migration, wiring.store, wiring.stop) as found:
+    wiring.log(json=wiring.settings.metrics.emf or None)
+    settings, migration, tally = wiring.settings, wiring.own_migration, TidyTally(now_ms)
+    # One pass is over before anybody scrapes it, and may be beside a process that goes on and has the port.
+    shown = settings.metrics if every_seconds else settings.metrics.model_copy(update={"port": None})
+    board = Board(TIDYING, migration=migration.name, owner=this_process(), also=tally.figures)
+    with (
+        reported(board, shown),
+        tidier(settings, wiring.keymap, migration, wiring.store, wiring.stop, tally) as found,
+    ):
+        board.enter("tidying")
         if every_seconds is None:
             _tell(one_pass(found, wiring.stop))
-            return
-        try:
-            while True:
-                try:
-                    _tell(one_pass(found, wiring.stop))
-                except (ClientError, BotoCoreError) as error:
-                    click.echo(str(explain(error, "tidying")), err=True)
-                except KeyshiftError as error:
-                    click.echo(str(error), err=True)
-                wiring.stop.sleep(every_seconds)
-        except Stopped:
-            pass
+        else:
+            _tidy_again_and_again(found, wiring.stop, every_seconds)
+
+
+def _tidy_again_and_again(found: Tidier, stop: Stop, every_seconds: float) -> None:
+    try:
+        while True:
+            try:
+                _tell(one_pass(found, stop))
+            except (ClientError, BotoCoreError) as error:
+                click.echo(str(explain(error, "tidying")), err=True)
+            except KeyshiftError as error:
+                click.echo(str(error), err=True)
+            stop.sleep(every_seconds)
+    except Stopped:
+        pass
 
 
 def _tell(done: Tidied) -> None:

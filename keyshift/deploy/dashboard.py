@@ -1,7 +1,8 @@
 """The dashboard: the whole pipeline from left to right, the source's lag to the tables' writes.
 
-What the daemon and `keyshift apply run` show is there where they write it (`metrics.emf`) and their log is sent to
-CloudWatch. The function always does. Counters are told by what they grew, so what is drawn is their sum.
+What the daemon, `keyshift apply run` and `keyshift apply tidy` show is there where they write it (`metrics.emf`) and
+their log is sent to CloudWatch. The function always does. Counters are told by what they grew, so what is drawn is
+their sum.
 """
 
 import json
@@ -11,6 +12,7 @@ from cdc.metrics import METRICS as CAPTURE
 from keymap.rules import Keymap
 from keyshift.apply.invocation import APPLIED, OWN
 from keyshift.apply.tally import METRICS as APPLY
+from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.deploy.function import function_name
 from keyshift.process.metric import NAMESPACE, Metric, as_dimension
 from keyshift.process.settings import Settings
@@ -48,6 +50,8 @@ def _widgets(settings: Settings, keymap: Keymap) -> list[dict[str, Any]]:
         _graph("Replay: changes by operation", [[NAMESPACE, APPLIED, *own, "operation", one] for one in OPERATIONS]),
         _graph("Replay: changes by table", [[NAMESPACE, APPLIED, *own, "table", one] for one in sources(keymap)]),
         _graph("keyshift apply run: gauges", _own(APPLY, "gauge", own), "Maximum"),
+        _graph("Tidying: seconds", _own(TIDYING, "gauge", own), "Maximum"),
+        _graph("Tidying: each minute", _own(TIDYING, "counter", own)),
         _graph("Tables: write units", _of_tables("ConsumedWriteCapacityUnits", tables)),
         _graph("Tables: throttles", _of_tables("WriteThrottleEvents", tables)),
     ]

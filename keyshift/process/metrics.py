@@ -51,14 +51,24 @@ class Health:
 
 
 class Board:
-    """The figures and the health of one process. Every method may be called from any thread."""
+    """The figures and the health of one process. Every method may be called from any thread.
+
+    `also` gives figures that are asked for when somebody looks, such as ages.
+    """
 
     def __init__(
-        self, metrics: Sequence[Metric], *, migration: str, owner: str, clock: Callable[[], float] = time.monotonic
+        self,
+        metrics: Sequence[Metric],
+        *,
+        migration: str,
+        owner: str,
+        also: Callable[[], Mapping[str, float | None]] = dict,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.metrics = tuple(metrics)
         self.migration = migration
         self.owner = owner
+        self._also = also
         self._clock = clock
         self._lock = threading.Lock()
         self._state = "starting"
@@ -88,7 +98,8 @@ class Board:
     def values(self) -> dict[str, float]:
         """The figures that are known."""
         with self._lock:
-            return {name: value for name, value in self._values.items() if value is not None}
+            shown = {**self._values, **self._also()}
+        return {name: value for name, value in shown.items() if value is not None}
 
     def health(self) -> Health:
         """The health at this moment."""

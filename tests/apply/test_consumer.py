@@ -246,8 +246,11 @@ def test_throttles_and_lost_answers_on_both_sides_are_ridden_out(stage: Stage) -
 
 def test_now_and_then_it_tidies(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tidying, "LOOK_SECONDS", 0.05)
-    with Running(stage) as running:
+    port = free_port()
+    with Running(stage, metrics_port=port) as running:
         running.until(lambda: (found := stage.store.get(TIDY)) is not None and found.number("tidied_at_ms") > 0)
+        running.until(lambda: 'keyshift_apply_tidied_age_seconds{migration="shop"} ' in get(port, "/metrics")[1])
+        assert 'keyshift_apply_tombstones_removed_total{migration="shop"} 0' in get(port, "/metrics")[1]
 
 
 def test_a_line_per_interval_tells_counts_lag_and_age(

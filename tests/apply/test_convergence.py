@@ -97,7 +97,7 @@ class Replay:
         return all(self.shop.visible(table) == items for table, items in expected.items())
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(steps=operations, seed=seeds)
 def test_any_order_and_any_duplication_end_in_the_same_items(steps: Any, seed: int) -> None:
     chance = random.Random(seed)
@@ -111,7 +111,7 @@ def test_any_order_and_any_duplication_end_in_the_same_items(steps: Any, seed: i
     assert replay.has_converged()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(steps=operations, seed=seeds)
 def test_killed_between_any_two_writes_and_delivered_again_it_ends_in_the_same_items(steps: Any, seed: int) -> None:
     chance = random.Random(seed)
@@ -135,7 +135,7 @@ def test_killed_between_any_two_writes_and_delivered_again_it_ends_in_the_same_i
     assert replay.has_converged()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(steps=operations, seed=seeds)
 def test_once_all_is_applied_late_duplicates_change_nothing(steps: Any, seed: int) -> None:
     replay = Replay(fake_shop(), steps, random.Random(seed))
@@ -147,7 +147,7 @@ def test_once_all_is_applied_late_duplicates_change_nothing(steps: Any, seed: in
     assert {table: replay.shop.items(table) for table in before} == before
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(steps=operations, seed=seeds)
 def test_all_before_the_failed_sequence_number_is_done(steps: Any, seed: int) -> None:
     """Only what the answer names is delivered again, as Lambda does; and no marker is recorded too early."""
@@ -175,7 +175,7 @@ def test_all_before_the_failed_sequence_number_is_done(steps: Any, seed: int) ->
     assert replay.gate.seen_lanes == {(1, lane) for lane in range(LANES)}
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(steps=operations, seed=seeds)
 def test_what_is_foreign_stays_and_all_else_converges(steps: Any, seed: int) -> None:
     """Another migration's items in the same tables: what wants to write them is set aside, none is touched."""

@@ -61,7 +61,7 @@ def at(place: int) -> str:
     return version(1, 1, place, 0)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_run_of_requests_has_the_same_answers_and_leaves_the_same_items(real_shop: Shop, seed: int) -> None:
     fake = fake_shop()

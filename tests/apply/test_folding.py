@@ -47,7 +47,7 @@ def same(one: BatchResult, other: BatchResult) -> bool:
     return replace(one, error=None) == replace(other, error=None) and str(one.error) == str(other.error)
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(steps=operations, seed=seeds)
 def test_each_batch_has_the_same_outcome_and_leaves_the_same_items(steps: Any, seed: int) -> None:
     short, plain = (Replay(fake_shop(), steps, random.Random(seed)) for _ in range(2))
@@ -64,7 +64,7 @@ def test_each_batch_has_the_same_outcome_and_leaves_the_same_items(steps: Any, s
         assert short.gate.seen_lanes == plain.gate.seen_lanes
 
 
-@settings(max_examples=EXAMPLES // 6, deadline=None)
+@settings(max_examples=EXAMPLES // 6)
 @given(seed=seeds)
 def test_so_does_each_batch_of_rows_that_share_items(seed: int) -> None:
     chance = random.Random(seed)

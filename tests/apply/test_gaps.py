@@ -103,7 +103,7 @@ def test_past_the_gate_lanes_are_raised_too_and_a_gap_is_one() -> None:
     assert (result.error, gate.seen_lanes, gate.applied) == (None, {(2, LANE)}, {LANE: CHANGES[0].version})
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(steps=operations, seed=seeds)
 def test_no_daemon_that_begins_again_looks_like_a_gap_and_no_missing_record_is_passed(steps: Any, seed: int) -> None:
     """A daemon that dies sends again from its checkpoint, in other packs; batches are cut and delivered again anyhow.

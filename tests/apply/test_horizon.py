@@ -152,7 +152,7 @@ def versions_of(record: StreamRecord) -> list[str]:
     return [change.version for change in decode_pack(record.data)[1]]
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(seed=seeds, steps=st.integers(1, 25))
 def test_whatever_happens_between_the_items_end_right_and_no_tombstone_is_left(seed: int, steps: int) -> None:
     life = Life(random.Random(seed), steps)

@@ -3,6 +3,7 @@
 That it refuses is asked of DynamoDB Local, which has AWS's rules; other endpoints are lenient. docs/limits.md has all.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from keymap.attributes import ITEM_BYTES_MAX, attribute, item_size, oversize
+from keymap.conversions import converted
 from keymap.items import whole_item
 from keymap.patch import WHOLE, Item, Patch
 from keymap.rules import Keymap, parse_keymap
 from keymap.template import PatchError
 from keymap.updates import ATTRIBUTES_PER_UPDATE_MAX, SLOTS_PER_UPDATE_MAX, per_update, update_merged, update_request
-from keymap.values import Json
+from keymap.values import Json, json_text
 from keymap.version import version
 from keyshift.apply.refusals import Poison
 from keyshift.aws import items
@@ -50,10 +52,56 @@ tables:
     - target: {prefix}bookings
       key: {{number: "{{number}}"}}
       group: {{attribute: "{{name}}", value: text}}
+  edge.whole: [{{target: {prefix}texts, key: {{pk: "{{a}}", sk: "{{b}}"}}, include: [document]}}]
+  edge.attribute:
+    - target: {prefix}bookings
+      key: {{number: "{{number}}"}}
+      group: {{attribute: "document_{{name}}", value: document}}
+  edge.named:
+    - target: {prefix}bookings
+      key: {{number: "{{number}}"}}
+      group: {{attribute: "named_{{name}}"}}
+      include: [document]
+  edge.entry:
+    - target: {prefix}bookings
+      key: {{number: "{{number}}"}}
+      group: {{map: documents, entry: "{{name}}", value: document}}
+  edge.filled:
+    - target: {prefix}bookings
+      key: {{number: "{{number}}"}}
+      group: {{map: filled, entry: "{{name}}"}}
+      include: [document]
+  edge.inner:
+    - target: {prefix}texts
+      key: {{pk: "{{a}}", sk: "{{b}}"}}
+      include: []
+      attributes: {{outer: {{map: {{inner: {{map: {{document: "{{document}}"}}}}}}}}}}
+  edge.passed:
+    - target: {prefix}seats
+      key: {{pk: "PASSED#{{a}}"}}
+      include: [document]
+      owner: [b]
+  edge.passed_on:
+    - target: {prefix}bookings
+      key: {{number: "{{number}}"}}
+      group: {{map: passed, entry: "{{name}}"}}
+      include: [document]
+      owner: [b]
 """,
 )
 EXPRESSION_BYTES_MAX, OPERATORS_MAX = 4096, 300  # of one expression
-DEPTH_MAX = 31  # lists and maps within each other; what they hold is the 32nd level
+# How many lists and maps may be within each other in a document: what they hold is the 32nd level. Around it may be a
+# group's map, that of a row's attributes, maps of the rule's own, and the three that keep what other owners have.
+DEPTHS = {
+    "whole": 31,
+    "attribute": 31,
+    "named": 30,
+    "entry": 30,
+    "filled": 29,
+    "inner": 29,
+    "passed": 28,
+    "passed_on": 27,
+}
 
 
 @pytest.fixture(scope="module")
@@ -202,23 +250,80 @@ def test_empty_text_and_bytes_are_values_and_an_empty_set_is_none(edge: Shop) ->
     assert values.items() <= next(one for one in edge.items("texts") if one["sk"] == {"S": "ü"}).items()
 
 
-@pytest.mark.parametrize("depth", [DEPTH_MAX, DEPTH_MAX + 1])
-def test_documents_nested_deeper_than_32_levels_are_poison(edge: Shop, strict: bool, depth: int) -> None:
-    document = attribute(Json("[" * depth + "]" * depth))
-    assert document
-    poison = is_poison(edge, text_patch(edge, {"doc": document}, 10 + depth))
-    assert poison is (depth > DEPTH_MAX) or not strict
+def nested(levels: int) -> Json:
+    """A document of so many lists and objects within each other."""
+    document = "1"
+    for level in range(levels):
+        document = f"[{document}]" if level % 2 else f'{{"a":{document}}}'
+    return Json(document)
 
 
-def test_names_that_data_makes_may_be_long_and_nothing_is_called_nothing(edge: Shop, strict: bool) -> None:
+def one_and_the_next(edge: Shop, kind: str, levels: int) -> list[Patch]:
+    """Two rows with such a document, one after the other in one slot: where it has owners, it keeps both."""
+    rows = [{"a": "nested", "b": owner, "number": 31, "name": "n", "document": nested(levels)} for owner in "12"]
+    found = [edge.keymap.row_patches(f"edge.{kind}", row, version(1, 1, at, 0)) for at, row in enumerate(rows, 1)]
+    return [patch for (patch,) in found]
+
+
+@pytest.mark.parametrize("kind", DEPTHS)
+def test_documents_nested_deeper_than_32_levels_are_refused_before_dynamodb_would(
+    edge: Shop, strict: bool, kind: str
+) -> None:
+    """And none that is not: whatever is around them."""
+    most = one_and_the_next(edge, kind, DEPTHS[kind])
+    assert [is_poison(edge, patch) for patch in most] == [False, False]
+    with pytest.raises(PatchError, match=f"document.* more than {DEPTHS[kind]} objects and arrays are within each"):
+        one_and_the_next(edge, kind, DEPTHS[kind] + 1)
+    deeper = [
+        replace(
+            patch,
+            attributes={name: {"L": [value]} for name, value in (patch.attributes or {}).items()},
+            version=version(1, 2, at, 0),
+        )
+        for at, patch in enumerate(most)
+    ]
+    refused = [is_poison(edge, patch) for patch in deeper]
+    assert any(refused) or not strict
+
+
+EMPTY: dict[str, dict[str, Any]] = {  # documents, and their attributes
+    '{"": 1}': {"M": {"": {"N": "1"}}},
+    '[{"a": {"" : "x"}}]': {"L": [{"M": {"a": {"M": {"": {"S": "x"}}}}}]},
+    '{"a": {"": {}}, "b": 1.50}': {"M": {"a": {"M": {"": {"M": {}}}}, "b": {"N": "1.5"}}},
+}
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_keys_of_objects_are_never_empty(edge: Shop, strict: bool, text: str) -> None:
+    """As MySQL's JSON and as text, which MariaDB's is."""
+    row: dict[str, Any] = {"a": "empty", "b": "key", "document": json_text(text)}
+    told = "column document holds a JSON document that DynamoDB does not take: a key of an object is empty"
+    with pytest.raises(PatchError, match=told):
+        edge.keymap.row_patches("edge.whole", row, version(1, 1, 1, 0))
+    with pytest.raises(PatchError, match=told):
+        converted(text, "JSON", "document")
+    key = {"pk": {"S": "p"}, "sk": {"S": "k"}}
+    assert not (strict and takes(edge, "texts", {**key, "x": EMPTY[text]}))
+    fine = attribute(json_text(r'{"a": "", "b\"": 1, " ": [""]}'))
+    assert fine
+    assert takes(edge, "texts", {**key, "x": fine})
+
+
+@pytest.mark.parametrize("name", ["x" * 65_535, "é" * 32_767])
+def test_keys_of_objects_have_65535_bytes_at_most(name: str) -> None:
+    """Nobody here enforces it: DynamoDB Local fails from 32 KB on."""
+    assert attribute(json_text(json.dumps({"a": [{name: 1}]})))
+    for document_text in (json.dumps({name + "x" * 2: 1}), json.dumps([{name + "é": "x"}])):
+        with pytest.raises(PatchError, match="a key of an object has more than 65535 bytes"):
+            converted(document_text, "JSON", "document")
+
+
+def test_names_that_data_makes_may_be_long_and_nothing_is_called_nothing(edge: Shop) -> None:
     """The mark's name is longer still. DynamoDB Local fails from 32 KB on, and AWS takes 64 KB."""
     row = {"number": 64, "name": "é" + "x" * 30_000, "text": "t"}
     assert not is_poison(edge, *edge.keymap.row_patches("edge.slot", row, version(1, 1, 1, 0)))
     with pytest.raises(PatchError):
         edge.keymap.row_patches("edge.slot", {**row, "name": ""}, version(1, 1, 1, 0))
-    document = attribute(Json('{"": 1}'))
-    assert document
-    assert is_poison(edge, text_patch(edge, {"doc": document}, 50)) or not strict
 
 
 def rows_of_one_item(kind: str, count: int) -> Iterator[tuple[str, Any]]:

@@ -228,7 +228,7 @@ def test_two_at_once_and_one_that_lost_its_lease_do_no_harm() -> None:
     assert Lease(kept.store, REDRIVE, "next", 10.0, lambda: 0.0).try_acquire()
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(steps=operations, seed=seeds)
 def test_in_any_order_with_redrives_and_deaths_in_between_it_ends_in_the_same_items(steps: Any, seed: int) -> None:
     """A foreign item comes and goes; once it is away, and all was delivered and redriven, nothing is missing."""
@@ -266,7 +266,7 @@ def test_in_any_order_with_redrives_and_deaths_in_between_it_ends_in_the_same_it
     assert {(1, lane) for lane in range(LANES)} == kept.gate.seen_lanes
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(steps=operations, seed=seeds)
 def test_once_every_row_is_mended_at_its_source_nothing_is_set_aside_and_both_sides_are_equal(
     steps: Any, seed: int

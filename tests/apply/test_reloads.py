@@ -89,7 +89,7 @@ def left_of(club: Club, reload: Reload) -> list[Patch]:
     ]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 40))
 def test_a_table_that_is_loaded_again_in_any_order_ends_in_the_items_of_its_rows(seed: int, steps: int) -> None:
     found = Reloading(random.Random(seed), steps)
@@ -103,7 +103,7 @@ def test_a_table_that_is_loaded_again_in_any_order_ends_in_the_items_of_its_rows
 SEAT = "club.seat"
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 40))
 def test_a_keymap_that_changes_on_the_way_ends_in_the_items_of_the_new_one(seed: int, steps: int) -> None:
     """Seats get other keys. What was sent with the keymap of before is applied by it, or by the new one without seats;

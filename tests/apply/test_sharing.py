@@ -25,7 +25,7 @@ EXAMPLES = int(os.environ.get("KEYSHIFT_TEST_EXAMPLES", "300"))
 seeds = st.integers(0, 2**32)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 40))
 def test_any_order_and_any_duplication_end_in_the_same_items(seed: int, steps: int) -> None:
     chance = random.Random(seed)
@@ -48,7 +48,7 @@ class Killed(BaseException):
     """The process ends here: nothing catches this."""
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 30))
 def test_killed_between_any_two_writes_and_done_again_it_ends_in_the_same_items(seed: int, steps: int) -> None:
     chance = random.Random(seed)
@@ -71,7 +71,7 @@ def test_killed_between_any_two_writes_and_done_again_it_ends_in_the_same_items(
     assert found.visible() == history.expected()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 30))
 def test_another_writer_between_any_two_requests_changes_nothing(seed: int, steps: int) -> None:
     """An overlapping invocation does its own part of the changes in between, and nobody does that part again."""
@@ -94,7 +94,7 @@ def test_another_writer_between_any_two_requests_changes_nothing(seed: int, step
     assert found.visible() == history.expected()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(seed=seeds, steps=st.integers(1, 30))
 def test_rows_that_rest_on_one_slot_show_the_newest_in_any_order(seed: int, steps: int) -> None:
     """A collision is no secret of the order in which it came about; verify and the counts tell it."""

@@ -204,7 +204,7 @@ class Process:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_happens_no_two_read_a_shard_and_in_the_end_all_have_fair_shares(seed: int) -> None:
     world = World(seed)
     chance = world.chance

@@ -14,6 +14,7 @@ from keyshift.apply.gate import ControlGate
 from keyshift.apply.lifetime import BATCH_SECONDS_MAX
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tidy import ReplayNotOpen, Tidied, Tidier
+from keyshift.apply.tidy_tally import TidyTally
 from keyshift.apply.tidying import is_due
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
 from keyshift.control import barrier
@@ -50,6 +51,7 @@ class World:
 
     def __init__(self, stage: Stage, executor: ThreadPoolExecutor) -> None:
         self.stage, self.store, self.executor, self.stop = stage, stage.store, executor, Hurried()
+        self.tally = TidyTally(lambda: now_ms() + 60_000)
         self.history: History = history_of(random_steps(random.Random(4), 120))
         packs = load_some(stage, self.history, random.Random(4))
         self.records = records(packs)
@@ -90,6 +92,7 @@ class World:
             executor=self.executor,
             stop=self.stop,
             request_life_seconds=LIFE_SECONDS,
+            tally=self.tally,
         )
 
     def answer(self) -> None:
@@ -105,6 +108,11 @@ class World:
 
     def tidy(self) -> Tidied:
         return self.tidier().run()
+
+    def figures(self) -> tuple[float | None, float | None, float | None]:
+        """Tombstones removed, and the ages of the horizon and of the last pass."""
+        removed, risen, tidied = self.tally.figures().values()
+        return removed, risen, tidied
 
 
 @pytest.fixture
@@ -142,18 +150,25 @@ def test_a_pass_is_held_back_by_what_is_missing_and_reads_nothing_twice_for_noth
     behind = Reload(table, floor_of_epoch(2), "later", "")
     reload = Reload(table, version(1, 1, 1, 1), "TRUNCATE", "")
     begin_reload(world.store, reload)
+    assert world.figures() == (0, None, None)
+    before = world.tombstones()
     held = world.tidy()
     assert (held.horizon, held.swept) == ("", None)
     assert "is loaded again" in held.stays
-    assert not is_due(world.store, load(world.store), 1)
+    assert world.figures() == (0, None, pytest.approx(60, abs=20)), "a pass, in which the horizon did not rise"
+    assert not is_due(world.store.get(TIDY), load(world.store), 1)
     finish_reload(world.store, reload)
     begin_reload(world.store, behind)
     done = world.tidy()
     assert done.swept
     assert (done.horizon, done.stays, world.tombstones()) == (world.last, "", 0)
+    assert done.swept.tombstones == before
+    assert world.figures() == (before, pytest.approx(60, abs=20), pytest.approx(60, abs=20))
     assert world.tidy() == Tidied(world.last)
     world.store.update(TIDY, {"tidied_at_ms": now_ms() - 3_600_001}, {})
-    assert is_due(world.store, load(world.store), 1)
+    world.tally.looked(world.store.get(TIDY))
+    assert world.figures() == (before, pytest.approx(60, abs=20), pytest.approx(3660, abs=20))
+    assert is_due(world.store.get(TIDY), load(world.store), 1)
 
 
 def test_nothing_is_tidied_but_while_replay_is_open(world: World) -> None:

@@ -33,12 +33,11 @@ _EXAMPLES = int(os.environ.get("KEYSHIFT_FUZZ_EXAMPLES", "0"))
 
 def examples(quick: int) -> settings:
     """So many examples in the ordinary run, always the same; KEYSHIFT_FUZZ_EXAMPLES new ones in a long one."""
-    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+    slow = [HealthCheck.data_too_large, HealthCheck.large_base_example]
     return settings(
         max_examples=_EXAMPLES or quick,
         derandomize=not _EXAMPLES,
         database=None,
-        deadline=None,
         suppress_health_check=slow,
     )
 

@@ -100,7 +100,7 @@ def test_a_stream_that_inflates_beyond_what_it_says_takes_no_memory() -> None:
         tracemalloc.stop()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.integers(165, 172),
     st.binary(max_size=60) | st.tuples(st.integers(0, 80), st.integers(0, 255), st.integers(0, 60)),

@@ -189,7 +189,7 @@ def test_a_column_of_each_kind_and_measure_is_read_as_the_plain_loop_reads_it(ch
     field, values = chosen
     seen: set[bool] = set()
 
-    @settings(max_examples=40, database=None, deadline=None)
+    @settings(max_examples=40, database=None)
     @given(values)
     def check(value: bytes) -> None:
         seen.add(agree((field,), image([value]), 0, 1 + len(value)) != "Malformed")
@@ -198,7 +198,7 @@ def test_a_column_of_each_kind_and_measure_is_read_as_the_plain_loop_reads_it(ch
     assert True in seen
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tables(), st.binary(max_size=3), st.binary(max_size=9))
 def test_rows_of_any_columns_are_read_as_the_plain_loop_reads_them(
     table: tuple[tuple[Field, ...], bytes], before: bytes, behind: bytes
@@ -207,7 +207,7 @@ def test_rows_of_any_columns_are_read_as_the_plain_loop_reads_them(
     agree(fields, before + data + behind, len(before), len(before) + len(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tables(), st.data())
 def test_cut_and_changed_rows_are_refused_or_read_alike(
     table: tuple[tuple[Field, ...], bytes], data: st.DataObject
@@ -222,7 +222,7 @@ def test_cut_and_changed_rows_are_refused_or_read_alike(
     agree(fields, bytes(changed[:end]), 0, end)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=6), st.binary(max_size=60))
 def test_any_bytes_at_all_are_refused_or_read_alike(chosen: list[Column], data: bytes) -> None:
     fields = tuple(

@@ -12,7 +12,7 @@ from tests.binlog.generate_json import documents
 jsonb = pytest.importorskip("keyshift.binlog._jsonb", reason="not built: there is no C compiler here")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents())
 def test_binary_json_in_c_gives_the_canonical_text_or_leaves_it(document: tuple[bytes, object]) -> None:
     data, expected = document
@@ -21,7 +21,7 @@ def test_binary_json_in_c_gives_the_canonical_text_or_leaves_it(document: tuple[
     assert found is not None or encode_json.OPAQUE in data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents(), st.data())
 def test_changed_binary_json_is_read_in_c_only_where_it_is_also_read_in_python(
     document: tuple[bytes, object], data: st.DataObject

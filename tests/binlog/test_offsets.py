@@ -1,6 +1,6 @@
 """Positions beyond 32 bits."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keyshift.binlog.offsets import Offsets
@@ -9,7 +9,6 @@ from keyshift.binlog.packets import Header
 GIB = 1 << 30
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(30, GIB), min_size=1, max_size=30), st.integers(4, 1 << 34))
 def test_offsets_are_kept_beyond_32_bits(sizes: list[int], start: int) -> None:
     offsets, at = Offsets("binlog.000001", start), start

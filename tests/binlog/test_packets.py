@@ -118,7 +118,7 @@ def broken(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)))])
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(st.binary(max_size=80) | broken())
 @example(b"")
 def test_no_bytes_make_a_parser_fail_otherwise_than_by_a_refusal(data: bytes) -> None:

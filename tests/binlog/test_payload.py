@@ -57,7 +57,6 @@ def test_a_stream_of_several_frames_is_one_transaction() -> None:
     assert list(payload.events(made(data, len(WHOLE)))) == EVENTS
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 200_000), max_size=6))
 def test_events_of_any_size_are_cut_where_they_end(sizes: list[int]) -> None:
     events = [inner(bytes([number]) * size) for number, size in enumerate(sizes)]
@@ -103,7 +102,7 @@ def test_fields_of_later_versions_are_passed_over() -> None:
     assert list(payload.events(field(77, 1 << 40) + made(GOOD, len(WHOLE)))) == EVENTS
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=60) | st.tuples(st.integers(0, 120), st.integers(0, 255)))
 def test_no_bytes_make_it_fail_otherwise_than_by_a_refusal(change: bytes | tuple[int, int]) -> None:
     """Random bytes; or a byte of a right one changed, which zstd without its own checksum need not notice."""

@@ -98,7 +98,7 @@ def comparable(items: Sequence[Item]) -> list[Item]:
     return sorted(({**item, revision: revision in item} for item in items), key=repr)  # type: ignore[dict-item]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables(), st.randoms(use_true_random=False))
 def test_merged_items_are_those_of_guarded_writes(rows: Rows, chance: random.Random) -> None:
     chunks = planned(rows, chance)

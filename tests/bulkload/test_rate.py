@@ -134,7 +134,7 @@ def test_what_nobody_waits_for_does_not_grow() -> None:
     assert found == pytest.approx(700, rel=0.2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from(["ask", "done", "refused", "wait"]), st.integers(1, 400)), max_size=60),
     st.sampled_from([1.0, 40.0, 1_000.0]),

@@ -14,7 +14,7 @@ from keymap.items import group_item, whole_item
 from keymap.patch import Item, Key, Patch
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
-from keymap.values import Row
+from keymap.values import Row, json_text
 from keymap.version import floor
 from keyshift.aws.slots import write_slots
 from tests.apply.fake_dynamodb import FakeDynamoDB
@@ -162,6 +162,28 @@ def test_an_item_over_400_kb_is_refused_with_its_size() -> None:
     assert reject.key == (7,)
     assert re.match(r"the item of app would have \d{6} bytes", reject.reason)
     assert len(writes.puts) == 1
+
+
+def test_a_document_that_dynamodb_does_not_take_is_a_reject_with_its_column_and_the_way_on() -> None:
+    """Where rows are put whole, and where they share items; nothing of it is sent."""
+    for grouped in (False, True):
+        rule = "group: {attribute: 'x{id}', value: details}" if grouped else "types: {}"
+        using = keymap(f"""\
+keyshift: 1
+targets: {{app: {{partition_key: {{pk: S}}}}}}
+tables:
+  shop.customer:
+    - {{target: app, key: {{pk: "{"all" if grouped else "{id}"}"}}, {rule}}}
+""")
+        empty = json_text('{"a": [{"": "secret"}]}')
+        writes = planned(
+            CUSTOMER, [customer(1, "", details=json_text("{}")), customer(2, "", details=empty)], using=using
+        )
+        (reject,) = writes.rejects
+        assert reject.key == (2,)
+        assert "column details holds a JSON document that DynamoDB does not take: a key of an obj" in reject.reason
+        assert reject.remedy.startswith("Store the column as text, with types: {details: S}, or exclude it, or correct")
+        assert writes.items == 1
 
 
 def test_an_item_of_exactly_400_kb_is_put() -> None:

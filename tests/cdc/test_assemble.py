@@ -32,7 +32,7 @@ def versions(transactions: list[Committed]) -> list[str]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(logs(), st.sampled_from([0, 500, 1_000_000]))
 def test_exactly_what_was_committed_arrives_in_order(log: Log, memory_bytes_max: int) -> None:
     machine = assembler(log, memory_bytes_max=memory_bytes_max)
@@ -42,7 +42,7 @@ def test_exactly_what_was_committed_arrives_in_order(log: Log, memory_bytes_max:
     assert machine.position == log.position
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(logs(), st.data())
 def test_from_any_position_on_the_rest_arrives(log: Log, data: st.DataObject) -> None:
     """A crash after any event, and a new start at the position behind the last complete transaction, loses nothing."""
@@ -56,7 +56,6 @@ def test_from_any_position_on_the_rest_arrives(log: Log, data: st.DataObject) ->
     assert before + versions(after) == log.committed
 
 
-@settings(deadline=None)
 @given(logs())
 def test_what_precedes_the_end_says_nothing(log: Log) -> None:
     """A transaction is given at its last event, not before, and its position is the one behind it."""

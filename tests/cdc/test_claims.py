@@ -109,7 +109,7 @@ def _small_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_small_records")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(BIG_HISTORIES, BIG_STEPS)
 def test_every_change_reaches_each_of_its_lanes_in_order_whatever_s3_does(history: History, steps: list[tuple]) -> None:
     world = BigWorld(history)

@@ -268,7 +268,7 @@ OFTEN = [Story.commit, Story.commit, Story.read]
 OPERATIONS = [*OFTEN, Story.rotate, Story.purge, Story.follow, Story.switch, Story.reset, Story.keep, Story.name]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 4)), max_size=25))
 def test_whatever_happens_to_the_servers_what_is_gone_on_with_is_complete(
     steps: Sequence[tuple[Callable[[Story, int], None], int]],

@@ -240,7 +240,7 @@ WORDS = (
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
 def test_no_statement_makes_it_fail_otherwise(clauses: str) -> None:
     with contextlib.suppress(NotUnderstood):

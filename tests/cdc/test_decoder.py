@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.decoder import Decoder
@@ -175,7 +175,6 @@ def test_rows_that_were_read_before_are_passed_however_their_table_looked_then()
     assert type(reader.event(packet(30, insert(1), log_pos=800))) is Rows
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80) | st.builds(packet, st.integers(0, 255), st.binary(max_size=60)))
 def test_no_bytes_make_it_fail_otherwise_than_by_a_refusal(data: bytes) -> None:
     with contextlib.suppress(KeyshiftError):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.entries import Entries, Entry, Mark
@@ -24,7 +24,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(0, 3000))
 def test_entries_are_a_list_that_can_be_cut_back_to_any_mark(steps: list[tuple], memory_bytes_max: int) -> None:
     entries, model = Entries(memory_bytes_max), []

@@ -61,7 +61,7 @@ about = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(events, about, st.data())
 def test_a_line_is_what_encoding_the_change_gives(event: Rows, about: dict[str, Any], data: st.DataObject) -> None:
     one = values | sets if event.has_sets else values

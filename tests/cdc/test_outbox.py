@@ -13,7 +13,7 @@ from keymap.wire import Header, decode_pack
 from tests.cdc.outbox_life import HISTORIES, LANES, STAMP, START, STEPS, History, World, change_line
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(HISTORIES, STEPS)
 def test_every_change_reaches_each_of_its_lanes_in_order_whatever_fails(history: History, steps: list[tuple]) -> None:
     world = World(history)
@@ -28,7 +28,7 @@ def test_every_change_reaches_each_of_its_lanes_in_order_whatever_fails(history:
     assert world.outbox.pending_bytes == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HISTORIES, STEPS)
 def test_progress_is_never_ahead_of_what_the_stream_has(history: History, steps: list[tuple]) -> None:
     """At every moment, all changes before the position are in the stream, and each lane's last version is exact."""
@@ -43,7 +43,7 @@ def test_progress_is_never_ahead_of_what_the_stream_has(history: History, steps:
             assert progress.lanes.get(lane, "") == (expected[-1] if expected else "")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HISTORIES, STEPS, st.integers(0, 8))
 def test_a_barrier_is_done_when_each_lane_has_its_marker_behind_all_before_it(
     history: History, steps: list[tuple], after: int

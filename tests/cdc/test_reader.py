@@ -64,7 +64,7 @@ def read(log: Log, losses: list[int]) -> list[Item]:
     return items
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(logs(flavours="mariadb mysql"), st.lists(st.integers(0, 30), max_size=8))
 def test_connections_may_be_lost_after_any_event(log: Log, losses: list[int]) -> None:
     items = read(log, losses)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.events import Place, Query
@@ -186,7 +186,6 @@ def test_of_a_table_that_nothing_was_recorded_of_nothing_is_carried_over() -> No
     assert carried((), version(1, 5, 500, 0), version(2, 2, 4, 0)) == ()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), max_size=60))
 def test_the_history_is_in_order_however_it_came_and_keeps_the_newest(offsets: list[int]) -> None:
     history: tuple[Since, ...] = ()

@@ -1,7 +1,7 @@
 """Which logged statements change a captured table without rows, and which belong to a transaction's grammar."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.grammar import BEGIN, COMMIT, ROLLBACK, Control, control
@@ -153,14 +153,12 @@ def test_the_grammar_of_transactions_is_recognised(text: str, expected: Control 
 WORDS = "DROP ALTER CREATE TABLE DATABASE IF EXISTS orders shop . , ( ) ' ` \" /* */ /*! -- # RENAME TO TRUNCATE = \\"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS.split())).map(" ".join))
 def test_no_text_makes_it_fail(text: str) -> None:
     assert {*TABLES.changed("shop", text)} <= {"shop.orders", "shop.Order-Lines", "crm.customer"}
     control(text)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), st.sampled_from(["TRUNCATE {}", "DROP TABLE {}", "DELETE FROM {} WHERE a = '{}'"]))
 def test_the_name_of_a_captured_table_is_found_behind_any_comment(noise: str, statement: str) -> None:
     comment = "/* " + noise.replace("*/", "").replace("*", "") + " */"

@@ -74,6 +74,29 @@ def test_every_row_that_cannot_become_an_item_is_counted_by_reason_with_examples
     assert error.count(f"row {project.schema}.orders (id=") == 5
 
 
+def test_documents_that_dynamodb_does_not_take_are_counted_by_column_and_fine_as_text(project: Project) -> None:
+    """MySQL's JSON and MariaDB's, which is text. The latter takes no more than 31 levels, nor fails on more as text."""
+    rule = 'sk: "ORDER#{id:06d}"}'
+    project.edit("keymap.yaml", rule, f"{rule}\n      types: {{details: JSON}}")
+    project.execute("ALTER TABLE orders ADD details JSON, ADD words TEXT")
+    documents = ('{"a": ""}', '{"a": {"": 1}}', '[[{"" : 2}]]', '{"a": {"b": "\\\\"\\\\":"}}')
+    rows = ", ".join(f"({number}, 1, 1, '', '{one}', NULL)" for number, one in enumerate(documents, 1))
+    project.execute(f"INSERT INTO orders VALUES {rows}")
+    (error,) = checked(project)["errors"]
+    row = f"row {project.schema}.orders"
+    assert error["what"] == (
+        "column details holds a JSON document that DynamoDB does not take: a key of an object is empty: "
+        f"2 rows, {row} (id=2), {row} (id=3)"
+    )
+    assert "with types: {details: S}" in error["remedy"]
+    project.edit("keymap.yaml", "{details: JSON}", "{details: S, words: JSON}")
+    assert errors(checked(project)) == []
+    deep = "[" * 32 + "]" * 32
+    project.execute(f"UPDATE orders SET words = '{deep}' WHERE id = 4")
+    (told,) = errors(checked(project, "--all"))
+    assert f"more than 31 objects and arrays are within each other: 1 row, {row} (id=4)" in told
+
+
 @pytest.mark.parametrize(
     ("note", "expected"),
     [

@@ -1,10 +1,12 @@
 """The end of a migration as an operator lives it: daemon and consumer run, the application writes, one switches."""
 
+import json
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Self
+from urllib.request import urlopen
 
 import pytest
 
@@ -13,11 +15,14 @@ from keymap.wire import decode_pack
 from keyshift.apply import tidy
 from keyshift.apply.gate import ControlGate
 from keyshift.apply.stream import StreamApplier
+from keyshift.apply.tidy import Tidied, Tidier
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws import stream
+from keyshift.cli.demo.child import free_port
 from keyshift.control import migration as migrations
 from keyshift.control.phase import Phase, read_phase
 from keyshift.cutover import conduct
+from keyshift.process.stop import Stop
 from tests.cli.conftest import Project, another
 from tests.cli.running import Migration, until
 from tests.cli.steps import answer_of, fill, store_of
@@ -178,9 +183,15 @@ def test_after_an_abort_the_target_follows_the_source_again(
     monkeypatch.setattr(tidy, "ended_after", lambda _life_seconds: 0.0)
     migration.run()
     project.execute("INSERT INTO orders VALUES (557, 2, 5, 'soon gone')", "DELETE FROM orders WHERE id = 557")
-    tidied = project.keyshift("apply", "tidy")
+    with monkeypatch.context() as patched:
+        patched.setenv("KEYSHIFT_METRICS__EMF", "true")
+        tidied = project.keyshift("apply", "tidy")
     assert tidied.code == 0, tidied.err
     assert "1 deleted" in tidied.out
+    told = json.loads(tidied.err.splitlines()[-1])
+    assert (told["event"], told["keyshift_apply_tombstones_removed_total"]) == ("metrics", 1)
+    assert told["keyshift_apply_horizon_age_seconds"] >= told["keyshift_apply_tidied_age_seconds"] >= 0
+    assert tidies_where_it_can_be_scraped(project, monkeypatch)
     project.execute("INSERT INTO orders VALUES (558, 2, 5, 'soon gone')")
     until(lambda: answer_of(project, "cdc", "status")["caught_up"])  # so the deletion has a record of its own
     project.execute("DELETE FROM orders WHERE id = 558")
@@ -194,6 +205,23 @@ def test_after_an_abort_the_target_follows_the_source_again(
     deliver_again(project)
     assert project.keyshift("cutover", "run").code == 0
     assert answer_of(project, "verify")["clean"]
+
+
+def tidies_where_it_can_be_scraped(project: Project, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether `apply tidy --every` shows its figures while it runs; nothing is tidied here."""
+    port, seen = free_port(), []
+
+    def one_pass(_tidier: Tidier, stop: Stop) -> Tidied:
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            seen.append(answer.read().decode())
+        stop.set()
+        return Tidied("")
+
+    with monkeypatch.context() as patched:
+        patched.setenv("KEYSHIFT_METRICS__PORT", str(port))
+        patched.setattr("keyshift.cli.apply.one_pass", one_pass)
+        assert project.keyshift("apply", "tidy", "--every", "24h").code == 0
+    return [f'keyshift_apply_tombstones_removed_total{{migration="{project.name}"}} 0' in one for one in seen] == [True]
 
 
 def deliver_again(project: Project) -> None:

@@ -192,7 +192,7 @@ def both(project: Project) -> Both:
 
 
 def test_each_planted_difference_is_found_and_only_those(both: Both) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck), database=None)
     @given(st.lists(st.sampled_from(PLANTS), unique=True))
     def look(planted: list[Callable[[Both], list[Found]]]) -> None:
         try:

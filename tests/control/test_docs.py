@@ -68,7 +68,7 @@ def a_whole_migration(store: Store, clock: Clock) -> None:
     position = Position("binlog.000001", 4, gtid_set, "1795840541-5f2a9c0d11aa02be")
     leases = (CAPTURE, DUMP, LOAD, "worker#0001", REDRIVE, TIDY)
     capture, dump, load, _worker, redrive, tidy = (taken_over(store, item, clock) for item in leases)
-    tidy.renew(swept=version(1, 1, 4, 0), tidied_at_ms=1)
+    tidy.renew(swept=version(1, 1, 4, 0), risen_at_ms=1, tidied_at_ms=1)
     assert raise_horizon(store, version(1, 1, 4, 0), Phase.LOAD)
     load.renew(workers="a")
     record_created(store, Resource("stream", "s"))

@@ -164,5 +164,5 @@ class LeaseMachine(RuleBasedStateMachine):
             assert (record.number("by"), record.number("write")) == (who, contender.writes)
 
 
-LeaseMachine.TestCase.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
+LeaseMachine.TestCase.settings = settings(max_examples=400, stateful_step_count=30)
 TestLease = LeaseMachine.TestCase

@@ -115,7 +115,7 @@ class WatchMachine(LeaseMachine):
         return self.watchers[who % len(self.watchers)]
 
 
-WatchMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+WatchMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30)
 TestWatchedLease = WatchMachine.TestCase
 
 

@@ -53,7 +53,7 @@ def take(store: Store, step: tuple[Any, ...]) -> object:
     raise AssertionError(step)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=12))
 def test_memory_and_server_agree(dynamodb: Any, table: str, steps: list[tuple[Any, ...]]):
     name = unique("m")

@@ -32,7 +32,7 @@ def test_keys_of_38_digits_are_not_rounded_together() -> None:
 
 
 @pytest.mark.parametrize(("buffer", "partition"), [(1 << 20, 1 << 20), (64, 4), (16, 1)])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(expected=NAMES, found=NAMES)
 def test_the_difference_is_that_of_the_sets_in_memory_on_disk_and_split(
     buffer: int, partition: int, expected: set[int], found: set[int]

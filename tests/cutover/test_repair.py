@@ -90,7 +90,7 @@ class HidingWorld(World):
         self.visible = len(self.log)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**9), st.sampled_from([0.0, 0.3, 0.7]), st.integers(0, 3))
 def test_after_the_write_stop_both_sides_are_equal_whatever_was_hidden_and_repaired_before(
     seed: int, activity: float, early_passes: int

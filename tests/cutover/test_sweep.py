@@ -187,4 +187,4 @@ def test_a_deletion_whose_answer_was_lost_counts_as_done(tables: Tables) -> None
         get = tables.items.get
 
     sweeper = Sweeper(tables.client, tables.keymap, ME, items=Earlier(), executor=tables.executor, stop=Stop())
-    assert sweeper.run() == Swept(items=1, deleted=1)
+    assert sweeper.run() == Swept(items=1, deleted=1, tombstones=1)

@@ -144,7 +144,7 @@ def found(report: Report) -> Counter[tuple[Kind, Place, str]]:
     return Counter((one.kind, (one.table, one.key), one.slot) for one in report.examples)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plants(), st.booleans())
 def test_at_rest_each_planted_difference_is_found_and_nothing_else(planted, live) -> None:
     """Also with barriers, where nothing happens to move."""
@@ -156,7 +156,7 @@ def test_at_rest_each_planted_difference_is_found_and_nothing_else(planted, live
     assert report.clean == (not expected)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32), st.sampled_from([0.2, 0.5, 0.7]), st.integers(1, 6))
 def test_on_a_source_that_is_written_to_nothing_is_called_a_difference_that_is_none(seed, activity, rounds) -> None:
     world = World(Random(seed), activity)
@@ -167,7 +167,7 @@ def test_on_a_source_that_is_written_to_nothing_is_called_a_difference_that_is_n
     assert report.total == 0, report.examples
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.sampled_from([0.3, 0.6]), plants())
 def test_on_a_source_that_is_written_to_each_difference_at_rest_is_found(seed, activity, planted) -> None:
     world = World(Random(seed), activity)

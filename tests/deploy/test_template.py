@@ -13,6 +13,7 @@ from cdc.metrics import METRICS as CAPTURE
 from keyshift.apply.invocation import APPLIED, SETS
 from keyshift.apply.invocation import METRICS as FUNCTION_METRICS
 from keyshift.apply.tally import METRICS as APPLY
+from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.aws.own_table import CONTROL_KEYS
 from keyshift.aws.table_shape import keys_of
 from keyshift.deploy.alarms import COLLIDED, FAILED, SET_ASIDE
@@ -116,7 +117,7 @@ def figures(found: dict[str, Any]) -> set[str]:
 
 
 def test_alarms_and_dashboard_name_metrics_that_exist() -> None:
-    there = {one.name for one in (*CAPTURE, *APPLY, *FUNCTION_METRICS)}
+    there = {one.name for one in (*CAPTURE, *APPLY, *TIDYING, *FUNCTION_METRICS)}
     assert {FAILED, COLLIDED} < {one.name for one in FUNCTION_METRICS}
     assert figures(FOUND) == there  # the dashboard shows all of them
 

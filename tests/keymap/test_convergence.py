@@ -88,7 +88,7 @@ def test_the_keymap_has_the_proofs_that_this_rests_on() -> None:
     assert check(KEYMAP, SCHEMAS) == []
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(histories(), st.data())
 def test_any_order_and_duplication_ends_in_the_sources_rows(history, data) -> None:
     changes, states = history
@@ -115,7 +115,7 @@ def test_any_order_and_duplication_ends_in_the_sources_rows(history, data) -> No
     assert items.alive() == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(histories())
 def test_a_change_travels_the_lanes_of_its_patches_and_no_others(history) -> None:
     """The lanes are told by the keys alone; a patch in another lane would be applied by nobody."""

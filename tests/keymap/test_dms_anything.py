@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.dms.convert import convert
@@ -97,7 +97,7 @@ RULES = st.one_of(
 ALL = selection("d.%", number=0)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(st.lists(RULES, max_size=5), st.sampled_from(["", "d.bcd:a:N,d.tab_le:id,d.one"]))
 def test_whatever_rules_come_in_they_end_in_a_keymap_or_in_listed_problems(rules: list[Json], tables: str) -> None:
     try:

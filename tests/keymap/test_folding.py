@@ -61,14 +61,14 @@ images = st.sampled_from(sorted(IMAGES)).flatmap(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(images, max_size=12))
 def test_whole_items_groups_filters_and_hooks(given_images: list[tuple[str, Row | None, Row | None, int]]) -> None:
     """In any order, and several at one version, as no source would send them."""
     require_same(KEYMAP, [change(*one) for one in given_images if one[1:3] != (None, None)], LANES)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_items_that_rows_share_and_pass_on(seed: int, steps: int) -> None:
     chance = random.Random(seed)
@@ -85,7 +85,7 @@ def is_sendable(row: Row | None) -> bool:
     return all(type(value) is not bool for value in (row or {}).values())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(keymaps(), st.lists(st.tuples(rows() | st.none(), rows() | st.none()), max_size=3), st.booleans())
 def test_any_rule_and_any_value(made: Keymap, pairs: list[tuple[Row | None, Row | None]], twice: bool) -> None:
     """What no item can be made of is refused here too, unless something newer of the batch is there in its place."""

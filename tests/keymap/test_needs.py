@@ -72,7 +72,7 @@ def outcome(make: Callable[[], object]) -> str:
         return str(error)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(KEYMAPS, ROWS, ROWS)
 def test_the_patches_are_the_same_without_what_is_not_needed(found: list[dict], before: Row, after: Row) -> None:
     made = compiled(found)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.document import KeymapDocument, parse_document
@@ -94,7 +94,7 @@ DOCUMENTS = some(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(DOCUMENTS)
 def test_what_is_printed_is_read_as_it_was(given: dict[str, Any]) -> None:
     document = KeymapDocument.model_validate(given)

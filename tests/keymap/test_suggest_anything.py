@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.check import check
@@ -66,7 +66,7 @@ def databases(draw: st.DrawFn) -> list[TableFacts]:
     return draw(st.permutations(tables))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(databases())
 def test_every_proposal_fits_its_tables(tables: list[TableFacts]) -> None:
     try:

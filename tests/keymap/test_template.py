@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keymap.template import PatchError, Template, disjoint, parse_template, recovers
@@ -27,7 +27,6 @@ ROWS = st.sampled_from(ALL_ROWS)
 DEFAULTS = {"u": "1#"}
 
 
-@settings(deadline=None)
 @given(TEMPLATES)
 def test_columns_that_a_template_recovers_can_be_told_from_its_text(text: str) -> None:
     """Over every row of a small world: one text never stands for two values of a recovered column."""

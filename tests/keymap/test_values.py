@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymap.attributes import ITEM_BYTES_MAX, attribute, document, item_size, number, oversize
@@ -136,20 +136,26 @@ def test_an_item_is_oversize_from_one_byte_above_the_limit(filled: Any) -> None:
     assert oversize({"a": filled(most + 1)}) == ITEM_BYTES_MAX + 1
 
 
+SHORT = st.text(max_size=9)
+
+
+@settings(max_examples=300)
 @given(
     st.dictionaries(
-        st.text(),
+        SHORT,
         st.recursive(
-            st.text().map(lambda text: {"S": text})
+            SHORT.map(lambda text: {"S": text})
             | st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: {"N": f"{number:f}"})
-            | st.binary().map(lambda data: {"B": data})
-            | st.lists(st.text(min_size=1), min_size=1).map(lambda many: {"SS": many})
+            | st.binary(max_size=9).map(lambda data: {"B": data})
+            | st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=3).map(lambda many: {"SS": many})
             | st.sampled_from([{"NULL": True}, {"BOOL": False}]),
             lambda inner: (
-                st.lists(inner).map(lambda many: {"L": many})
-                | st.dictionaries(st.text(), inner).map(lambda held: {"M": held})
+                st.lists(inner, max_size=3).map(lambda many: {"L": many})
+                | st.dictionaries(SHORT, inner, max_size=3).map(lambda held: {"M": held})
             ),
+            max_leaves=8,
         ),
+        max_size=3,
     )
 )
 def test_as_json_an_item_is_never_shorter_than_its_size(item: Any) -> None:

@@ -134,7 +134,7 @@ def test_chunks_put_together_are_the_table(table: str, connection: Connection) -
     # Where two characters have one Unicode form, no order of the server keeps what we see as a group together.
     uncut_max = len(schema.primary_key) if len(groups(whole, schema, 9)) == len(whole) else 0
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(limit=st.integers(1, len(whole) + 1), uncut=st.integers(0, uncut_max))
     def holds(limit: int, uncut: int) -> None:
         found = chunks(connection, schema, limit, uncut)

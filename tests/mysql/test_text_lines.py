@@ -1,7 +1,7 @@
 """Rows as lines: the compiled and the pure writer give what values_json makes of the row that the plain loop reads."""
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keymap.schema import Column
@@ -45,7 +45,6 @@ def found(form: LineForm, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("pure", FORMS)
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of a process takes a second to draw
 @given(table=tables())
 def test_lines_are_those_of_the_rows_that_the_plain_loop_reads(pure: bool, table: Table) -> None:
     kinds, values, extra = table

@@ -14,6 +14,7 @@ from cdc.metrics import METRICS as CAPTURE
 from keymap.errors import KeyshiftError
 from keyshift.apply.invocation import OWN
 from keyshift.apply.tally import METRICS as APPLY
+from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.cli.demo.child import free_port
 from keyshift.process import log, metrics
 from keyshift.process.metric import Metric, as_dimension
@@ -24,6 +25,9 @@ TWO = (
     Metric("keyshift_lag_seconds", "gauge", "Seconds", "how far behind"),
     Metric("keyshift_rows_total", "counter", "Count", "rows"),
 )
+
+
+ALL = (*CAPTURE, *APPLY, *TIDYING, *OWN)
 
 
 class Clock:
@@ -132,6 +136,13 @@ def test_figures_begin_anew_with_a_new_state() -> None:
     assert shown.values() == {"keyshift_rows_total": 0}
 
 
+def test_what_grows_by_itself_is_asked_for_when_somebody_looks() -> None:
+    ages = iter([1.5, None, 3.0])
+    shown = Board(TWO, migration="shop", owner="host:1", also=lambda: {"keyshift_lag_seconds": next(ages)})
+    shown.enter("capturing", keyshift_rows_total=1)
+    assert [shown.values().get("keyshift_lag_seconds") for _ in range(3)] == [1.5, None, 3.0]
+
+
 def test_a_process_is_well_while_its_loops_move() -> None:
     clock = Clock()
     shown = board(clock)
@@ -194,11 +205,11 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_others() -> None:
 def test_every_metric_is_in_the_manual_as_it_is_here() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     rows = [line for line in manual.splitlines() if line.startswith("| `")]
-    assert rows == [f"| `{metric.name}` | {metric.kind} | {metric.meaning} |" for metric in (*CAPTURE, *APPLY, *OWN)]
+    assert rows == [f"| `{metric.name}` | {metric.kind} | {metric.meaning} |" for metric in ALL]
     assert f"not moved for {LOOP_SECONDS_MAX:.0f}" in " ".join(manual.split())
 
 
-@pytest.mark.parametrize("metric", [*CAPTURE, *APPLY, *OWN], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
 def test_names_are_those_that_prometheus_likes(metric: Metric) -> None:
     assert re.fullmatch(r"keyshift_(capture|apply)_[a-z_]+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind == "counter")

@@ -67,7 +67,7 @@ class Metered(FakeDynamoDB):
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 100])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ROWS)
 def test_guarded_writes_cost_what_is_estimated(chunk_rows: int, rows: dict[str, dict[Any, str]]) -> None:
     made, bill = club(), Metered(KEYS)

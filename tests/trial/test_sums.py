@@ -32,7 +32,7 @@ def key_of(number: int) -> bytes:
 
 
 @SMALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(records=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 255)), max_size=60))
 def test_records_of_one_digest_come_together_and_in_order(
     buffer: int, part: int, records: list[tuple[int, int]]
@@ -54,7 +54,7 @@ def purchase(order: int, product: int, width: int) -> Patch:
 
 
 @SMALL
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.dictionaries(st.tuples(st.integers(1, 4), st.integers(1, 9)), st.integers(0, 900), max_size=30),
     size=st.integers(1, 4),
@@ -121,7 +121,7 @@ def test_an_index_has_only_items_with_its_keys_and_costs_what_it_holds() -> None
 
 
 @SMALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 50)), max_size=60))
 def test_partition_keys_are_counted_exactly_and_the_largest_are_kept(
     buffer: int, part: int, rows: list[tuple[int, int]]
@@ -140,7 +140,7 @@ def test_partition_keys_are_counted_exactly_and_the_largest_are_kept(
 
 
 @SMALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=st.lists(st.integers(0, 20), max_size=50))
 def test_slots_that_several_rows_write_are_all_found(buffer: int, part: int, rows: list[int]) -> None:
     patches = [Patch("app", (f"k{row}",), WHOLE, {}, floor(1)) for row in rows]
@@ -160,7 +160,7 @@ def test_slots_that_several_rows_write_are_all_found(buffer: int, part: int, row
 
 
 @SMALL
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(words=st.lists(st.text("aAbB", min_size=1, max_size=2), max_size=40))
 def test_keys_with_several_spellings_are_all_found(buffer: int, part: int, words: list[str]) -> None:
     def hashed(text: str) -> bytes:
