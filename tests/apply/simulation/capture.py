@@ -38,6 +38,7 @@ class Capture:
     def _begin(self) -> None:
         stamp = Stamp(MIGRATION, self._timeline.keymap.digest, 1, LANES)
         self._outbox = Outbox(stamp, self._checkpoint, 1_000_000)
+        barrier.renumber(self._lease)
         self._next = sum(self._checkpoint.position.contains(one.end) for one in self._timeline.captured)
         self._marked = 0
 

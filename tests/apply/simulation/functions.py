@@ -18,6 +18,7 @@ from tests.apply.simulation.source import Answer, Batch, Mapping, Poller, Shuffl
 from tests.control.conftest import Clock
 
 OVERLAPPING_MAX: Final = 6  # invocations at one time
+ASLEEP_MAX: Final = 3  # of these
 
 
 class Invocation:
@@ -109,7 +110,8 @@ class Functions:
             self._tasks.remove(task)
             self.counts["killed"] += 1
         else:
-            task.wakes = self._clock() + self._chance.choice((0, 0, 60, 300))
+            asleep = sum(one.wakes > self._clock() for one in self._tasks)
+            task.wakes = self._clock() + (self._chance.choice((0, 60, 300, 7200)) if asleep < ASLEEP_MAX else 0)
             self.counts["overtaken"] += 1
         assert poller
         poller.answered(invocation.batch, None)

@@ -19,6 +19,7 @@ from keyshift.apply.redrive import chosen, held_off, redriving
 from keyshift.apply.tidy import TIDY_SECONDS, Tidier
 from keyshift.apply.tidying import one_pass
 from keyshift.aws.clients import guard_sends
+from keyshift.aws.leases import held
 from keyshift.control import phase
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.setasides import read_all
@@ -33,7 +34,7 @@ from tests.control.conftest import Clock
 ABOUT: Final = migration_for(KEYMAP)
 VALIDITY_SECONDS: Final = 60.0  # of a signature
 RUNNING_MAX: Final = 3
-REDRIVE, TIDYING, CLOSING = "redrive", "tidy", "close"
+REDRIVE, TIDYING, CLOSING, SWITCHING = "redrive", "tidy", "close", "switch"
 
 
 class Operators:
@@ -51,12 +52,12 @@ class Operators:
         self._stop = Patient(schedule, clock)
         self._tasks: list[Task] = []
         self._leases: list[tuple[Lease, Task]] = []  # of processes that are at work
-        self._runs = {REDRIVE: self._redrive, TIDYING: self._tidy, CLOSING: self._close}
+        self._runs = {REDRIVE: self._redrive, TIDYING: self._tidy, CLOSING: self._close, SWITCHING: self._switch}
 
     @property
     def idle(self) -> bool:
-        """Whether nobody runs anything."""
-        return not self._tasks
+        """Whether nobody runs anything, but who sleeps."""
+        return not self._awake()
 
     @property
     def redrives(self) -> bool:
@@ -70,7 +71,7 @@ class Operators:
 
     def advance(self) -> None:
         """Let one of them go on, by some calls."""
-        awake = [task for task in self._tasks if task.wakes <= self._clock()]
+        awake = self._awake()
         if not awake:
             return
         task = self._chance.choice(awake)
@@ -82,11 +83,17 @@ class Operators:
             self.counts[f"{task.about} {'failed' if task.error else 'done'}"] += 1
 
     def sleep(self) -> None:
-        """One of them sleeps, as a closed laptop does: rather one that has begun its work."""
-        if self._tasks:
-            task = self._chance.choice([task for _, task in self._leases] or self._tasks)
-            task.wakes = self._clock() + self._chance.choice((20, 200, 500))
+        """One of them sleeps, as a closed laptop does: rather one that redrives."""
+        if self._tasks and self._awake() == self._tasks:
+            at_work = [task for _, task in self._leases if task.about == REDRIVE]
+            task = self._chance.choice(at_work or self._tasks)
+            task.wakes = self._clock() + self._chance.choice((20, 200, 500, 7200))
             self.counts["slept"] += 1
+
+    def wake(self) -> None:
+        """Who sleeps goes on."""
+        for task in self._tasks:
+            task.wakes = 0.0
 
     def kill(self) -> None:
         """One of them dies."""
@@ -94,6 +101,19 @@ class Operators:
             task = self._tasks.pop(self._chance.randrange(len(self._tasks)))
             self._schedule.kill(task)
             self.counts[f"{task.about} killed"] += 1
+
+    def succeed(self, what: str, pass_time: Callable[[], None]) -> None:
+        """Somebody runs it until it succeeds, and does nothing else meanwhile."""
+        done = self.counts[f"{what} done"]
+        while self.counts[f"{what} done"] == done:
+            self.begin(what)
+            self.finish(pass_time)
+
+    def finish(self, pass_time: Callable[[], None]) -> None:
+        """Let all that are awake go on to their ends."""
+        while not self.idle:
+            self.advance()
+            pass_time()
 
     def renew(self) -> None:
         """Time has passed, in which those that are awake have renewed their leases."""
@@ -105,6 +125,9 @@ class Operators:
                     self.counts["not renewed"] += 1
                 finally:
                     lease._lock.release()
+
+    def _awake(self) -> list[Task]:
+        return [task for task in self._tasks if task.wakes <= self._clock()]
 
     def _redrive(self) -> None:
         """As the command does."""
@@ -143,6 +166,13 @@ class Operators:
         with held_off(store, self._stop, VALIDITY_SECONDS) as lease:
             phase.close(store, lease)
 
+    def _switch(self) -> None:
+        """As the cutover ends: when this is over, nothing of anybody who tidied can arrive."""
+        _, control, _ = self._clients(SWITCHING)
+        with held(Lease(store_of(control), TIDY, "switch", TIDY_SECONDS, self._clock), self._stop):
+            pass
+        self._stop.sleep(LIFE_SECONDS)
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within, leases are renewed as the world says, and by its clock."""
@@ -150,12 +180,12 @@ class Operators:
         @contextmanager
         def renewed(lease: Lease) -> Iterator[None]:
             assert self._schedule.running
-            held = lease, self._schedule.running
-            self._leases.append(held)
+            mine = lease, self._schedule.running
+            self._leases.append(mine)
             try:
                 yield
             finally:
-                self._leases.remove(held)
+                self._leases.remove(mine)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("keyshift.aws.hold.renewed", renewed)

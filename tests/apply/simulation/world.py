@@ -25,7 +25,7 @@ from tests.apply.simulation.causes import Causes
 from tests.apply.simulation.endpoint import Client, Endpoint, Jumbled, Odds
 from tests.apply.simulation.functions import Functions
 from tests.apply.simulation.loading import Loading
-from tests.apply.simulation.operators import ABOUT, CLOSING, REDRIVE, TIDYING, Operators
+from tests.apply.simulation.operators import ABOUT, CLOSING, REDRIVE, SWITCHING, TIDYING, Operators
 from tests.apply.simulation.passing import Hurried
 from tests.apply.simulation.proof import Proof
 from tests.apply.simulation.schedule import Schedule
@@ -88,7 +88,7 @@ class World:
         self.steps = self._resharded = 0
         self._quiet = False  # nothing is left to be captured or applied
         self._set_aside_max = chance.choice((2, 100))
-        self._tidies_all = self.tidies and chance.random() < 0.5
+        self._tidies_all = self.tidies and chance.random() < 0.7
         self._final: int | None = None  # the barrier behind everything
         happens = self._chances()
         self._whats, self._weights = list(happens), list(happens.values())
@@ -126,7 +126,7 @@ class World:
                     self._be_well()
             self._let_late_ones_arrive()
             self._be_well()
-            self._operate(REDRIVE)
+            self.operators.succeed(REDRIVE, self._pass_time)
             assert self._final is not None
             self.proof.require_converged(self._final)
             self._cut_over()
@@ -151,7 +151,7 @@ class World:
             self.loading.step: 20 if self.tidies else 6,
             self.operators.advance: 10,
             self.operators.kill: self.chance.choice((0, 0.1)),
-            self.operators.sleep: 0.7 if self.leaning == REDRIVE else 0.2,
+            self.operators.sleep: 1.5 if self.leaning == REDRIVE else 0.2,
             self.targets.arrive: 0.2 if self.tidies else 1,
             self.control.arrive: 0.5,
             self.s3.arrive: 0.5,
@@ -250,22 +250,16 @@ class World:
         for what in (self.functions.time_out, self.operators.kill, self.operators.sleep):
             self._weights[self._whats.index(what)] = 0
 
-    def _operate(self, what: str) -> None:
-        """Somebody runs a command until it succeeds, and does nothing else meanwhile."""
-        done = self.operators.counts[f"{what} done"]
-        while self.operators.counts[f"{what} done"] == done:
-            self.operators.begin(what)
-            while not self.operators.idle:
-                self.operators.advance()
-                self._pass_time()
-
     def _cut_over(self) -> None:
-        """The gate closes; what is delivered once more behind it writes nothing, and is done."""
-        self._operate(CLOSING)
+        """The gate closes; who wakes up behind it, and what is delivered once more, writes nothing."""
+        self.operators.succeed(CLOSING, self._pass_time)
+        self.operators.succeed(SWITCHING, self._pass_time)
+        self.operators.wake()
         before = {table: self.dynamodb.items(table) for table in KEYS}
         done = self.functions.counts["done"]
         for _ in range(3):
             self.functions.repeat()
+        self.operators.finish(self._pass_time)
         self.functions.finish()
         assert self.functions.counts["done"] == done + 3
         assert {table: self.dynamodb.items(table) for table in KEYS} == before
