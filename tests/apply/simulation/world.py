@@ -35,7 +35,7 @@ from tests.apply.simulation.timeline import KEYMAP, KEYS, Timeline
 from tests.control.conftest import Clock
 
 BAD_STEPS_MAX: Final = 5_000  # of one history: then the worst day ends
-STEPS_MAX: Final = 50_000  # a history that has not ended by then never will
+STEPS_MAX: Final = 40_000  # a history that has not ended by then never will
 RESHARDED_MAX: Final = 4
 DAYS: Final = (
     Odds(),
