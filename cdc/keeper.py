@@ -66,6 +66,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._saved_at = self._renewed_at = self._polled_at = clock()
         self._answered = barrier.START  # the newest barrier that was sent
+        self._renumbered = False  # whether no former daemon can have sent markers of what is pending
         self.requested: barrier.Request | None = None
         self.moved: Callable[[], None] = lambda: None  # called once a round
 
@@ -162,7 +163,11 @@ class Keeper:
         self._saved, self._saved_at, self._renewed_at = progress, started, started
 
     def _poll(self) -> None:
+        if not self._renumbered:
+            barrier.renumber(self._lease)
+            self._renumbered = True
         found = barrier.pending(self._lease.store)
+        self._lease.check()  # else it may be the number of a daemon that took over
         self.requested = found if found and found.number > self._answered else None
         if self.requested:
             self._wake()

@@ -149,6 +149,28 @@ def move(store: Store, position: Position) -> None:
     raise Conflict(_ITEM)
 
 
+def renumber(lease: Lease) -> None:
+    """Give a request that is pending the next number: for a daemon that begins, before it answers any.
+
+    One that died may have sent markers of the number as it is. What lanes answer to these proves no more than that one
+    had read, and this one will tell what it has captured by then. `lease` is the one on "capture". Raises LeaseLost.
+    """
+    store = lease.store
+    for _ in range(_ATTEMPTS_MAX):
+        barriers = _read(store)
+        asked = barriers.pending
+        if asked is None:
+            return
+        changes = {"number": asked.number + 1, **_where(asked.position)}
+        try:
+            store.swap(_ITEM, barriers.newest, changes, checks=[lease.held_check()])
+        except Conflict:
+            lease.renew()  # raises LeaseLost if that is why
+            continue
+        return
+    raise Conflict(_ITEM)
+
+
 def pending(store: Store) -> Request | None:
     """The request that the daemon has to answer; None when there is none. One query."""
     return _read(store).pending

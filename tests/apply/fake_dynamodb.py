@@ -53,6 +53,10 @@ class FakeDynamoDB:
         found = (self.tables[table].get(self._identity(table, key)) for key in wanted["Keys"])
         return {"Responses": {table: copy.deepcopy([item for item in found if item])}}
 
+    def scan(self, *, TableName: str, **_options: Any) -> dict[str, Any]:  # noqa: N803
+        self.before_read()
+        return {"Items": self.items(TableName)}
+
     def _identity(self, table: str, item: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
         return tuple(next(iter(item[name].items())) for name in self._keys[table])
 

@@ -84,6 +84,10 @@ def test_a_barrier_is_sent_when_everything_before_it_is_on_the_stream(world: Wor
         number = barrier.request(world.store, world.end())
         world.wait_until(lambda: barrier.state(world.store, number, LANES).sent, "the markers, after a rotation")
         world.require_same()
+    number = barrier.request(world.store, world.end())
+    with world.daemon():  # one that died may have sent markers of that number, and read less by then
+        world.wait_until(lambda: barrier.state(world.store, number, LANES).sent, "the markers of another number")
+        assert (world.markers(number), world.markers(number + 1)) == (set(), set(range(LANES)))
 
 
 def test_a_stop_saves_what_was_sent_and_the_next_start_sends_nothing_again(world: World) -> None:

@@ -221,6 +221,31 @@ def test_the_wrong_lease_is_a_mistake_of_ours(acquired: Callable[[str], Lease]):
         barrier.mark_sent(acquired("dump"), 1, "", 0)
 
 
+def test_markers_that_a_daemon_had_sent_before_it_died_answer_for_no_later_one(store: Store, daemon: Lease):
+    """They show that all is applied up to where that one had read; its successor has captured more by now."""
+    barrier.renumber(daemon)
+    assert barrier.pending(store) is None, "nothing was asked for"
+    number = barrier.request(store, at(100))
+    answer(store, number)
+    barrier.renumber(daemon)
+    asked = barrier.pending(store)
+    assert asked == Request(number + 1, at(100))
+    barrier.mark_sent(daemon, asked.number, "later", 9)
+    assert not barrier.state(store, number, LANES).complete
+    answer(store, asked.number)
+    assert barrier.state(store, number, LANES) == BarrierState(asked.number, at(100), True, (), "later", 9)
+    barrier.renumber(daemon)
+    assert barrier.pending(store) is None, "it was sent"
+
+
+def test_a_daemon_without_its_lease_gives_no_numbers(store: Store, daemon: Lease):
+    barrier.request(store, at(100))
+    store.update("capture", {"token": "another", "nonce": "theirs"}, {})
+    with pytest.raises(LeaseLost):
+        barrier.renumber(daemon)
+    assert barrier.pending(store) == Request(1, at(100))
+
+
 def test_a_request_for_what_a_lost_server_had_moves_to_what_its_successor_has(store: Store, daemon: Lease):
     """Else it would be pending for ever, and no later one could be asked for."""
     uuid, other = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"

@@ -1,13 +1,14 @@
 """The daemon: its real outbox between the source's transactions and the stream, its checkpoint, and its deaths."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from cdc.outbox import Outbox, Progress
 from cdc.records import Record, Stamp
-from keymap.claims import Claim
 from keymap.patch import Patch
 from keyshift.control import barrier
+from keyshift.control.checkpoint import Checkpoint, record_start, save_checkpoint
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.control.store import Store
 from tests.apply.history import LANES
@@ -15,6 +16,7 @@ from tests.apply.keymaps import MIGRATION
 from tests.apply.simulation.timeline import Timeline
 
 Put = Callable[[int, bytes], None]  # a lane's record, into the stream
+SERVER: Final = "server"
 
 
 class Capture:
@@ -26,6 +28,7 @@ class Capture:
         self._timeline, self._put, self._store, self._chance = timeline, put, store, chance
         self._lease = Lease(store, CAPTURE, "daemon", 1_000_000, lambda: 0.0)
         assert self._lease.try_acquire()
+        record_start(self._lease, timeline.start, SERVER)
         self._checkpoint = Progress(timeline.start)
         self._asked = self._sent = 0  # the newest barriers
         self._late: list[Record] = []  # sent by a daemon that died, and still on their way
@@ -35,6 +38,7 @@ class Capture:
     def _begin(self) -> None:
         stamp = Stamp(MIGRATION, self._timeline.keymap.digest, 1, LANES)
         self._outbox = Outbox(stamp, self._checkpoint, 1_000_000)
+        barrier.renumber(self._lease)
         self._next = sum(self._checkpoint.position.contains(one.end) for one in self._timeline.captured)
         self._marked = 0
 
@@ -48,14 +52,17 @@ class Capture:
         """Do one thing that a daemon does."""
         reads = 10 if self._next < len(self._timeline.captured) else 0
         late = 3 if self._late else 0
+        dies = 0 if self.finished else 0.5
         (what,) = self._chance.choices(
             (self._read, self._send, self._barriers, self._remember, self._arrive, self._die),
-            (reads, 10, 4, 2, late, 0.5),
+            (reads, 10, 4, 2, late, dies),
         )
         what()
 
     def _remember(self) -> None:
-        self._checkpoint = self._outbox.progress
+        done = self._checkpoint = self._outbox.progress
+        checkpoint = Checkpoint(done.position, done.lanes, done.last_version, done.changes, SERVER)
+        save_checkpoint(self._lease, checkpoint)
 
     def _arrive(self) -> None:
         self._store_and_put(self._late.pop(self._chance.randrange(len(self._late))))
@@ -70,6 +77,11 @@ class Capture:
         """What must be applied when this marker is recorded."""
         count = self.before_marker[number, lane]
         return [patch for by_lane in self._patches[:count] for one, patch in by_lane if one == lane]
+
+    @property
+    def every(self) -> Iterator[tuple[int, Patch]]:
+        """What all captured changes ask of items, each with its lane."""
+        return (one for by_lane in self._patches for one in by_lane)
 
     def _read(self) -> None:
         transaction = self._timeline.captured[self._next]
@@ -96,17 +108,13 @@ class Capture:
         self.objects[name] = data
         return ""
 
-    def fetch(self, claim: Claim) -> bytes:
-        """An object of the bucket."""
-        return self.objects[claim.object]
-
     def _die(self) -> None:
         """And begin again at the checkpoint. What was sent may arrive later."""
         self._late += self._outbox.take(self._chance.randrange(1, LANES + 1))
         self._begin()
 
     def _barriers(self) -> None:
-        asked = barrier.pending(self._store) if self._asked > self._sent else None
+        asked = barrier.pending(self._store)
         if asked and asked.number != self._marked and self._outbox.position.contains(asked.position):
             self._marked = asked.number
             self._outbox.barrier(asked.number)

@@ -15,8 +15,10 @@ from keyshift.apply.stream import StreamApplier
 from tests.apply.simulation.endpoint import MENDED
 from tests.apply.simulation.schedule import Schedule, Task
 from tests.apply.simulation.source import Answer, Batch, Mapping, Poller, Shuffled
+from tests.control.conftest import Clock
 
 OVERLAPPING_MAX: Final = 6  # invocations at one time
+ASLEEP_MAX: Final = 3  # of these
 
 
 class Invocation:
@@ -50,10 +52,12 @@ def event(batch: Batch) -> dict[str, Any]:
 class Functions:
     """Invocations are tasks of the schedule; `make` gives a cold container, all that the function makes once."""
 
-    def __init__(self, schedule: Schedule, chance: random.Random, make: Callable[[], StreamApplier]) -> None:
+    def __init__(
+        self, schedule: Schedule, clock: Clock, chance: random.Random, make: Callable[[], StreamApplier]
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.closing = 0
-        self._schedule, self._chance, self._make = schedule, chance, make
+        self._schedule, self._clock, self._chance, self._make = schedule, clock, chance, make
         self._warm: list[StreamApplier] = []
         self._tasks: list[Task] = []
         self._done: list[Batch] = []
@@ -84,16 +88,17 @@ class Functions:
 
     def advance(self) -> None:
         """Let one of them go on, by some calls."""
-        if not self._tasks:
+        awake = [task for task in self._tasks if task.wakes <= self._clock()]
+        if not awake:
             return
-        task = self._chance.choice(self._tasks)
+        task = self._chance.choice(awake)
         self._schedule.step(task, self._chance.choice((1, 1, 2, 4, 30)))
         if task.ended:
             self._tasks.remove(task)
             self._ended(task.about, task.error)
 
     def time_out(self) -> None:
-        """Lambda waits for one of them no longer. It dies, or goes on for a while beside its successor."""
+        """Lambda waits for one of them no longer. It dies, or goes on beside its successor, now or when it wakes up."""
         waited = [task for task in self._tasks if task.about.poller]
         if not waited:
             return
@@ -105,12 +110,16 @@ class Functions:
             self._tasks.remove(task)
             self.counts["killed"] += 1
         else:
+            asleep = sum(one.wakes > self._clock() for one in self._tasks)
+            task.wakes = self._clock() + (self._chance.choice((0, 60, 300, 7200)) if asleep < ASLEEP_MAX else 0)
             self.counts["overtaken"] += 1
         assert poller
         poller.answered(invocation.batch, None)
 
     def finish(self) -> None:
         """Let all go on to their ends."""
+        for task in self._tasks:
+            task.wakes = 0.0
         while self._tasks:
             self.advance()
 

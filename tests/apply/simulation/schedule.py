@@ -11,13 +11,17 @@ from tests.bulkload.mortal import Killed
 
 
 class Task:
-    """Some work. `ended` once it has returned, raised or died; `error` is what it raised; `about` is its owner's."""
+    """Some work. `ended` once it has returned, raised or died; `error` is what it raised; `about` is its owner's.
+
+    Until the world's clock shows `wakes`, its process sleeps, and its owner lets it not go on.
+    """
 
     def __init__(self, work: Callable[[], object], about: Any) -> None:
         self.work, self.about = work, about
         self.ended = self.doomed = False
         self.error: BaseException | None = None
         self.credit = 0  # calls that it may make before it stands again
+        self.wakes = 0.0
         self.worker: Worker | None = None
 
 

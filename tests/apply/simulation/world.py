@@ -1,114 +1,123 @@
-"""The whole of it: source, daemon, stream, mapping, invocations, load and cutover, step by step by one seed."""
+"""The whole of it: source, daemon, stream, mapping, invocations, load and operators, step by step by one seed."""
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Final
 
-from keymap.claims import Claim
-from keymap.items import newer_than
-from keymap.patch import Item, Key, Patch
 from keyshift.apply.gate import ControlGate
+from keyshift.apply.lifetime import Lifetime
+from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import GuardedWriter
+from keyshift.aws.claims import ClaimStore
+from keyshift.aws.clients import guard_sends
 from keyshift.control import barrier, migration, phase
 from keyshift.control.phase import Phase, read_phase
-from keyshift.control.store import PHASE, Store
-from tests.apply.club_history import Club
-from tests.apply.conftest import Inline
+from keyshift.control.setasides import count_open
+from keyshift.control.store import PHASE
 from tests.apply.fake_dynamodb import FakeDynamoDB
-from tests.apply.history import LANES, migration_for
 from tests.apply.keymaps import MIGRATION
 from tests.apply.simulation.capture import Capture
-from tests.apply.simulation.endpoint import MENDED, Endpoint, Hurried, Jumbled, Odds
-from tests.apply.simulation.functions import Functions, Invocation
-from tests.apply.simulation.schedule import Schedule, Task
+from tests.apply.simulation.causes import Causes
+from tests.apply.simulation.endpoint import Client, Endpoint, Jumbled, Odds
+from tests.apply.simulation.functions import Functions
+from tests.apply.simulation.loading import Loading
+from tests.apply.simulation.operators import ABOUT, CLOSING, REDRIVE, SWITCHING, TIDYING, Operators
+from tests.apply.simulation.passing import Hurried
+from tests.apply.simulation.proof import Proof
+from tests.apply.simulation.schedule import Schedule
+from tests.apply.simulation.services import AnyOrder, Bucket, ControlTable, store_of
 from tests.apply.simulation.source import Mapping, Shuffled, Stream
-from tests.apply.simulation.timeline import KEYMAP, KEYS, Timeline, settled, visible
-from tests.control.memory import Memory
+from tests.apply.simulation.timeline import KEYMAP, KEYS, Timeline
+from tests.control.conftest import Clock
 
 BAD_STEPS_MAX: Final = 5_000  # of one history: then the worst day ends
-STEPS_MAX: Final = 50_000  # a history that has not ended by then never will
+STEPS_MAX: Final = 40_000  # a history that has not ended by then never will
 RESHARDED_MAX: Final = 4
 DAYS: Final = (
     Odds(),
     Odds(throttled=0.03, forbidden=0.02, unsent=0.02, lost=0.03, late=0.02),
     Odds(throttled=0.15, forbidden=0.1, unsent=0.03, lost=0.1, late=0.05),
 )
-ABOUT: Final = migration_for(KEYMAP)
 HURRIED: Final = Hurried()
-
-
-class ControlTable(Memory):
-    """In memory; `before_seen` is asked before a marker (its number and lane) is recorded."""
-
-    def __init__(self, before_seen: Callable[[int, int], None]) -> None:
-        super().__init__()
-        self._before_seen = before_seen
-
-    def update_item(self, **request: Any) -> dict[str, Any]:
-        item = request["Key"]["item"]["S"]
-        if item.startswith("barrier#") and request["UpdateExpression"].startswith("ADD"):
-            (lane,) = request["ExpressionAttributeValues"][":member"]["NS"]
-            self._before_seen(int(item.partition("#")[2]), int(lane))
-        return super().update_item(**request)
-
-
-class AnyOrder(ControlGate):
-    """Takes a lane's records in any order: none of them is a gap."""
-
-    def void_before(self) -> str:
-        return "~"  # behind every version
 
 
 class World:
     """One history. `run` lives it to its end; what goes wrong is an AssertionError, or what the code raised.
 
-    Not `in_order`: everything is on the stream before it is delivered, in any order, which no mapping would do.
+    A history leans towards redriving, or towards tidying, or to neither: then more happens that matters to that. Not
+    `in_order`: everything is on the stream before it is delivered, in any order, which no mapping would do, and
+    which no barrier, and so no horizon, proves anything of.
     """
 
-    def __init__(self, seed: int, *, in_order: bool = True) -> None:
+    def __init__(self, seed: int, *, in_order: bool = True, leaning: str = "") -> None:
         self.chance = chance = random.Random(seed)
-        self.timeline, self.in_order, self.schedule = Timeline(chance), in_order, Schedule()
+        self.leaning = leaning or chance.choice((*[""] * 3, REDRIVE, TIDYING))
+        self.in_order, self.tidies = in_order, in_order and (self.leaning == TIDYING or chance.random() < 0.3)
+        self.timeline = Timeline(chance, steps=range(10, 40)) if self.leaning else Timeline(chance)
+        self.schedule, self.clock = Schedule(), Clock()
         self.dynamodb = FakeDynamoDB(KEYS)
         self.dynamodb.tells_old = chance.random() < 0.8
-        self.dynamodb.before_call = self._require_open
-        control = ControlTable(self._require_applied)
-        self.store = _store(control)
+        control = ControlTable()
+        self.store = store_of(control)
         migration.create(self.store, ABOUT)
-        odds = replace(chance.choice(DAYS), shunned=chance.choice(("", *KEYS)))
-        self.targets = Endpoint(self.dynamodb, self.schedule, chance, odds)
-        self.control = Endpoint(control, self.schedule, chance, odds)
-        self.functions = Functions(self.schedule, chance, self.container)
         self.stream = Stream(chance.randrange(1, 4))
         self.capture = Capture(self.timeline, self.stream.put, self.store, chance)
-        self.steps = self._closings = self._resharded = self._fetched = 0
-        self._eager = chance.choice((1, 4, 12))  # Lambda, to deliver what is there: batches are small then
+        self.causes = Causes(chance, self.timeline, self.dynamodb, 0.8 if self.leaning == REDRIVE else 0.3)
+        odds = replace(chance.choice(DAYS), shunned=chance.choice(("", *KEYS)))
+        self.targets, self.control, self.s3 = (
+            Endpoint(service, self.schedule, chance, odds, self.clock, mortal=self.tidies)
+            for service in (self.dynamodb, control, Bucket(self.capture.objects))
+        )
+        self.functions = Functions(self.schedule, self.clock, chance, self.container)
+        self.operators = Operators(self.schedule, self.clock, chance, self._clients)
+        self.loading = Loading(self.timeline.load, self.schedule, chance, self.targets)
+        self.proof = control.watcher = Proof(
+            self.timeline,
+            self.capture,
+            self.dynamodb,
+            self.store,
+            self.functions,
+            self.schedule,
+            in_order=in_order,
+        )
+        self.dynamodb.before_call = lambda: self.proof.write(self.targets.sender)
+        self.steps = self._resharded = 0
+        self._quiet = False  # nothing is left to be captured or applied
+        self._set_aside_max = chance.choice((2, 100))
+        self._tidies_all = self.tidies and chance.random() < 0.7
         self._final: int | None = None  # the barrier behind everything
-        self._puts, self._guarded = list(self.timeline.load.puts), list(self.timeline.load.guarded)
-        self._loads = Club(KEYMAP, self.targets, "", Inline(), HURRIED)
-        self._loader: Task | None = None
+        happens = self._chances()
+        self._whats, self._weights = list(happens), list(happens.values())
         self.source = self._source()
 
     def container(self) -> StreamApplier:
         """All that a function makes once, on a day like this."""
-        writer = GuardedWriter(self.targets, KEYMAP, MIGRATION, Jumbled(self.chance), HURRIED)
-        gate = (ControlGate if self.in_order else AnyOrder)(_store(self.control), KEYMAP.digest)
-        return StreamApplier(writer, KEYMAP, ABOUT, gate, self._fetch)
+        lifetime, dynamodb = Lifetime(self.clock), self.targets.client(refuses=self.causes.refuses)
+        guard_sends(dynamodb, lifetime.check)  # type: ignore[arg-type]
+        jumbled = Jumbled(self.chance)
+        writer = GuardedWriter(dynamodb, KEYMAP, MIGRATION, jumbled, HURRIED, lifetime=lifetime)  # type: ignore[arg-type]
+        store = store_of(self.control.client())
+        gate = (ControlGate if self.in_order else AnyOrder)(store, KEYMAP.digest)
+        objects = ClaimStore(SimpleNamespace(s3=self.s3.client()), "bucket", HURRIED)  # type: ignore[arg-type]
+        aside = SettingAside(store, ABOUT, objects, objects.get, self._set_aside_max)
+        return StreamApplier(writer, KEYMAP, ABOUT, gate, objects.get, aside)
+
+    def _clients(self, by: str) -> tuple[Client, Client, Client]:
+        return self.targets.client(by, self.causes.refuses), self.control.client(by), self.s3.client(by)
 
     @property
     def counts(self) -> Counter[str]:
         """What happened, for a test that wants all of it to happen."""
-        return (
-            self.functions.counts
-            + self.targets.met
-            + Counter({"resharded": self._resharded, "fetched": self._fetched, "steps": self.steps})
-        )
+        met = self.targets.met + self.s3.met + self.functions.counts + self.operators.counts
+        return met + Counter({"resharded": self._resharded, "steps": self.steps})
 
     def run(self) -> None:
         """Live it, and look at what is there in the end."""
-        with self.schedule, self.functions.installed():
+        with self.schedule, self.functions.installed(), self.operators.installed(), self.causes.installed():
             while self.steps % 10 or not self._ended():  # to look is as much work as to go on
                 self.steps += 1
                 assert self.steps < STEPS_MAX, "it does not end"
@@ -116,7 +125,10 @@ class World:
                 if self.steps == BAD_STEPS_MAX:
                     self._be_well()
             self._let_late_ones_arrive()
-            self.require_converged()
+            self._be_well()
+            self.operators.succeed(REDRIVE, self._pass_time)
+            assert self._final is not None
+            self.proof.require_converged(self._final)
             self._cut_over()
 
     def _source(self) -> Mapping | Shuffled:
@@ -129,29 +141,37 @@ class World:
         records = [record for shard in self.stream.shards for record in shard.records]
         return Shuffled(records, chance, batch_records_max=most)
 
+    def _chances(self) -> dict[Callable[[], object], float]:
+        """What may happen at each step, and how likely. Batches are small where Lambda delivers eagerly."""
+        every: dict[Callable[[], object], float] = {
+            self.functions.advance: 40,
+            self._deliver: self.chance.choice((1, 4, 12)),
+            self.functions.time_out: 3 if self.leaning == TIDYING else 0.5,
+            self.functions.repeat: 3 if self.leaning == TIDYING else 1,
+            self.loading.step: 20 if self.tidies else 6,
+            self.operators.advance: 10,
+            self.operators.kill: self.chance.choice((0, 0.1)),
+            self.operators.sleep: 1.5 if self.leaning == REDRIVE else 0.2,
+            self.targets.arrive: 0.2 if self.tidies else 1,
+            self.control.arrive: 0.5,
+            self.s3.arrive: 0.5,
+            self._turn_gate: 4 if self.leaning == REDRIVE else 1,
+            self._redrive: 3 if self.leaning == REDRIVE else 0.5,
+            self._mend: self.chance.choice((0.03, 0.3)),
+            self._pass_time: self.chance.choice((0.3, 1) if self.tidies else (0.3, 3)),
+        }
+        if self.in_order:
+            reads = self.chance.choice((2, 5) if self.tidies else (3, 10))
+            every |= {self.capture.step: reads, self._ask: 0.3, self._reshard: 0.3}
+        return every | ({self._tidy: 1} if self.tidies else {})
+
     def _step(self) -> None:
         """Something happens."""
-        (what,) = self.chance.choices(
-            (
-                self.functions.advance,
-                self._capture,
-                lambda: self.functions.deliver(self.source),
-                self._load,
-                self.functions.time_out,
-                self.functions.repeat,
-                self.targets.arrive,
-                self.control.arrive,
-                self._ask,
-                self._reshard,
-                self._turn_gate,
-            ),
-            (40, 10, self._eager, 6, 0.5, 1, 1, 0.5, 0.3, 0.3, 1),
-        )
+        (what,) = self.chance.choices(self._whats, self._weights)
         what()
 
-    def _capture(self) -> None:
-        if not self._captured():
-            self.capture.step()
+    def _deliver(self) -> None:
+        self.functions.deliver(self.source)
 
     def _ask(self) -> None:
         """Somebody else wants to know how far it is."""
@@ -167,113 +187,79 @@ class World:
         return self.capture.finished
 
     def _ended(self) -> bool:
-        loaded = not (self._puts or self._guarded or self._loader)
-        return loaded and self._captured() and self.source.idle and read_phase(self.store) is Phase.REPLAY
-
-    def _load(self) -> None:
-        """The bulk load does something: rows that nobody else may have written yet, then what may come at any time."""
-        if self._loader:
-            self._advance_loader()
-        elif self._puts and self.chance.random() < 0.7:
-            place = self.chance.randrange(len(self._puts))
-            table, item = self._puts[place]
-            self.dynamodb.put_item(TableName=table, Item=item)
-            if self.chance.random() < 0.8:  # else its answer was lost
-                del self._puts[place]
-        elif self._guarded:
-            self._loader = self.schedule.begin(lambda chunk=self._guarded[0]: self._loads.write_guarded(chunk))
-
-    def _advance_loader(self) -> None:
-        assert self._loader
-        self.schedule.step(self._loader, self.chance.choice((1, 2, 5)))
-        if self._loader.ended:
-            if not self._loader.error:
-                del self._guarded[0]
-            elif not isinstance(self._loader.error, MENDED):
-                raise self._loader.error
-            self._loader = None
+        """Whether nothing is left to happen. When only operators have something to do, they do it."""
+        self._quiet = self.loading.done and self._captured() and self.source.idle
+        if not self._quiet:
+            return False
+        if not barrier.pending(self.store):
+            self._pass_time()
+        if read_phase(self.store) is not Phase.REPLAY or not self.operators.idle:
+            return False
+        self.causes.mend()
+        if is_open := count_open(self.store) > 0:
+            self.operators.begin(REDRIVE)
+        if has_tombstones := self._tidies_all and self.proof.has_tombstones():
+            self.operators.begin(TIDYING)
+        return not is_open and not has_tombstones
 
     def _turn_gate(self) -> None:
         """Replay opens when no row can come without a condition any more; a cutover closes it, and is aborted."""
         match read_phase(self.store):
-            case Phase.LOAD if not self._puts:
+            case Phase.LOAD if not self.loading.puts:
                 self.store.swap(PHASE, self.store.get(PHASE), {"phase": Phase.REPLAY.value})
-            case Phase.REPLAY if self.chance.random() < 0.15:
-                self._close()
-            case Phase.CLOSED:
+            case Phase.REPLAY if not self._quiet and self.chance.random() < (0.8 if self.operators.redrives else 0.1):
+                self.operators.begin(CLOSING)
+            case Phase.CLOSED if self.chance.random() < (0.04 if self.leaning == REDRIVE else 0.4):
                 phase.reopen(self.store)
-                self.functions.closing = 0
 
-    def _close(self) -> None:
-        phase.close(self.store)
-        self._closings += 1
-        self.functions.closing = self._closings
+    def _redrive(self) -> None:
+        if count_open(self.store):
+            self.operators.begin(REDRIVE)
 
-    def _require_open(self) -> None:
-        """Nothing is written by an invocation that began when the gate was closed, and it has not been opened since."""
-        task = self.schedule.running
-        if task and isinstance(task.about, Invocation) and task.about.closing:
-            assert task.about.closing != self.functions.closing, "a write past the gate"
+    def _mend(self) -> None:
+        """Somebody has looked at what is set aside."""
+        if count_open(self.store):
+            self.causes.mend()
+
+    def _tidy(self) -> None:
+        """Not before the load has ended: only then replay opens, in earnest."""
+        if self.loading.done and not self._quiet:
+            self.operators.begin(TIDYING)
+
+    def _pass_time(self) -> None:
+        seconds = self.chance.choice((1, 1, 10, 40, 125))
+        for endpoint in (self.targets, self.control, self.s3):
+            endpoint.expire(self.clock.now + seconds)
+        self.clock.now += seconds
+        self.operators.renew()
 
     def _reshard(self) -> None:
-        if self._resharded < RESHARDED_MAX and self.in_order:
+        if self._resharded < RESHARDED_MAX:
             self.stream.reshard(self.chance)
             self._resharded += 1
 
-    def _fetch(self, claim: Claim) -> bytes:
-        self.schedule.pause()
-        self._fetched += 1
-        return self.capture.fetch(claim)
-
     def _let_late_ones_arrive(self) -> None:
         self.functions.finish()
-        while self.targets.late or self.control.late:
-            self.targets.arrive()
-            self.control.arrive()
-
-    def _require_applied(self, number: int, lane: int) -> None:
-        """No marker is recorded before all that precedes it in its lane is applied."""
-        if self.in_order:
-            unapplied = self._unapplied(self.capture.before(number, lane))
-            assert not unapplied, f"marker {number} of lane {lane} is recorded before {unapplied}"
-
-    def _unapplied(self, patches: Iterable[Patch]) -> list[Patch]:
-        by_item: dict[tuple[str, Key], list[Patch]] = {}
-        for patch in patches:
-            by_item.setdefault((patch.table, patch.key), []).append(patch)
-        return [
-            one for place, some in by_item.items() for one in newer_than(KEYMAP.bookkeeping, self._held(*place), some)
-        ]
-
-    def _held(self, table: str, key: Key) -> Item:
-        identity = self.dynamodb._identity(table, KEYMAP.targets[table].key_item(key))
-        return self.dynamodb.tables[table].get(identity, {})
-
-    def require_converged(self) -> None:
-        """The items are those of the rows, and with their bookkeeping those of a replay in order; all is drained."""
-        assert visible(KEYMAP.bookkeeping, self.dynamodb.items) == self.timeline.expected()
-        replayed = self.timeline.replayed()
-        for table in KEYS:
-            found, wanted = (settled(KEYMAP.bookkeeping, one.items(table)) for one in (self.dynamodb, replayed))
-            assert found == wanted, table
-        assert self._final is not None
-        assert barrier.state(self.store, self._final, LANES).complete
+        for endpoint in (self.targets, self.control, self.s3):
+            while endpoint.late:
+                endpoint.arrive()
 
     def _be_well(self) -> None:
-        self.targets.odds = self.control.odds = Odds()
+        self.targets.odds = self.control.odds = self.s3.odds = Odds()
+        self.causes.mend()
+        for what in (self.functions.time_out, self.operators.kill, self.operators.sleep):
+            self._weights[self._whats.index(what)] = 0
 
     def _cut_over(self) -> None:
-        """The gate closes; what is delivered once more behind it writes nothing, and is done."""
-        self._close()
-        self._be_well()
+        """The gate closes; who wakes up behind it, and what is delivered once more, writes nothing."""
+        self.operators.succeed(CLOSING, self._pass_time)
+        self.operators.succeed(SWITCHING, self._pass_time)
+        self.operators.wake()
         before = {table: self.dynamodb.items(table) for table in KEYS}
         done = self.functions.counts["done"]
         for _ in range(3):
             self.functions.repeat()
+        self.operators.finish(self._pass_time)
         self.functions.finish()
         assert self.functions.counts["done"] == done + 3
         assert {table: self.dynamodb.items(table) for table in KEYS} == before
-
-
-def _store(client: Any) -> Store:
-    return Store(client, "control", "shop", sleep=lambda _seconds: None)
