@@ -9,7 +9,7 @@ from typing import Any, Final
 from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.apply.tidy import TIDY_SECONDS, Tidied, Tidier
-from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends
+from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends, loggable
 from keyshift.aws.leases import held, release, renewed, this_process
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.migration import Migration
@@ -80,7 +80,7 @@ def _keep(settings: Settings, keymap: Keymap, migration: Migration, store: Store
             return
         except (KeyshiftError, ClientError, BotoCoreError) as error:
             wait_seconds = AGAIN_SECONDS
-            _log.warning("not_tidied", reason=str(error))
+            _log.warning("not_tidied", reason=str(loggable(error)))
 
 
 def is_due(store: Store, migration: Migration, hours: float) -> bool:

@@ -23,6 +23,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 from botocore.parsers import ResponseParserError
 
 from keymap.errors import KeyshiftError
+from keyshift.process.crash import Unforeseen
 
 # Conflicts with a transaction or another region's write are among them: a moment later the same call succeeds.
 THROTTLES = frozenset(
@@ -89,6 +90,17 @@ def explain(error: BaseException, doing: str) -> KeyshiftError:
 def unquoted(message: str) -> str:
     """A message of DynamoDB without the values that it quotes from the request: they are somebody's data."""
     return _QUOTED.sub("(…)", message)
+
+
+def loggable(error: BaseException) -> KeyshiftError:
+    """An error as a log may hold it: ours as it is, AWS's explained and without values, of any other its type."""
+    if isinstance(error, KeyshiftError):
+        return error
+    if not isinstance(error, ClientError | BotoCoreError):
+        return Unforeseen(error)
+    operation = f" ({error.operation_name})" if isinstance(error, ClientError) else ""
+    explained = explain(error, f"a call to AWS{operation}")
+    return KeyshiftError(unquoted(explained.message), explained.remedy)
 
 
 @contextmanager
