@@ -68,13 +68,20 @@ def explained(error: Exception) -> KeyshiftError:
         (ValueError("a mistake"), False),
     ],
 )
-def test_it_goes_on_after_what_may_pass_only(monkeypatch: pytest.MonkeyPatch, error: Exception, passes: bool) -> None:
-    def one_pass(*_: object) -> Any:
+def test_it_goes_on_after_what_may_pass_only_and_sooner(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, passes: bool
+) -> None:
+    found: Any = None  # which is handed on only
+
+    def one_pass(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(apply, "one_pass", one_pass)
-    if passes:
-        assert apply._passed(None, Stop(), 5.0) == 5.0  # type: ignore[arg-type]
-    else:
-        with pytest.raises(type(error)):
-            apply._passed(None, Stop(), 5.0)  # type: ignore[arg-type]
+    with monkeypatch.context() as patched:
+        patched.setattr(apply, "one_pass", one_pass)
+        if passes:
+            assert (apply._passed(found, Stop(), 5.0), apply._passed(found, Stop(), 86_400.0)) == (5.0, 600.0)
+        else:
+            with pytest.raises(type(error)):
+                apply._passed(found, Stop(), 5.0)
+    monkeypatch.setattr(apply, "one_pass", lambda *_: None)
+    assert apply._passed(found, Stop(), 86_400.0) == 86_400.0
