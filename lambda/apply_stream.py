@@ -42,7 +42,7 @@ from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import WRITES_AT_ONCE, GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import CONTROL, Kind, guard_sends, make_clients
+from keyshift.aws.clients import CONTROL, Kind, guard_sends, loggable, make_clients
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.keymaps import kept_keymap
@@ -69,7 +69,17 @@ class Context(Protocol):
 
 
 def handle(event: dict[str, Any], context: Context | None) -> dict[str, Any]:
-    """Apply a batch of Kinesis records. Raises when nothing of it could be done; see the module."""
+    """Apply a batch of Kinesis records. Raises when nothing of it could be done; see the module.
+
+    Lambda's runtime prints what is raised: its text, and the lines of code.
+    """
+    try:
+        return _answer(event, context)
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold what rows hold
+        raise loggable(error).with_traceback(error.__traceback__) from None
+
+
+def _answer(event: dict[str, Any], context: Context | None) -> dict[str, Any]:
     began = time.monotonic()
     _deadline.begin(_seconds(context))
     records = [_record(one) for one in event["Records"]]

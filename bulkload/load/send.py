@@ -19,7 +19,7 @@ from keymap.errors import KeyshiftError
 from keymap.patch import Key, Patch
 from keymap.rules import Keymap
 from keyshift.aws import items
-from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain, unquoted
+from keyshift.aws.clients import ClientError, DynamoDBClient, error_code, explain
 from keyshift.aws.slots import NotOurs, Unexplained, write_slots
 from keyshift.process.stop import Stop
 
@@ -143,5 +143,5 @@ class Sender:
 
 def _refused(table: str, key: Key, error: ClientError, slots: frozenset[tuple[str, str]] = frozenset()) -> Refusal:
     explained = explain(error, "writing it")
-    reason = f"DynamoDB refuses its item of {table}: {unquoted(explained.message)}"
+    reason = f"DynamoDB refuses its item of {table}: {explained.message}"
     return Refusal(table, key, reason, explained.remedy or _REMEDY, slots)

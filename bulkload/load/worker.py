@@ -24,6 +24,7 @@ from keyshift.control.lease import LOAD, Deadline, LeaseLost
 from keyshift.control.migration import Migration, require_digest
 from keyshift.process import log
 from keyshift.process.clock import boottime
+from keyshift.process.crash import tell_textless
 from keyshift.process.settings import Settings
 from keyshift.process.stop import Stop, Stopped
 
@@ -69,6 +70,7 @@ def main(order: Order, deadline: Deadline, pipe: Connection) -> None:
     """Load what comes through the pipe, one task after the other, and answer each with a Report."""
     settings, stop = order.settings, Stop()
     log.configure(migration=settings.migration)
+    tell_textless()
     inbox = _Inbox(pipe, stop)
     guard = SendGuard(SharedFence(deadline, order.owner), settings.apply.request_life_seconds, boottime)
     try:

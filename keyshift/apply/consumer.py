@@ -26,7 +26,7 @@ from keyshift.apply.tidying import tidied
 from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import BotoCoreError, ClientError, Clients, clients_of, explain, guard_sends
+from keyshift.aws.clients import BotoCoreError, ClientError, Clients, clients_of, explain, guard_sends, loggable
 from keyshift.aws.leases import LOOKS_PER_LEASE, held, this_process
 from keyshift.aws.retry import RetriesExhausted, retried
 from keyshift.control import migration as migrations
@@ -88,7 +88,7 @@ class _Process:
             except (LeaseLost, RetriesExhausted, ClientError, BotoCoreError) as error:
                 if not (isinstance(error, LeaseLost) or passes(error)):
                     raise
-                _log.warning("interrupted", reason=str(error))
+                _log.warning("interrupted", reason=str(loggable(error)))
             self.stop.sleep(backoff.next())
 
     def _enter(self, roster: Roster) -> Lease:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from keyshift.apply.result import BatchResult
 from keyshift.apply.tally import METRICS as CONSUMER
 from keyshift.apply.tally import counts_of
+from keyshift.aws.clients import loggable
 from keyshift.process.metric import Metric, embedded
 
 APPLIED: Final = "keyshift_apply_applied_total"
@@ -45,7 +46,7 @@ def lines(result: BatchResult, batch: Batch, migration: str, now_ms: int) -> Ite
         "done": result.records,
         **{f"op_{op}": count for op, count in sorted(result.operations.items())},
         "newest_version": result.newest_version,
-        "error": str(result.error) if result.error else None,
+        "error": str(loggable(result.error)) if result.error else None,
         **embedded(METRICS, values, now_ms, {"migration": migration}),
     }
     for (table, operation), count in sorted(result.tables.items()):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keymap.errors import KeyshiftError
 from keymap.patch import Key, Patch
 from keyshift.apply.refusals import Foreign, of_patch, unwritable
-from keyshift.aws.clients import BotoCoreError, ClientError, error_code, explain, unquoted
+from keyshift.aws.clients import BotoCoreError, ClientError, error_code, explain
 from keyshift.aws.slots import NotOurs, TooLarge, Unexplained
 from keyshift.process.stop import Stopped
 
@@ -74,5 +74,5 @@ def _refused(error: ClientError | BotoCoreError, patch: Patch) -> KeyshiftError:
         return unwritable(patch, "its partition has the 10 GB that a table with local indexes takes", _PARTITION_REMEDY)
     if error_code(error) == "ValidationException":
         text = explain(error, "DynamoDB").message
-        return unwritable(patch, unquoted(text), _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
+        return unwritable(patch, text, _SIZE_REMEDY if "size" in text else _KEYMAP_REMEDY)
     return explain(error, f"writing to table {patch.table}")

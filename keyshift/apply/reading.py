@@ -20,7 +20,15 @@ from keyshift.apply.refusals import GateClosed, ReplayClosed
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import Tally
 from keyshift.aws import stream as kinesis
-from keyshift.aws.clients import BotoCoreError, ClientError, KinesisClient, error_code, is_throttle, is_transient
+from keyshift.aws.clients import (
+    BotoCoreError,
+    ClientError,
+    KinesisClient,
+    error_code,
+    is_throttle,
+    is_transient,
+    loggable,
+)
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.control.shards import ShardCheckpoint, ShardHold
 from keyshift.process.backoff import Backoff
@@ -86,8 +94,7 @@ class ShardReader:
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again by the worker
-            reason = str(error) if isinstance(error, KeyshiftError) else type(error).__name__
-            _log.warning("shard_stopped", shard=self.shard, reason=reason)
+            _log.warning("shard_stopped", shard=self.shard, reason=str(loggable(error)))
             self.error = error
         finally:
             self._parts.board.over(self.shard)
@@ -121,7 +128,7 @@ class ShardReader:
                 self._require_gone(error)
                 return 0
             seconds = max(self._backoff.next(), poll_seconds)
-            _log.warning("apply_failed", shard=self.shard, error=str(error), attempt=self._backoff.attempts)
+            _log.warning("apply_failed", shard=self.shard, error=str(loggable(error)), attempt=self._backoff.attempts)
             return seconds
         else:
             self._backoff.reset()

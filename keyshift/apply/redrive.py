@@ -44,14 +44,20 @@ SENDS: Final = "sends"  # of the lease's item: somebody has redriven since it wa
 _log = get_logger("redrive")
 
 
+_BEFORE_REPLAY: Final = "Finish `keyshift bulkload load`, which opens replay, and run it again"
+_BEHIND_REPLAY: Final = (
+    "Before the application has switched, `keyshift cutover abort` opens replay again; after that, what is set aside "
+    "is to be brought over by hand"
+)
+
+
 class NotReplaying(KeyshiftError):
     """Replay is not open, so nothing may be redriven."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__(
             f"nothing can be redriven: the phase is `{phase}`, not `{Phase.REPLAY}`",
-            "Before the application has switched, `keyshift cutover abort` opens replay again; after that, what is set "
-            "aside is to be brought over by hand",
+            _BEFORE_REPLAY if phase is Phase.LOAD else _BEHIND_REPLAY,
         )
 
 
@@ -89,6 +95,11 @@ def _what(one: SetAside | None) -> str:
 
 
 _LIST: Final = "`keyshift apply failures` lists what is set aside"
+# Until the change that mends it is applied, nothing supersedes this one.
+_MENDED: Final = (
+    "Is the row mended at the source already? Wait until replay is past that (`keyshift status`), and redrive once "
+    "more: it ends stale"
+)
 
 
 class Redriver:
@@ -130,9 +141,8 @@ class Redriver:
         try:
             state = State.VOID if self._is_void(one) else self._apply(one)
         except (Poison, Foreign) as error:
-            one = replace(
-                one, kind=error.kind, target=error.table, key=error.item, reason=error.message, remedy=error.remedy
-            )
+            remedy = f"{error.remedy}. {_MENDED}" if isinstance(error, Poison) else error.remedy
+            one = replace(one, kind=error.kind, target=error.table, key=error.item, reason=error.message, remedy=remedy)
         except ClaimError as error:
             remedy = "Put the object back, or load its table again (`keyshift tables reload`), which makes this void"
             one = replace(one, reason=error.message, remedy=remedy)

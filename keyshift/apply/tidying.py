@@ -10,7 +10,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.apply.tidy import TIDY_SECONDS, Tidied, Tidier
 from keyshift.apply.tidy_tally import TidyTally
-from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends
+from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends, loggable
 from keyshift.aws.leases import held, release, renewed, this_process
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.migration import Migration
@@ -90,7 +90,7 @@ def _keep(  # noqa: PLR0913, PLR0917 - what a tidier is made of
             return
         except (KeyshiftError, ClientError, BotoCoreError) as error:
             wait_seconds = AGAIN_SECONDS
-            _log.warning("not_tidied", reason=str(error))
+            _log.warning("not_tidied", reason=str(loggable(error)))
 
 
 def is_due(record: Record | None, migration: Migration, hours: float) -> bool:

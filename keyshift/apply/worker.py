@@ -11,7 +11,7 @@ from typing import Final
 from keyshift.apply.reading import Parts, ShardReader, passes
 from keyshift.apply.sharing import Look, Sharing
 from keyshift.aws import stream as kinesis
-from keyshift.aws.clients import BotoCoreError, ClientError
+from keyshift.aws.clients import BotoCoreError, ClientError, loggable
 from keyshift.aws.leases import LOOKS_PER_LEASE
 from keyshift.control.lease import Lease
 from keyshift.control.phase import Phase, read_phase
@@ -91,7 +91,7 @@ class StreamWorker:
             except (ClientError, BotoCoreError) as error:
                 if not passes(error):
                     raise
-                _log.warning("look_failed", error=str(error))
+                _log.warning("look_failed", error=str(loggable(error)))
 
     def _collect(self) -> None:
         """Let go of the readers that have ended; raise what ended them, if it was not that they should leave."""

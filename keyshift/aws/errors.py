@@ -23,6 +23,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 from botocore.parsers import ResponseParserError
 
 from keymap.errors import KeyshiftError
+from keyshift.process.crash import Unforeseen
 
 # Conflicts with a transaction or another region's write are among them: a moment later the same call succeeds.
 THROTTLES = frozenset(
@@ -76,12 +77,16 @@ def is_transient(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, doing: str) -> KeyshiftError:
-    """An error of AWS in the words of its reader: `doing` says what we were about ("creating stream x")."""
+    """An error of AWS in the words of its reader: `doing` says what we were about ("creating stream x").
+
+    Without the values that it quotes: logs hold it.
+    """
     if isinstance(error, KeyshiftError):
         return error
     code = error_code(error)
     if isinstance(error, ClientError):
         text = str(error.response.get("Error", {}).get("Message") or "no message")
+        text = unquoted(text) if code == "ValidationException" else text
         return KeyshiftError(f"{doing} failed: {code}: {text.rstrip('.')}", _remedy_for_code(code))
     return KeyshiftError(f"{doing} failed: {str(error).rstrip('.')}", _remedy_for_error(error))
 
@@ -89,6 +94,16 @@ def explain(error: BaseException, doing: str) -> KeyshiftError:
 def unquoted(message: str) -> str:
     """A message of DynamoDB without the values that it quotes from the request: they are somebody's data."""
     return _QUOTED.sub("(…)", message)
+
+
+def loggable(error: BaseException) -> KeyshiftError:
+    """An error as a log may hold it: ours as it is, AWS's explained, of any other its type and place."""
+    if isinstance(error, KeyshiftError):
+        return error
+    if not isinstance(error, ClientError | BotoCoreError):
+        return Unforeseen(error)
+    operation = f" ({error.operation_name})" if isinstance(error, ClientError) else ""
+    return explain(error, f"a call to AWS{operation}")
 
 
 @contextmanager
@@ -101,7 +116,7 @@ def explaining(doing: str) -> Iterator[None]:
 
 
 # such as: cannot be converted to a numeric value: 1x; these are not distinct: [a, b, a]
-_QUOTED = re.compile(r"\[.*\]|(?<=value: ).*", re.DOTALL)
+_QUOTED = re.compile(r"(?<!pattern: )\[.*\]|(?<=value: ).*", re.DOTALL)
 _CREDENTIALS = "Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role)"
 _REMEDIES = {
     "AccessDenied": "Allow the action on this resource to the identity in use (its IAM policy)",

@@ -1,6 +1,7 @@
 """`keyshift apply`: the replay without Lambda, what could not be replayed, and the removal of tombstones meanwhile."""
 
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,21 +12,24 @@ from keymap.errors import KeyshiftError
 from keyshift.apply import consumer
 from keyshift.apply.redrive import Redriven, chosen, end, redriving
 from keyshift.apply.refusals import position
-from keyshift.apply.tidy import Tidied, Tidier
+from keyshift.apply.tidy import ReplayNotOpen, Tidied, Tidier
 from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.apply.tidy_tally import TidyTally
-from keyshift.apply.tidying import one_pass, tidier
+from keyshift.apply.tidying import AGAIN_SECONDS, one_pass, tidier
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import BotoCoreError, ClientError, explain, explaining
+from keyshift.aws.clients import BotoCoreError, ClientError, explaining, loggable
 from keyshift.aws.leases import this_process
 from keyshift.cli import show
-from keyshift.cli.errors import EXIT_FOUND
+from keyshift.cli.errors import EXIT_AGAIN, EXIT_FOUND, exit_code
 from keyshift.cli.wiring import Wiring, pass_wiring
+from keyshift.control.lease import LeaseLost
 from keyshift.control.setasides import SetAside, State, count_open, read_all
 from keyshift.process.clock import now_ms
+from keyshift.process.log import get_logger
 from keyshift.process.metrics import Board, reported
 from keyshift.process.stop import Stop, Stopped
 
+_log = get_logger("tidy")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -133,7 +137,8 @@ def tidy(wiring: Wiring, *, every_seconds: float | None) -> None:
     """Take away what deleted rows have left behind, as far as nothing can need it any more.
 
     A pass asks for a barrier, waits some minutes, and reads the target tables whole, at half of the speed that one
-    reader has. `keyshift apply run` does it by itself (`apply.tidy_hours`); beside a Lambda function run this.
+    reader has. `keyshift apply run` does it by itself (`apply.tidy_hours`); beside a Lambda function run this. With
+    --every the log tells what each pass did; it ends where a person is needed.
     """
     wiring.log(json=wiring.settings.metrics.emf or None)
     settings, migration, tally = wiring.settings, wiring.own_migration, TidyTally(now_ms)
@@ -147,22 +152,23 @@ def tidy(wiring: Wiring, *, every_seconds: float | None) -> None:
         board.enter("tidying")
         if every_seconds is None:
             _tell(one_pass(found, wiring.stop))
-        else:
-            _tidy_again_and_again(found, wiring.stop, every_seconds)
+            return
+        with explaining("tidying"), suppress(Stopped):
+            while True:
+                wiring.stop.sleep(_passed(found, wiring.stop, every_seconds))
 
 
-def _tidy_again_and_again(found: Tidier, stop: Stop, every_seconds: float) -> None:
+def _passed(found: Tidier, stop: Stop, every_seconds: float) -> float:
+    """Seconds until the next pass. Raises what no repetition mends."""
     try:
-        while True:
-            try:
-                _tell(one_pass(found, stop))
-            except (ClientError, BotoCoreError) as error:
-                click.echo(str(explain(error, "tidying")), err=True)
-            except KeyshiftError as error:
-                click.echo(str(error), err=True)
-            stop.sleep(every_seconds)
-    except Stopped:
-        pass
+        one_pass(found, stop)
+    except (KeyshiftError, ClientError, BotoCoreError) as error:
+        # Before replay is open, and while a cutover has closed it, there is nothing to do yet, or perhaps again.
+        if not (isinstance(error, LeaseLost | ReplayNotOpen) or exit_code(error) == EXIT_AGAIN):
+            raise
+        _log.warning("not_tidied", reason=str(loggable(error)))
+        return min(every_seconds, AGAIN_SECONDS)
+    return every_seconds
 
 
 def _tell(done: Tidied) -> None:

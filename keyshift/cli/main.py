@@ -16,6 +16,7 @@ from keymap.errors import KeyshiftError
 from keyshift import native
 from keyshift.cli.errors import EXIT_INTERRUPTED, SERVICE_ERRORS, exit_code, show, told
 from keyshift.cli.wiring import CONFIG, Wiring
+from keyshift.process.crash import tell_textless
 from keyshift.process.stop import Stopped
 
 # In the order in which a migration needs them, with the module under keyshift.cli; "": it has the command's name.
@@ -86,6 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the `keyshift` script."""
+    tell_textless()
     sys.exit(run())
 
 

@@ -7,7 +7,9 @@ import os
 import sys
 
 from keyshift.cli.main import run
+from keyshift.process.crash import tell_textless
 
 if __name__ == "__main__":
     os.environ.setdefault("KEYSHIFT_BULKLOAD__ENGINE", "spark")
+    tell_textless()
     sys.exit(run([*sys.argv[1:], "bulkload", "load"]))

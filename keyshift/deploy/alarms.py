@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from keymap.rules import Keymap
 from keyshift.deploy.function import FUNCTION
+from keyshift.deploy.stores import INDEX, TABLE, write_dimensions
 from keyshift.process.metric import NAMESPACE
 from keyshift.process.settings import Settings
 
@@ -80,12 +81,15 @@ def _of_the_stores(settings: Settings, keymap: Keymap) -> Iterator[Alarm]:
     stream = {"StreamName": settings.stream.name}
     refused = "WriteProvisionedThroughputExceeded"
     yield Alarm("The stream is throttled", means, "AWS/Kinesis", refused, stream, "Sum", above=0, periods=5)
-    for target in keymap.targets.values():
-        means = f"Table {target.name} takes fewer writes than are asked of it"
-        table = {"TableName": target.name}
-        yield Alarm(
-            "A table is throttled", means, "AWS/DynamoDB", "WriteThrottleEvents", table, "Sum", above=0, periods=5
-        )
+    refused = "WriteThrottleEvents"
+    for dimensions in write_dimensions(keymap):
+        means = f"{_named(dimensions)} takes fewer writes than are asked of it"
+        yield Alarm("A table is throttled", means, "AWS/DynamoDB", refused, dimensions, "Sum", above=0, periods=5)
+
+
+def _named(dimensions: Mapping[str, str]) -> str:
+    table, index = dimensions[TABLE], dimensions.get(INDEX)
+    return f"Index {index} of table {table}" if index else f"Table {table}"
 
 
 def _of_the_daemon(settings: Settings) -> Iterator[Alarm]:

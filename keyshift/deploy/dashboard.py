@@ -6,6 +6,7 @@ their sum.
 """
 
 import json
+from itertools import chain, islice
 from typing import Any, Final
 
 from cdc.metrics import METRICS as CAPTURE
@@ -14,12 +15,14 @@ from keyshift.apply.invocation import APPLIED, OWN
 from keyshift.apply.tally import METRICS as APPLY
 from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.deploy.function import function_name
+from keyshift.deploy.stores import write_dimensions
 from keyshift.process.metric import NAMESPACE, Metric, as_dimension
 from keyshift.process.settings import Settings
 
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
 OPERATIONS: Final = ("c", "u", "d")
-_TABLES_MAX: Final = 50  # in one graph; CloudWatch draws 500 lines
+_TABLES_MAX: Final = 50  # captured ones, in one graph
+_LINES_MAX: Final = 500  # that CloudWatch draws in one graph
 
 
 def dashboard(settings: Settings, keymap: Keymap) -> dict[str, Any]:
@@ -34,7 +37,6 @@ def dashboard(settings: Settings, keymap: Keymap) -> dict[str, Any]:
 
 def _widgets(settings: Settings, keymap: Keymap) -> list[dict[str, Any]]:
     name, function, own = settings.stream.name, function_name(settings), ["migration", settings.migration]
-    tables = list(keymap.targets)[:_TABLES_MAX]
     lambdas = [["AWS/Lambda", one, "FunctionName", function] for one in ("Invocations", "Errors", "Throttles")]
     records = ("IncomingRecords", "WriteProvisionedThroughputExceeded")
     age = [["AWS/Lambda", "IteratorAge", "FunctionName", function]]
@@ -52,8 +54,8 @@ def _widgets(settings: Settings, keymap: Keymap) -> list[dict[str, Any]]:
         _graph("keyshift apply run: gauges", _own(APPLY, "gauge", own), "Maximum"),
         _graph("Tidying: seconds", _own(TIDYING, "gauge", own), "Maximum"),
         _graph("Tidying: each minute", _own(TIDYING, "counter", own)),
-        _graph("Tables: write units", _of_tables("ConsumedWriteCapacityUnits", tables)),
-        _graph("Tables: throttles", _of_tables("WriteThrottleEvents", tables)),
+        _graph("Tables: write units", _of_writes("ConsumedWriteCapacityUnits", keymap)),
+        _graph("Tables: throttles", _of_writes("WriteThrottleEvents", keymap)),
     ]
 
 
@@ -66,8 +68,9 @@ def _own(metrics: tuple[Metric, ...], kind: str, own: list[str]) -> list[list[An
     return [[NAMESPACE, one.name, *own] for one in metrics if one.kind == kind]
 
 
-def _of_tables(metric: str, tables: list[str]) -> list[list[Any]]:
-    return [["AWS/DynamoDB", metric, "TableName", one] for one in tables]
+def _of_writes(metric: str, keymap: Keymap) -> list[list[Any]]:
+    dimensions = islice(write_dimensions(keymap), _LINES_MAX)
+    return [["AWS/DynamoDB", metric, *chain.from_iterable(one.items())] for one in dimensions]
 
 
 def _graph(title: str, metrics: list[list[Any]], statistic: str = "Sum") -> dict[str, Any]:

@@ -5,6 +5,7 @@ They outlive the stack (DeletionPolicy): deleting it, or rendering it without on
 (docs/decisions/0033).
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from keymap.rules import Keymap
@@ -15,6 +16,7 @@ from keyshift.process.settings import Settings
 
 KEEP: Final = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 STREAM, CONTROL, BUCKET = "Stream", "Control", "Bucket"
+TABLE, INDEX = "TableName", "GlobalSecondaryIndexName"  # dimensions of DynamoDB's metrics
 _KEY: Final = {"Ref": "KmsKeyArn"}
 _NONE: Final = {"Ref": "AWS::NoValue"}
 
@@ -31,6 +33,18 @@ def stores(settings: Settings, keymap: Keymap) -> dict[str, Any]:
     for number, target in enumerate(keymap.targets.values(), 1):
         found[f"Target{number}"] = _made(_table(request(target, settings.capacity.get(target.name))))
     return found
+
+
+def write_dimensions(keymap: Keymap) -> Iterator[Mapping[str, str]]:
+    """What DynamoDB's figures of writes are about: each target table, then each global index.
+
+    A table's figure counts neither the writes nor the throttles of its global indexes. A local one has no figure: its
+    writes are the table's.
+    """
+    targets = keymap.targets.values()
+    yield from ({TABLE: target.name} for target in targets)
+    for target in targets:
+        yield from ({TABLE: target.name, INDEX: index.name} for index in target.indexes if not index.is_local)
 
 
 def _made(resource: dict[str, Any], *, condition: str = "MakesResources") -> dict[str, Any]:

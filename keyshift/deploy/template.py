@@ -33,9 +33,10 @@ def template(settings: Settings, keymap: Keymap) -> dict[str, Any]:
         **dashboard(settings, keymap),
     }
     if len(resources) > RESOURCES_MAX:
-        message = f"the stack would have {len(resources)} resources for {len(keymap.targets)} target tables"
+        tables = f"{len(keymap.targets)} target tables with their indexes"
         raise KeyshiftError(
-            message, f"CloudFormation takes {RESOURCES_MAX}: let several migrations share the tables out"
+            f"the stack would have {len(resources)} resources for {tables}",
+            f"CloudFormation takes {RESOURCES_MAX}: let several migrations share the tables out",
         )
     return {
         "AWSTemplateFormatVersion": "2010-09-09",

@@ -2,8 +2,8 @@
 
 Everything goes to standard error, so that a command's result on standard output can be piped. Every line has
 `event`, `level`, `timestamp` (UTC) and `logger`, and whatever `configure` was told to add to all of them (`migration`).
-Row contents and secrets never belong here; therefore tracebacks are plain ones too: the pretty kinds of structlog and
-rich print local variables.
+Row contents and secrets never belong here; therefore tracebacks are plain ones too, without the texts of errors that
+nobody foresaw (keyshift/process/crash.py): the pretty kinds of structlog and rich print local variables.
 """
 
 import logging
@@ -11,7 +11,9 @@ import sys
 from typing import cast
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
+
+from keyshift.process.crash import textless
 
 Logger = FilteringBoundLogger
 
@@ -48,13 +50,17 @@ def _preparing(always: dict[str, str], *, as_json: bool) -> list[Processor]:
 
     time_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     preparing: list[Processor] = [add_always, structlog.stdlib.add_log_level, time_stamp]
-    return [*preparing, structlog.processors.format_exc_info] if as_json else preparing
+    return [*preparing, structlog.processors.ExceptionRenderer(_traceback)] if as_json else preparing
 
 
 def _renderer(*, as_json: bool) -> Processor:
     if as_json:
         return structlog.processors.JSONRenderer(default=str)
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(exception_formatter=lambda out, info: print(_traceback(info), file=out))
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    return textless(exc_info[1])
 
 
 def _configure_libraries(before: list[Processor], renderer: Processor) -> None:

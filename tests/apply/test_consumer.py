@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from keymap.errors import KeyshiftError
-from keyshift.apply import tidying
+from keyshift.apply import reading, tidying
 from keyshift.apply import worker as working
 from keyshift.apply.redrive import redriving
 from keyshift.apply.refusals import OtherStream
 from keyshift.apply.setaside import TooManySetAside
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws.clients import make_clients
 from keyshift.cli.demo.child import free_port
 from keyshift.cli.demo.endpoints import CREDENTIALS, Endpoints
@@ -28,7 +29,7 @@ from keyshift.control.store import Conflict
 from keyshift.process.stop import Stop
 from tests.apply.history import marker, pack, packed, random_history
 from tests.apply.keymaps import change, order
-from tests.apply.stage import Running, Stage, eventually, items_of, load_some, process, staged
+from tests.apply.stage import Running, Stage, eventually, items_of, leak, load_some, process, staged
 from tests.process.test_metrics import get
 from tests.servers.aws import client
 from tests.servers.fault_proxy import FaultProxy, Rule
@@ -213,6 +214,20 @@ def test_another_migrations_stream_is_refused(stage: Stage) -> None:
         eventually(running.ended)
     assert stage.seen(1) == {0}
     assert items_of(stage) == []
+
+
+def test_of_an_error_that_nobody_foresaw_the_log_tells_type_and_place_and_no_text(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(reading._log, "warning", lambda _event, **fields: told.append(fields["reason"]))
+    monkeypatch.setattr(StreamApplier, "handle", leak)
+    stage.put([marker(stage.shop.keymap, 0, 1)])
+    running = Running(stage)
+    with pytest.raises(ValueError, match="Alice"), running:
+        eventually(running.ended)
+    assert "ValueError at apply/stage.py:" in told[0]
+    assert "Alice" not in told[0]
 
 
 def test_what_is_not_initialised_or_has_another_keymap_does_not_start(stage: Stage) -> None:

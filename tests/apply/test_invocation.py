@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from keymap.errors import KeyshiftError
 from keyshift.apply.invocation import METRICS, Batch, lines
 from keyshift.apply.result import BatchResult
@@ -71,6 +73,14 @@ def test_a_batch_that_failed_says_so_and_has_no_age_where_nothing_was_applied() 
     assert (line["records"], line["done"], line["error"]) == (7, 0, "no. wait")
     assert (line["keyshift_apply_failed_total"], line["keyshift_apply_records_total"]) == (1, 0)
     assert "keyshift_apply_oldest_change_age_seconds" not in line
+
+
+def test_an_error_of_aws_is_explained_without_the_values_that_it_quotes() -> None:
+    text = "The parameter cannot be converted to a numeric value: Alice"
+    refused = ClientError({"Error": {"Code": "ValidationException", "Message": text}}, "BatchGetItem")
+    (line,) = lines(BatchResult(error=refused), Batch(7, 70, 1.0), "shop", NOW_MS)
+    assert "(BatchGetItem) failed: ValidationException: The parameter cannot be" in line["error"]
+    assert "Alice" not in line["error"]
 
 
 def test_the_parts_of_a_batch_are_told_together() -> None:

@@ -4,6 +4,7 @@ import base64
 import random
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from keymap.errors import KeyshiftError, Problems
 from keymap.rules import parse_keymap
 from keymap.wire import WireError
 from keyshift.apply.refusals import OtherStream, ReplayClosed
+from keyshift.apply.stream import StreamApplier
 from keyshift.aws.lean.client import LeanClient
 from keyshift.cli.demo.endpoints import Endpoints
 from keyshift.control import migration
 from keyshift.control.keymaps import record_keymap
 from keyshift.control.phase import KeymapChanged, Phase
+from keyshift.process.crash import Unforeseen
 from tests.apply.history import marker, pack, random_history
 from tests.apply.keymaps import MIGRATION, change, order
-from tests.apply.stage import Stage, in_its_environment, items_of, load_some, staged
+from tests.apply.stage import Stage, in_its_environment, items_of, leak, load_some, staged
 from tests.apply.test_claimed import Bucket
 from tests.servers.aws import client
 
@@ -130,6 +133,25 @@ def test_when_nothing_is_done_the_reason_is_raised(stage: Stage) -> None:
         apply_stream.handle(event([b"not a pack"]), None)
     with pytest.raises(OtherStream, match="made with keymap feed"):
         apply_stream.handle(event([pack(keymap, 0, [one], digest="feed")]), None)
+
+
+def test_of_an_error_that_nobody_foresaw_its_text_is_told_neither_by_the_log_nor_by_what_lambda_prints(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold what rows hold. Lambda's runtime prints what is raised, with the lines of code that it came by."""
+    told: list[str] = []
+    monkeypatch.setattr(apply_stream._log, "info", lambda _event, **fields: told.append(fields["error"]))
+    monkeypatch.setattr(StreamApplier, "handle", leak)
+    broken = event(orders(stage, change("orders", None, order(1, 1), 1)))
+    with pytest.raises(Unforeseen, match=r"ValueError at apply/stage.py:\d+, an error") as raised:
+        apply_stream.handle(broken, None)
+    broken["Records"][0]["kinesis"]["data"] = ["Alice"]  # not even a batch
+    with pytest.raises(Unforeseen, match="TypeError at") as other:
+        apply_stream.handle(broken, None)
+    printed = "".join(traceback.format_exception(raised.value) + traceback.format_exception(other.value))
+    assert "in leak" in printed
+    assert len(told) == 1
+    assert "Alice" not in printed + told[0]
 
 
 def test_a_change_that_lies_in_s3_is_fetched_and_one_that_is_gone_is_told(stage: Stage) -> None:

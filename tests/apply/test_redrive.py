@@ -1,6 +1,7 @@
 """What was set aside is applied once its cause is mended, whoever dies on the way, and never past the gate."""
 
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +66,7 @@ def test_what_is_not_mended_stays_with_the_reason_of_now() -> None:
     other = replace(kept.shop)
     other.writer("shop.0000000b").apply(kept.shop.keymap.patches(CHANGED[0]))
     assert kept.redrive() == ["open", "open"]
+    assert not any("at the source" in one.remedy for one in kept.every)  # nothing is wrong with the row
     assert all("belongs to migration shop.0000000b" in one.reason for one in kept.every)
     assert len(kept.bucket) == 2
 
@@ -85,7 +87,10 @@ def test_only_those_that_are_named_are_redriven_and_a_wrong_name_is_told_before(
 def test_an_item_too_large_of_a_row_that_was_shortened_ends_stale() -> None:
     kept = Kept(fake_shop())
     kept.handled(lane_pack(kept.shop, TOO_LARGE))
+    assert "mended at the source already" not in kept.every[0].remedy
+    assert kept.redrive() == ["open"]  # the change that shortens it is on its way still
     assert kept.redrive() == ["open"]
+    assert kept.every[0].remedy.count("mended at the source already? Wait until replay is past that") == 1
     kept.handled(lane_pack(kept.shop, change("orders", SKY_HIGH, order(1, 1, 3), 62)))
     assert kept.redrive() == ["stale"]
     kept.handled(lane_pack(kept.shop, TOO_LARGE))  # delivered once more
@@ -161,10 +166,11 @@ def test_past_the_gate_nothing_is_redriven() -> None:
     kept = with_a_foreign_item()
     foreign(kept, there=False)
     kept.shop.dynamodb.before_call = lambda: pytest.fail("a write past the gate")
-    for phase in (Phase.CLOSED, Phase.LOAD):
+    for phase, way_on in ((Phase.CLOSED, "cutover abort"), (Phase.LOAD, "bulkload load")):
         kept.gate.open = phase
-        with pytest.raises(NotReplaying, match=f"the phase is `{phase}`"):
+        with pytest.raises(NotReplaying, match=f"the phase is `{phase}`") as raised:
             kept.redrive()
+        assert re.findall(r"`keyshift ([^`]*)`", raised.value.remedy) == [way_on]
     assert kept.states == ["open", "open"]
 
 

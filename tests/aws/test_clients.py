@@ -85,6 +85,22 @@ def test_an_error_says_what_was_attempted_and_what_to_do(error: BaseException, r
     assert remedy in told.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Input collection [Alice, Alice] contains duplicates.", "Input collection (…) contains duplicates"),
+        ("cannot be converted to a numeric value: Alice", "cannot be converted to a numeric value: (…)"),
+        (
+            "1 validation error: must satisfy the pattern: [a-z]+",
+            "1 validation error: must satisfy the pattern: [a-z]+",
+        ),
+    ],
+)
+def test_what_the_service_quotes_of_a_request_is_left_out(text: str, told: str) -> None:
+    error = ClientError({"Error": {"Code": "ValidationException", "Message": text}}, "UpdateItem")
+    assert explain(error, "it").message == f"it failed: ValidationException: {told}"
+
+
 def test_an_error_that_is_told_already_stays_as_it_is() -> None:
     told = KeyshiftError("no", "do")
     assert explain(told, "anything") is told

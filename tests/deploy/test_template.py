@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cdc.metrics import METRICS as CAPTURE
+from keymap.rules import parse_keymap
 from keyshift.apply.invocation import APPLIED, SETS
 from keyshift.apply.invocation import METRICS as FUNCTION_METRICS
 from keyshift.apply.tally import METRICS as APPLY
@@ -19,13 +20,30 @@ from keyshift.aws.table_shape import keys_of
 from keyshift.deploy.alarms import COLLIDED, FAILED, SET_ASIDE
 from keyshift.deploy.dashboard import OPERATIONS
 from keyshift.deploy.function import parallelization_factor
-from keyshift.deploy.template import template_text
+from keyshift.deploy.template import template, template_text
 from keyshift.process.tasks import MetricsSettings
 from tests.deploy.rendered import ROOT, TEMPLATE, example, of_type, rendered
 
 FOUND = rendered()
 (MAPPING,) = of_type(FOUND, "AWS::Lambda::EventSourceMapping").values()
 (FUNCTION,) = of_type(FOUND, "AWS::Lambda::Function").values()
+INDEXED = parse_keymap(
+    """
+keyshift: 1
+targets:
+  app:
+    partition_key: {pk: S}
+    sort_key: {sk: S}
+    indexes: {by_day: {partition_key: {day: S}}, inverted: {partition_key: {sk: S}, sort_key: {pk: S}}}
+    local_indexes: {by_total: {sort_key: {total: N}}}
+  other: {partition_key: {pk: S}}
+tables:
+  shop.orders:
+    - {target: app, key: {pk: "ORDER#{id}", sk: "#"}, include: [day, total]}
+    - {target: other, key: {pk: "ORDER#{id}"}, include: []}
+""",
+    "keymap.yaml",
+)
 STORES = {name: one for name, one in FOUND["Resources"].items() if "Condition" in one and "Profile" not in name}
 
 
@@ -36,8 +54,10 @@ def test_the_file_beside_the_handler_is_the_one_that_is_rendered_for_the_example
     assert yaml.safe_load(text) == FOUND
 
 
-def test_cfn_lint_finds_nothing_in_it() -> None:
-    argv = [Path(sys.executable).parent / "cfn-lint", TEMPLATE]
+def test_cfn_lint_finds_nothing_in_it_nor_in_one_with_indexes(tmp_path: Path) -> None:
+    indexed = tmp_path / "indexed.yaml"
+    indexed.write_text(template_text(example()[0], INDEXED))
+    argv = [Path(sys.executable).parent / "cfn-lint", TEMPLATE, indexed]
     linted = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout
 
@@ -105,6 +125,33 @@ def test_the_function_is_told_what_the_handler_reads() -> None:
 def test_the_iterator_age_is_watched_against_the_retention() -> None:
     alarm = of_type(FOUND, "AWS::CloudWatch::Alarm")["ReplayIsBehindAlarm1"]
     assert alarm["Threshold"] == 168 * 3_600_000 / 2
+
+
+def test_each_global_index_has_an_alarm_and_lines_of_its_own_beside_its_tables() -> None:
+    """A table's figure counts no throttle of its global indexes; a local one takes the table's own units."""
+    found = template(example()[0], INDEXED)
+    alarms = of_type(found, "AWS::CloudWatch::Alarm").values()
+    throttled = [one for one in alarms if one["MetricName"] == "WriteThrottleEvents"]
+    wanted = [["app"], ["other"], ["app", "by_day"], ["app", "inverted"]]
+    names = ["TableName", "GlobalSecondaryIndexName"]
+    assert [one["Dimensions"] for one in throttled] == [
+        [{"Name": name, "Value": value} for name, value in zip(names, one, strict=False)] for one in wanted
+    ]
+    assert [one["AlarmName"].removeprefix("keyshift-shop-a-table-is-throttled") for one in throttled] == [
+        *("", "-2", "-3", "-4")
+    ]
+    assert "Index inverted of table app takes fewer writes" in throttled[-1]["AlarmDescription"]
+    (board,) = of_type(found, "AWS::CloudWatch::Dashboard").values()
+    for widget in json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"][-2:]:
+        assert [one[2:] for one in widget["properties"]["metrics"]] == [
+            [part for pair in zip(names, one, strict=False) for part in pair] for one in wanted
+        ]
+
+
+def test_the_documents_count_the_alarms_that_are_billed() -> None:
+    count = len(of_type(FOUND, "AWS::CloudWatch::Alarm"))
+    text = (ROOT / "docs" / "lambda.md").read_text()
+    assert f"| {count - 1} alarms, one for each target table" in text
 
 
 def figures(found: dict[str, Any]) -> set[str]:

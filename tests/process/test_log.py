@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from keymap.errors import KeyshiftError
 from keyshift.process.log import configure, get_logger
 
 
@@ -93,6 +96,44 @@ def test_a_traceback_shows_no_local_variables(err: io.StringIO, json_lines: bool
     assert "ValueError" in text
     assert "_fail" in text
     assert text.count("hunter2") == text.count('secret = "hunter2"')  # the source line may be shown, the value not
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_a_traceback_shows_no_text_of_an_error_that_nobody_foresaw(err: io.StringIO, json_lines: bool) -> None:
+    """It may hold what rows hold; ours, which was written with that in mind, is told with what led to it."""
+    configure(json=json_lines)
+    row = {"name": "Al" + "ice"}  # which no line of code shows
+    try:
+        try:
+            int(row["name"])
+        except ValueError as error:
+            raise KeyshiftError("the row cannot be read") from error
+    except KeyshiftError as error:
+        get_logger("load").error("worker_failed", exc_info=error)
+    text = err.getvalue()
+    assert "ValueError" in text
+    assert "KeyshiftError: the row cannot be read" in text
+    assert "Alice" not in text
+
+
+def test_a_process_and_a_thread_that_end_by_one_do_not_print_its_text_either() -> None:
+    script = """
+import threading
+from keyshift.process.crash import tell_textless
+row = {"name": "A" + "lice"}
+def fail():
+    int(row["name"])
+tell_textless()
+thread = threading.Thread(target=fail, name="tidy")
+thread.start()
+thread.join()
+fail()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("ValueError") == 2
+    assert "in thread tidy" in done.stderr
+    assert "Alice" not in done.stderr
 
 
 def test_warnings_of_libraries_have_the_same_form_and_their_chatter_is_left_out(err: io.StringIO) -> None:
