@@ -84,7 +84,7 @@ def test_a_setting_given_twice_is_a_mistake(tmp_path: Path) -> None:
         ("a: [", "keyshift.yaml:1"),
         ("a: b: c", "keyshift.yaml:1"),
         ("- a\n- b", "keyshift.yaml:1"),
-        ("a: \x01", "keyshift.yaml"),
+        ("a: \x01", "keyshift.yaml:1"),
     ],
 )
 def test_what_is_no_yaml_mapping_is_one_problem(tmp_path: Path, text: str, where: str) -> None:
