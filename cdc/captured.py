@@ -15,7 +15,7 @@ from keymap.errors import KeyshiftError
 from keymap.schema import TableSchema
 from keyshift.binlog import compressed, packets, rowevents
 from keyshift.binlog.columns import field_of
-from keyshift.binlog.partial import partial_images_of
+from keyshift.binlog.partial import partial_images
 from keyshift.binlog.tablemap import parse_table_map
 
 MAPS_MAX: Final = 2_000  # table maps remembered, of all tables: each ALTER makes another one
@@ -114,5 +114,5 @@ class CapturedTables:
 
 def _images(header: rowevents.RowsHeader, kind: int, body: bytes, table: rowevents.Table) -> list[Image]:
     if kind == packets.PARTIAL_UPDATE:
-        return list(partial_images_of(header, body, table))
-    return rowevents.images_of(header, kind, body, table)
+        return list(partial_images(header, body, table))
+    return rowevents.images(header, kind, body, table)

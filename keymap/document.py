@@ -15,10 +15,12 @@ from pydantic import (
 )
 
 from keymap.errors import Problem, Problems
+from keymap.meanings import KEYMAP
+from keymap.mistakes import location_of, one_value, told
 from keymap.template import Template, parse_template
 from keymap.yaml_file import Lines, load_yaml
 
-Scalar = str | int | float | bool
+Scalar = Annotated[str | int | float | bool, BeforeValidator(one_value)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]  # DynamoDB's rule for table names
 SourceName = Annotated[str, StringConstraints(pattern=r"^[^.\s]+\.[^.\s]+$")]
 IndexName = TargetName  # the same rule
@@ -112,6 +114,8 @@ class AttributeDocument(_Model):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, given: object) -> object:
+        if not isinstance(given, str | Mapping | AttributeDocument):
+            raise ValueError("a template, or a map of from, map, type and when is expected")  # noqa: TRY004 - pydantic collects these
         return {"from": given} if isinstance(given, str) else given
 
     @field_validator("source")
@@ -143,8 +147,8 @@ class GroupDocument(_Model):
 
     @field_validator("attribute", "entry")
     @classmethod
-    def _is_data_dependent(cls, text: str) -> str:
-        if not parse_template(text).columns:
+    def _is_data_dependent(cls, text: str | None) -> str | None:
+        if text is not None and not parse_template(text).columns:
             raise ValueError("the name must use a column, or all rows of a group would share it")
         return text
 
@@ -245,20 +249,17 @@ class KeymapDocument(_Model):
 
 def validation_problems(error: ValidationError, lines: Lines) -> list[Problem]:
     """What pydantic found, each with its line."""
-    found = []
-    for detail in error.errors():
-        loc = tuple(part for part in detail["loc"] if part != "[key]")
-        what = detail["msg"].removeprefix("Value error, ")
-        found.append(
-            Problem(lines.where(*loc), f"{'.'.join(map(str, loc)) or 'the file'}: {what}", "See docs/keymap.md")
-        )
-    return found
+    details = error.errors(include_url=False)
+    return [Problem(lines.where(*location_of(detail)), *told(detail, KeymapDocument, KEYMAP)) for detail in details]
 
 
 def parse_document(text: str, name: str) -> tuple[KeymapDocument, Lines]:
     """Parse and validate a keymap's text; `name` is the file's, for messages. Raises Problems with all mistakes."""
     raw, lines = load_yaml(text, name)
+    problems = list(lines.problems)
     try:
-        return KeymapDocument.model_validate(raw), lines
+        document = KeymapDocument.model_validate(raw)
     except ValidationError as error:
-        raise Problems(validation_problems(error, lines)) from None
+        problems += validation_problems(error, lines)
+    Problems.raise_if_any(problems)
+    return document, lines

@@ -51,6 +51,7 @@ def form_problems(
 
 
 def _name_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> Iterator[Found]:
+    yield from _empty_problems(rule)
     own_map = [rule.group.map] if rule.group and rule.group.map else []
     for name in (*rule.rename.values(), *rule.constants, *own_map):
         if books.is_ours(name):
@@ -67,6 +68,15 @@ def _name_problems(rule: RuleDocument, target: Target, books: Bookkeeping) -> It
             yield what, 'Write "{column}" or "{column|function}", or make the key type S'
 
 
+def _empty_problems(rule: RuleDocument) -> Iterator[Found]:
+    if "" in (*rule.rename.values(), *rule.constants, *rule.attributes):
+        yield "an attribute has an empty name", _EMPTY_REMEDY
+    for name, text in rule.key.items():
+        if not text:
+            yield f"key {name} is empty", "Give it a template: DynamoDB takes no key that is empty text"
+
+
+_EMPTY_REMEDY: Final = "Name it: DynamoDB takes names of at least one character"
 _PREFIX_REMEDY: Final = "Rename it, or set bookkeeping_prefix"
 
 
@@ -104,6 +114,8 @@ def _target_problems(lines: Lines, target: Target, books: Bookkeeping) -> Iterat
 def _table_problems(target: Target) -> Iterator[Found]:
     if len({part.name for part in target.keys}) < len(target.keys):
         yield "partition key and sort key have one name", "Name another sort key, or none"
+    if not all(part.name for part in chain(target.keys, *(index.keys for index in target.indexes))):
+        yield "an attribute has an empty name", _EMPTY_REMEDY
     local = sum(index.is_local for index in target.indexes)
     if local > LOCAL_INDEXES_MAX or len(target.indexes) - local > GLOBAL_INDEXES_MAX:
         what = f"it has {len(target.indexes) - local} indexes and {local} local ones"

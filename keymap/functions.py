@@ -254,4 +254,3 @@ _DEFINITIONS: Final[Mapping[str, _Definition]] = MappingProxyType(
         "json": _Definition(_json, (Parameter("path", (str,)),)),
     }
 )
-SIGNATURES: Final = tuple(_signature(name, definition) for name, definition in _DEFINITIONS.items())

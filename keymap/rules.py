@@ -13,7 +13,7 @@ from pathlib import Path
 from keymap.bookkeeping import Bookkeeping
 from keymap.change import Change
 from keymap.document import KeymapDocument, RuleDocument, parse_document
-from keymap.errors import KeyshiftError, Problems
+from keymap.errors import KeyshiftError, Problem, Problems
 from keymap.form import form_problems
 from keymap.generate import QuickCheck
 from keymap.hook_modules import load_hooks, told
@@ -158,6 +158,8 @@ def load_keymap(path: str | Path) -> Keymap:
     """Compile a keymap file. Raises Problems with all mistakes, or KeyshiftError where it cannot be read."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise KeyshiftError(f"the keymap {path} cannot be read: {error}", "Correct `keymap:` in the settings") from None
+    except UnicodeDecodeError:
+        raise Problems([Problem(Path(path).name, "it is not UTF-8 text", "Save it as UTF-8")]) from None
     return parse_keymap(text, Path(path).name, Path(path).absolute().parent)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from keymap.dms.remarks import plain
 from keymap.dms.rules import AnyRule, ObjectMapping, Selection, Settings, Transformation
 from keymap.errors import Problem, Problems
+from keymap.mistakes import Manual, told
 
 _MODELS: dict[str, type[AnyRule]] = {
     "selection": Selection,
@@ -29,7 +30,7 @@ def parse_rules(text: str, name: str) -> list[AnyRule]:
         try:
             rules.append(_model(entry).model_validate(entry))
         except ValidationError as error:
-            problems.extend(_told(error, f"{name}, {_label(entry, number)}"))
+            problems.extend(_told(error, _model(entry), f"{name}, {_label(entry, number)}"))
         except ValueError as error:
             problems.append(Problem(f"{name}, {_label(entry, number)}", str(error), _SEE))
     if not problems and not any(isinstance(rule, Selection) for rule in rules):
@@ -73,15 +74,13 @@ def _label(entry: object, number: int) -> str:
     return plain(f"rule {identity} ({name})" if isinstance(name, str | int) and name else f"rule {identity}")
 
 
-def _told(error: ValidationError, where: str) -> Iterator[Problem]:
-    """What pydantic found, once for each field; a value of several types is one mistake, not one for each type."""
-    seen: set[str] = set()
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in detail["loc"] if part not in {"str", "int", "float", "bool"})
-        if field not in seen:
-            seen.add(field)
-            what = detail["msg"].removeprefix("Value error, ")
-            yield Problem(where, plain(f"{field}: {what}" if field else what), _SEE)
+_MANUAL = Manual("field", lambda _: _SEE)
+
+
+def _told(error: ValidationError, model: type[AnyRule], where: str) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        what, remedy = told(detail, model, _MANUAL)
+        yield Problem(where, plain(what), plain(remedy))
 
 
 def unknown_fields(part: BaseModel, prefix: str = "") -> Iterator[str]:

@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
     model_validator,
 )
+
+from keymap.mistakes import one_value
 
 NAME_LENGTH_MAX = 255  # characters: MySQL's names have 64 at most, DynamoDB's key and table names 255
 
@@ -22,7 +25,7 @@ def _printable(name: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX), AfterValidator(_printable)]
-Text = str | int | float | bool
+Text = Annotated[str | int | float | bool, BeforeValidator(one_value)]
 
 
 class _Dms(BaseModel):
@@ -76,8 +79,8 @@ class Filter(_Dms):
 class Rule(_Dms):
     """What all rules have."""
 
-    rule_id: str | int
-    rule_name: str | int = ""
+    rule_id: Text
+    rule_name: Text = ""
 
     @property
     def label(self) -> str:
@@ -92,7 +95,7 @@ class Selection(Rule):
     rule_action: Literal["include", "exclude", "explicit"]
     object_locator: TableLocator
     filters: list[Filter] = Field(default_factory=list)
-    load_order: str | int | None = None
+    load_order: Text | None = None
 
 
 class DataType(_Dms):
@@ -159,7 +162,7 @@ class AttributeMapping(_Dms):
 
     @model_validator(mode="after")
     def _scalar_is_text(self) -> "AttributeMapping":
-        if self.attribute_type == "scalar" and not isinstance(self.value, Text):
+        if self.attribute_type == "scalar" and not isinstance(self.value, str | int | float):
             raise ValueError("attribute-type scalar needs a text as value")
         return self
 

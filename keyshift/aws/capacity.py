@@ -22,14 +22,12 @@ _NOT_AWS: Final = "Warm throughput is DynamoDB's own: an endpoint that is only c
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Units a second of a table or an index, each None where it has none or nobody tells.
+    """Write units a second of a table or an index, each None where it has none or nobody tells.
 
-    `provisioned_*` only where it is provisioned; `*_max` is its owner's limit where it is on demand.
+    `provisioned_write` only where it is provisioned; `write_max` is its owner's limit where it is on demand.
     """
 
-    provisioned_read: int | None
     provisioned_write: int | None
-    warm_read: int | None
     warm_write: int | None
     write_max: int | None
 
@@ -82,10 +80,8 @@ def _throughput(place: Mapping[str, Any], *, on_demand: bool) -> Throughput:
     warm, limits = place.get("WarmThroughput", {}), place.get("OnDemandThroughput", {}) if on_demand else {}
     limit = limits.get("MaxWriteRequestUnits", -1)
     return Throughput(
-        provisioned.get("ReadCapacityUnits") or None,
         provisioned.get("WriteCapacityUnits") or None,
-        warm.get("ReadUnitsPerSecond") or None,  # ministack tells of none at all
-        warm.get("WriteUnitsPerSecond") or None,
+        warm.get("WriteUnitsPerSecond") or None,  # ministack tells of none at all
         limit if limit > 0 else None,  # -1 takes a maximum away
     )
 

@@ -4,8 +4,6 @@ import struct
 from typing import Final
 
 NON_BLOCKING: Final = 0x01  # the source ends the stream at the end of the binlog
-ANNOTATE_ROWS: Final = 0x02  # MariaDB: send the statements' texts too
-HEARTBEAT_V2: Final = 0x02  # MySQL 8.0.26+: heartbeats that carry positions beyond 32 bits
 _DUMP, _DUMP_GTID = 0x12, 0x1E
 FIRST_POSITION: Final = 4  # behind a file's magic number
 POSITION_MAX: Final = (1 << 32) - 1

@@ -26,7 +26,6 @@ UPDATES: Final = frozenset({24, 31})
 DELETES: Final = frozenset({25, 32})
 ROWS: Final = INSERTS | UPDATES | DELETES
 ROWS_COMPRESSED: Final = frozenset(range(166, 172))  # MariaDB's: v1, then v2
-ANCIENT_ROWS: Final = frozenset({20, 21, 22})  # of MySQL 5.1's betas: no server that we read writes them
 CONTROL: Final = frozenset({FORMAT, ROTATE, HEARTBEAT, HEARTBEAT_V2})  # they may lie in no file
 # What changes nothing, or belongs to a statement that is an event of its own.
 SILENT: Final = frozenset(
@@ -179,13 +178,6 @@ def is_one_phase(content: bytes) -> bool:
     if not content:
         raise Malformed("an XA event without bytes")
     return content[0] != 0
-
-
-def table_id(content: bytes) -> int:
-    """The id of the table that a table map or a rows event is about. Raises Malformed."""
-    if len(content) < TABLE_ID_BYTES:
-        raise Malformed("an event that is too short for a table's id")
-    return int.from_bytes(content[:TABLE_ID_BYTES], "little")
 
 
 def table_name(content: bytes) -> str:

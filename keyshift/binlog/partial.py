@@ -14,8 +14,7 @@ from keyshift.binlog.cursor import Cursor
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Read
 from keyshift.binlog.jsondiff import apply_diffs, read_diffs
-from keyshift.binlog.packets import PARTIAL_UPDATE
-from keyshift.binlog.rowevents import RowsHeader, Table, rows_header
+from keyshift.binlog.rowevents import RowsHeader, Table
 from keyshift.binlog.rows import ReferenceRows
 from keyshift.binlog.tablemap import JSON
 
@@ -23,13 +22,8 @@ _PARTIAL_JSON: Final = 1  # the only option there is
 _LENGTH_BYTES: Final = 4
 
 
-def partial_images(body: bytes, table: Table) -> list[tuple[Row, Row]]:
+def partial_images(header: RowsHeader, body: bytes, table: Table) -> list[tuple[Row, Row]]:
     """The rows of a PARTIAL_UPDATE_ROWS_EVENT before and after, every document whole. Raises Malformed."""
-    return partial_images_of(rows_header(PARTIAL_UPDATE, body), body, table)
-
-
-def partial_images_of(header: RowsHeader, body: bytes, table: Table) -> list[tuple[Row, Row]]:
-    """The same, for who has looked at the header already."""
     if header.columns != len(table.fields):
         raise Malformed(f"a rows event has {header.columns} columns, its table {len(table.fields)}")
     before_rows, fields = ReferenceRows(table.present(header.before)), table.present(header.after)

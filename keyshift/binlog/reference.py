@@ -96,8 +96,3 @@ def require_within(data: bytes, at: int, end: int) -> None:
 def malformed(error: Exception) -> Malformed:
     """What is told of an error that bad bytes led to: its kind, not its text, which may show contents."""
     return error if isinstance(error, Malformed) else Malformed(f"a row cannot be read ({type(error).__name__})")
-
-
-def reference_rows(fields: Sequence[Field]) -> ReferenceRows:
-    """The decoder that is right by looking at it."""
-    return ReferenceRows(fields)

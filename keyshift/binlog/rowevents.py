@@ -103,17 +103,12 @@ def _skip_extra(cursor: Cursor) -> None:
     cursor.take(size - 2)
 
 
-def images(kind: int, body: bytes, table: Table) -> Images:
+def images(header: RowsHeader, kind: int, body: bytes, table: Table) -> Images:
     """The rows of an event as (before, after): None before an INSERT and after a DELETE.
 
     Columns that an image lacks are missing in its row: see RowsHeader.is_full. Raises Malformed, and never gives a
     part of the rows.
     """
-    return images_of(table.header(kind, body), kind, body, table)
-
-
-def images_of(header: RowsHeader, kind: int, body: bytes, table: Table) -> Images:
-    """The same, for who has looked at the header already."""
     if header.columns != len(table.fields):
         raise Malformed(f"a rows event has {header.columns} columns, its table {len(table.fields)}")
     if kind in UPDATES:

@@ -7,7 +7,7 @@ from keyshift.binlog.fields import Field
 from keyshift.binlog.generate import GeneratedRows
 from keyshift.binlog.reference import BROKEN, ReferenceRows, RowCodec, malformed
 
-__all__ = ["BROKEN", "ReferenceRows", "RowCodec", "compile_rows", "malformed", "reference_rows"]
+__all__ = ["BROKEN", "ReferenceRows", "RowCodec", "compile_rows", "malformed"]
 
 
 def compile_rows(fields: Sequence[Field]) -> RowCodec:
@@ -19,8 +19,3 @@ def _compiler() -> Callable[[Sequence[Field]], RowCodec]:
     core = native.load("keyshift.binlog._core")
     found: Callable[[Sequence[Field]], RowCodec] = core.CompiledRows if core else GeneratedRows
     return found
-
-
-def reference_rows(fields: Sequence[Field]) -> ReferenceRows:
-    """The decoder that is right by looking at it."""
-    return ReferenceRows(fields)

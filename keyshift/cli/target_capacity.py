@@ -66,7 +66,7 @@ def _told(payer: Payer, throughput: Throughput) -> Payer:
 
 def _to_come(section: UnitsSection, payer: Payer) -> Throughput:
     warm = max(section.warm_write_units or 0, int(payer.units_per_second))
-    return Throughput(section.read_units, section.write_units, None, warm, section.write_units_max)
+    return Throughput(section.write_units, warm, section.write_units_max)
 
 
 def _budgeted(payer: Payer, settings: BulkloadSettings) -> Payer:

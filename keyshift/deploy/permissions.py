@@ -157,11 +157,6 @@ def statements(part: str, place: Place) -> list[dict[str, Any]]:
     return [grant.statement(place) for grant in PARTS[part]]
 
 
-def document(part: str, place: Place) -> dict[str, Any]:
-    """The part's policy."""
-    return policy(statements(part, place))
-
-
 def policy(found: list[Any]) -> dict[str, Any]:
     """Statements as the document of a policy."""
     return {"Version": "2012-10-17", "Statement": found}

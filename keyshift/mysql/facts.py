@@ -13,7 +13,6 @@ from keyshift.mysql.connection import Connection, MySQLError, Result, error_numb
 Flavour = Literal["mysql", "mariadb"]
 Platform = Literal["own", "rds", "aurora"]  # who runs the server: somebody with a configuration file, or Amazon
 
-_PARSE_ERROR, _NOT_LOGGING = 1064, 1381
 _DENIED = frozenset({1044, 1142, 1143, 1227})
 
 

@@ -9,21 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from keymap.errors import Problem, Problems
-from keymap.yaml_file import PlainLoader
+from keymap.mistakes import Location, Manual, location_of, told
+from keymap.yaml_file import PlainLoader, syntax_problem
 
 PREFIX = "KEYSHIFT_"
 SEPARATOR = "__"
 BYTES_MAX = 1024 * 1024  # settings are a page; a larger file is another file given by mistake
 
-Location = tuple[str, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -64,35 +63,30 @@ def validate(model: type[Model], document: Document, context: Mapping[str, Any])
     try:
         return model.model_validate(document.values, context=dict(context)), document.problems
     except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
-        return None, [*document.problems, *(_problem(model, document, detail) for detail in details)]
+        details = error.errors(include_url=False)
+        found = (Problem(document.place(location_of(detail)), *told(detail, model, _MANUAL)) for detail in details)
+        return None, [*document.problems, *found]
 
 
 def _compose(path: Path) -> yaml.MappingNode | None:
     try:
-        text = path.read_bytes()[: BYTES_MAX + 1]
-        if len(text) > BYTES_MAX:
+        content = path.read_bytes()[: BYTES_MAX + 1]
+        if len(content) > BYTES_MAX:
             raise Problems([Problem(path.name, f"it is larger than {BYTES_MAX} bytes", "Is it the settings file?")])
-        node = yaml.compose(text.decode(), Loader=PlainLoader)
+        text = content.decode()
+        node = yaml.compose(text, Loader=PlainLoader)
     except OSError as error:
         what = f"cannot read {path}: {error.strerror}"
         raise Problems([Problem(path.name, what, "Name the settings file with --config")]) from None
     except UnicodeDecodeError:
         raise Problems([Problem(path.name, "it is not UTF-8 text", "Save it as UTF-8")]) from None
     except yaml.YAMLError as error:
-        raise Problems([_syntax_problem(path.name, error)]) from None
+        raise Problems([syntax_problem(path.name, text, error)]) from None
     if node is None:
         return None
     if not isinstance(node, yaml.MappingNode):
         raise Problems([Problem(f"{path.name}:1", "settings are `name: value` lines", "See docs/settings.md")])
     return node
-
-
-def _syntax_problem(name: str, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    where = f"{name}:{mark.line + 1}" if mark else name
-    what = f"it is not valid YAML: {getattr(error, 'problem', None) or 'unreadable character'}"
-    return Problem(where, what, "Mend the line; values with special characters need quotes")
 
 
 def _values(node: yaml.MappingNode, above: Location, document: Document) -> dict[str, Any]:
@@ -171,38 +165,16 @@ def section_of(info: FieldInfo) -> type[BaseModel] | None:
     return found[0] if found else None
 
 
-def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:
-    location = tuple(str(part) for part in detail["loc"])
-    names, name, where = _siblings(model, location), ".".join(location), document.place(location)
-    if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], names, 1)
-        remedy = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(names)}"
-        return Problem(where, f"there is no setting {name}", remedy)
-    meaning = names[location[-1]].description if location and location[-1] in names else None
-    remedy = f"It is: {meaning}" if meaning else "See docs/settings.md"
-    if detail["type"] == "missing":
-        return Problem(where, f"{name} is missing", remedy)
-    message = detail["msg"].removeprefix("Value error, ")
-    return Problem(where, f"{name}: {message[:1].lower()}{message[1:]}" if name else message, remedy)
+def _meaning(model: type[BaseModel], name: str) -> str:
+    return model.model_fields[name].description or ""
 
 
-def _siblings(model: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
-    names = list(location[:-1])
-    while names:
-        info = model.model_fields.get(names.pop(0))
-        inner = section_of(info) if info else None
-        if inner is None and info and (inner := _section_by_name(info)):
-            if not names:
-                return {}  # whatever stands here is a name that somebody gave
-            names.pop(0)
-        if inner is None:
-            break
-        model = inner
-    return dict(model.model_fields)
-
-
-def _section_by_name(info: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that holds sections under names, such as tables."""
-    values = get_args(info.annotation)[1:] if get_origin(info.annotation) is dict else ()
-    found = [value for value in values if isinstance(value, type) and issubclass(value, BaseModel)]
-    return found[0] if found else None
+# What the regular expressions of the settings want.
+PATTERNS: Final = {
+    r"^[a-zA-Z0-9_.-]{0,128}$": "a name of up to 128 of a-zA-Z0-9_.-",
+    r"^[a-zA-Z0-9_.-]{3,255}$": "a name of 3 to 255 of a-zA-Z0-9_.-",
+    r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a name of 3 to 63 of a-z0-9.- with a letter or digit at both ends",
+    r"^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$": "a path of names of A-Za-z0-9!_.*'()- with a / between them",
+    r"^[^#]+(#.+)?$": "NAME or NAME#KEY",
+}
+_MANUAL: Final = Manual("setting", lambda _: "See docs/settings.md", _meaning, PATTERNS)

@@ -20,9 +20,9 @@ from keyshift.cli.demo.shop import Shop
 from keyshift.cli.demo.writer import Writer
 from tests.acceptance.migrations import SLOWER_RESTARTS, fill, prepare
 from tests.acceptance.test_kills import until
-from tests.bulkload.test_spark import children
 from tests.servers import spark
 from tests.servers.pool import chosen_pairs
+from tests.servers.processes import children
 
 HOOKS = """\
 from words.greetings import GREETING

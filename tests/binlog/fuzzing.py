@@ -23,9 +23,10 @@ from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
 from keyshift.binlog.generate import GeneratedRows
-from keyshift.binlog.rowevents import Images, Table, images
-from keyshift.binlog.rows import RowCodec, reference_rows
+from keyshift.binlog.rowevents import Images, Table
+from keyshift.binlog.rows import ReferenceRows, RowCodec
 from keyshift.binlog.tables import TableMap
+from tests.binlog.decoded import images
 
 MEMORY_BYTES_MAX = 3 << 30  # of the process's addresses: what is endless ends as a failure, not as the machine's end
 _EXAMPLES = int(os.environ.get("KEYSHIFT_FUZZ_EXAMPLES", "0"))
@@ -54,7 +55,7 @@ def bounded_memory() -> Iterator[None]:
 
 def codecs(fields: Sequence[Field]) -> dict[str, RowCodec]:
     """All decoders of rows with these columns; the first is the specification."""
-    found: dict[str, RowCodec] = {"reference": reference_rows(fields), "generated": GeneratedRows(fields)}
+    found: dict[str, RowCodec] = {"reference": ReferenceRows(fields), "generated": GeneratedRows(fields)}
     core = native.load("keyshift.binlog._core")
     return found | {"compiled": core.CompiledRows(fields)} if core else found
 

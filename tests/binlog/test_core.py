@@ -13,7 +13,7 @@ from keyshift.binlog import stored
 from keyshift.binlog.decimals import decimal, decimal_groups
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind, Read
-from keyshift.binlog.reference import RowCodec, reference_rows
+from keyshift.binlog.reference import ReferenceRows, RowCodec
 from tests.binlog.encode import image
 from tests.binlog.encode_values import prefixed
 from tests.binlog.generate_json import documents
@@ -164,7 +164,7 @@ def told(row: Row) -> list[tuple[str, type, str]]:
 def agree(fields: tuple[Field, ...], data: bytes, at: int, end: int) -> Outcome:
     """Both decoders' common outcome, of one image per row; that of pairs must agree too."""
     compiled: RowCodec = core.CompiledRows(fields)
-    plain = reference_rows(fields)
+    plain = ReferenceRows(fields)
     assert outcome(compiled.pairs, data, at, end) == outcome(plain.pairs, data, at, end)
     found = outcome(compiled.rows, data, at, end)
     assert found == outcome(plain.rows, data, at, end)

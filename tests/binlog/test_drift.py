@@ -3,26 +3,27 @@
 from keymap.values import Row
 from keyshift.binlog import packets
 from keyshift.binlog.columns import field_of
-from keyshift.binlog.rowevents import Table, images
+from keyshift.binlog.rowevents import Table
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.binlog.tables import KeyColumn, TableMap
 from keyshift.cli.demo.database import Database
+from tests.binlog.decoded import images
 from tests.binlog.raw import end_of_binlog, events_from
 from tests.mysql.sources import execute
 
 
 def written(database: Database, file: str, position: int, schema: str) -> list[tuple[TableMap, list[Row]]]:
     """The rows that were inserted into tables of a schema since then, and how each event's table looked."""
-    tables: dict[int, Table] = {}
+    tables: dict[bytes, Table] = {}
     found = []
     for event in events_from(database, file, position):
         kind, body = packets.header(event).kind, packets.unsigned(event)
         if kind == packets.TABLE_MAP and packets.table_name(body).startswith(f"{schema}."):
             table_map = parse_table_map(body)
             fields = [field_of(column, None, str(column.name)) for column in table_map.columns]
-            tables[packets.table_id(body)] = Table(table_map, fields)
-        elif kind in packets.INSERTS and packets.table_id(body) in tables:
-            table = tables[packets.table_id(body)]
+            tables[body[: packets.TABLE_ID_BYTES]] = Table(table_map, fields)
+        elif kind in packets.INSERTS and body[: packets.TABLE_ID_BYTES] in tables:
+            table = tables[body[: packets.TABLE_ID_BYTES]]
             found.append((table.map, [row for _, row in images(kind, body, table) if row is not None]))
     return found
 

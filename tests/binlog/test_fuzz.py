@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
 from keyshift.binlog.rowevents import Table as Reader
-from keyshift.binlog.rowevents import images
 from keyshift.binlog.rows import compile_rows
 from keyshift.binlog.tablemap import parse_table_map
 from tests.binlog import again, encode
+from tests.binlog.decoded import images
 from tests.binlog.fuzzing import agreed_images, codecs, examples, fields_of, mutations, outcome, require_shape, typed
 from tests.binlog.fuzzing import bounded_memory as bounded_memory  # noqa: PLC0414 - a fixture of this module
 from tests.binlog.generate import Table, tables

@@ -16,11 +16,11 @@ from keymap.values import Json
 from keyshift import native
 from keyshift.binlog import compressed, gtids, jsonb, packets, payload
 from keyshift.binlog.errors import Malformed
-from keyshift.binlog.partial import partial_images
 from keyshift.binlog.rowevents import Table as Reader
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from tests.binlog import encode, encode_events, logfile
+from tests.binlog.decoded import partial_images
 from tests.binlog.encode_values import prefixed
 from tests.binlog.fuzzing import agreed_images, examples, fields_of, mutations, outcome, require_shape, typed
 from tests.binlog.fuzzing import bounded_memory as bounded_memory  # noqa: PLC0414 - a fixture of this module

@@ -16,11 +16,11 @@ from keymap.values import Json, Row
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.jsonb import DEPTH_MAX, canonical, decode
 from keyshift.binlog.packets import INSERTS
-from keyshift.binlog.rowevents import images
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect
 from keyshift.mysql.table_reader import read_chunk
 from tests.binlog import generate_json, logfile
+from tests.binlog.decoded import images
 from tests.binlog.encode_json import Opaque, document
 from tests.cdc.sources import schemas_of
 from tests.mysql.sources import execute, source_of

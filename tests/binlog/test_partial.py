@@ -10,12 +10,11 @@ import pytest
 from keymap.values import Row
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.packets import PARTIAL_UPDATE, UPDATES
-from keyshift.binlog.partial import partial_images
-from keyshift.binlog.rowevents import images
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect
 from keyshift.mysql.table_reader import read_chunk
 from tests.binlog import logfile
+from tests.binlog.decoded import images, partial_images
 from tests.cdc.sources import schemas_of
 from tests.mysql.sources import execute, source_of
 

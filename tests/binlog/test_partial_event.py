@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from keymap.values import Json
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
-from keyshift.binlog.partial import partial_images
 from keyshift.binlog.rowevents import Table
 from keyshift.binlog.tables import LoggedColumn, TableMap
 from tests.binlog import encode, encode_json
+from tests.binlog.decoded import partial_images
 from tests.binlog.encode_json import opaque_decimal
 
 

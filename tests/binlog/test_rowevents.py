@@ -6,10 +6,11 @@ from keymap.values import Row
 from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.packets import DELETES, INSERTS, UPDATES
-from keyshift.binlog.rowevents import Images, Table, images, rows_header
+from keyshift.binlog.rowevents import Images, Table, rows_header
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from tests.binlog import encode
+from tests.binlog.decoded import images
 from tests.binlog.logfile import body, logged
 
 ROWS = INSERTS | UPDATES | DELETES

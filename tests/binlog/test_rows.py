@@ -14,14 +14,15 @@ from keyshift.binlog.columns import field_of
 from keyshift.binlog.errors import Malformed
 from keyshift.binlog.fields import Field, Kind
 from keyshift.binlog.generate import GeneratedRows
-from keyshift.binlog.rowevents import Table, images
-from keyshift.binlog.rows import compile_rows, reference_rows
+from keyshift.binlog.rowevents import Table
+from keyshift.binlog.rows import ReferenceRows, compile_rows
 from keyshift.binlog.tablemap import parse_table_map
 from keyshift.cli.demo.database import Database
 from keyshift.mysql.connection import connect
 from keyshift.mysql.schema import read_schemas
 from keyshift.mysql.table_reader import read_chunk
 from tests.binlog import encode
+from tests.binlog.decoded import images
 from tests.binlog.fuzzing import codecs, examples, outcome, typed
 from tests.binlog.generate import Table as Drawn
 from tests.binlog.generate import tables
@@ -181,7 +182,7 @@ def test_every_decoder_gives_what_select_gives(database: Database, schema: str) 
 
 
 def test_reference_rows_stop_at_their_end_though_more_bytes_are_there() -> None:
-    codec = reference_rows([integer("a", 1)])
+    codec = ReferenceRows([integer("a", 1)])
     assert codec.row(b"\0\1\0\2", 0, 4) == ({"a": 1}, 2)
     with pytest.raises(Malformed):
         codec.row(b"\0\1\0\2", 2, 3)

@@ -31,7 +31,7 @@ tables:
     - {target: hot, key: {pk: "{id}"}}
     - {target: cold, key: {pk: "{id}"}}
 """
-TAKES_800 = Throughput(None, None, 12_000, 800, None)
+TAKES_800 = Throughput(None, 800, None)
 
 
 @dataclass
@@ -199,7 +199,7 @@ def test_a_table_that_throttles_holds_up_no_other_and_a_stop_ends_the_wait() -> 
 
 def test_a_percentage_is_of_what_each_takes_now_and_follows_it() -> None:
     wanted = BulkloadSettings(write_percent_max=50)
-    capacity = Capacity({TABLE: TAKES_800, "gsi": Throughput(5, 90, None, None, None)})
+    capacity = Capacity({TABLE: TAKES_800, "gsi": Throughput(90, None, None)})
     assert ceilings_of(wanted, {"app": capacity}) == {("app", TABLE): 400, ("app", "gsi"): 45}
     both = BulkloadSettings(write_percent_max=50, write_units_per_second_max=300)
     assert ceilings_of(both, {"app": capacity}) == {("app", TABLE): 300, ("app", "gsi"): 45}
@@ -214,7 +214,7 @@ def test_a_percentage_is_of_what_each_takes_now_and_follows_it() -> None:
 
 
 def test_a_percentage_of_what_nobody_knows_is_refused_by_name() -> None:
-    unknown = Capacity({TABLE: Throughput(None, None, None, None, None)})
+    unknown = Capacity({TABLE: Throughput(None, None, None)})
     with pytest.raises(Problems, match=r"table app: bulkload.write_percent_max .*"):
         ceilings_of(BulkloadSettings(write_percent_max=50), {"app": unknown})
 

@@ -1,7 +1,7 @@
 """A load on Spark: what becomes of it when its driver is ended or sleeps, and when a Python of an executor is killed.
 
 The executors are threads of the driver's Java here, and their Pythons processes of their own, as on a cluster; the
-acceptance test (tests/cli/test_spark.py) has executors that are processes too.
+acceptance test (tests/acceptance/test_spark.py) has executors that are processes too.
 """
 
 import os
@@ -27,6 +27,7 @@ from tests.servers import spark
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import Answer, Call
 from tests.servers.pool import chosen_pairs
+from tests.servers.processes import children
 
 LEASE_SECONDS = 3  # on a busy machine a shorter one may run out
 ONE_PAIR = pytest.mark.parametrize("servers", chosen_pairs()[:1], indirect=True)  # what differs is tested elsewhere
@@ -57,12 +58,6 @@ def pythons(driver: int) -> list[int]:
     """The processes in which tasks of this driver run: they are forks of one that Spark's Java has begun."""
     daemons = [one for java in children(driver) for one in children(java) if "pyspark.daemon" in command(one)]
     return [one for daemon in daemons for one in children(daemon)]
-
-
-def children(pid: int) -> list[int]:
-    """Of all its threads: Java begins processes from any of them."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(one) for path in found for one in path.read_text().split()]
 
 
 def command(pid: int) -> str:

@@ -8,9 +8,9 @@ from keymap.errors import KeyshiftError
 from keymap.version import parse
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.cli.demo.program import find_mariadb
 from tests.cdc.world import World, make_world
 from tests.mysql.sources import execute
+from tests.servers.mariadb import find_mariadb
 from tests.servers.oracle_mysql import oracle_mysql
 from tests.servers.tcp_proxy import TcpProxy
 

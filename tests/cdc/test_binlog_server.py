@@ -8,11 +8,11 @@ import pytest
 from cdc.connection import ConnectionEnded
 from keymap.errors import KeyshiftError
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.connection import MySQLError
 from tests.cdc.sources import images, is_at, open_binlog, read_events, schemas_of
 from tests.cdc.two_tables import Source
 from tests.mysql.sources import execute
+from tests.servers.mariadb import find_mariadb
 from tests.servers.oracle_mysql import oracle_mysql
 
 

@@ -14,12 +14,12 @@ from cdc.starting import require_no_prepared_xa
 from keymap.errors import KeyshiftError, Problems
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.cli.demo.program import find_mariadb
 from tests.cdc.world import World, make_world
 from tests.cdc.writer import Writer
 from tests.mysql.sources import execute
 from tests.servers.fault_proxy import FaultProxy, Rule
 from tests.servers.faults import delay, duplicate, partial, reset_after, reset_before, server_error, throttle
+from tests.servers.mariadb import find_mariadb
 from tests.servers.oracle_mysql import oracle_mysql
 from tests.servers.tcp_proxy import TcpProxy
 

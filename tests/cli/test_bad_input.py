@@ -10,8 +10,8 @@ import pytest
 
 from keymap.wire import Header, encode_pack
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.program import find_mariadb
 from tests.cli.conftest import ORDERS, PURCHASE, Answer, Project, another, make_project
+from tests.servers.mariadb import find_mariadb
 
 pytestmark = pytest.mark.any_pair
 

@@ -10,7 +10,16 @@ import pytest
 from keymap.claims import claim_of, claims_folder, set_aside_folder
 from keymap.errors import KeyshiftError
 from keyshift.control.migration import draw_id
-from keyshift.deploy.permissions import FUNCTION, KEY_ACTIONS, PARTS, Place, document, password_statements, place_of
+from keyshift.deploy.permissions import (
+    FUNCTION,
+    KEY_ACTIONS,
+    PARTS,
+    Place,
+    password_statements,
+    place_of,
+    policy,
+    statements,
+)
 from keyshift.deploy.roles import ON_HOSTS, POLICIES_MAX, roles, split
 from tests.cli.test_permissions import document_under
 from tests.deploy.rendered import example, of_type, rendered
@@ -33,7 +42,7 @@ PLACE = Place(
 @pytest.mark.parametrize("part", PARTS)
 def test_the_page_tells_what_a_part_may_do(part: str) -> None:
     heading = "The Lambda function" if part == FUNCTION else f"`keyshift {part}`"
-    assert document_under(heading) == document(part, PLACE)
+    assert document_under(heading) == policy(statements(part, PLACE))
 
 
 def test_the_page_tells_how_a_password_is_read() -> None:
@@ -67,7 +76,7 @@ def test_each_role_has_what_its_parts_need_and_nothing_else() -> None:
     assert made.keys() == parts.keys()
     for name, role in made.items():
         place = place_of(SETTINGS, tuple(KEYMAP.targets))
-        wanted = [one for part in parts[name] for one in document(part, place)["Statement"]]
+        wanted = [one for part in parts[name] for one in statements(part, place)]
         own = [policies[one["Ref"]]["PolicyDocument"]["Statement"] for one in role["ManagedPolicyArns"]]
         text = re.sub(r'\{"Fn::Sub": ("[^"]*")\}', r"\1", json.dumps(own))
         found = [one for document in json.loads(text) for one in document if "Fn::If" not in one]
@@ -76,10 +85,10 @@ def test_each_role_has_what_its_parts_need_and_nothing_else() -> None:
 
 def test_many_tables_are_shared_out_over_policies_that_iam_takes() -> None:
     place = place_of(SETTINGS, tuple(f"table-of-some-length-{number}" for number in range(150)))
-    wanted = [one for part in ON_HOSTS["Loader"] for one in document(part, place)["Statement"]]
+    wanted = [one for part in ON_HOSTS["Loader"] for one in statements(part, place)]
     documents = list(split(wanted))
     assert 1 < len(documents) <= POLICIES_MAX
-    assert granted([one for statements in documents for one in statements]) == granted(wanted)
+    assert granted([one for found in documents for one in found]) == granted(wanted)
     for one in documents:
         assert len(json.dumps({"Version": "2012-10-17", "Statement": one}, separators=(",", ":"))) < 6_144
     with pytest.raises(KeyshiftError, match="too many for one role"):
@@ -95,13 +104,13 @@ def test_a_key_of_ones_own_is_for_every_part_as_the_page_says() -> None:
 
 def test_no_part_may_do_everything_or_anything_everywhere() -> None:
     for part in PARTS:
-        for statement in document(part, PLACE)["Statement"]:
+        for statement in statements(part, PLACE):
             assert statement["Resource"] != "*"
             assert not any("*" in action for action in statement["Action"])
 
 
 def test_the_function_may_read_what_fits_no_record_and_set_aside_and_nothing_else_in_s3() -> None:
-    found = [one for one in document(FUNCTION, PLACE)["Statement"] if one["Action"][0].startswith("s3:")]
+    found = [one for one in statements(FUNCTION, PLACE) if one["Action"][0].startswith("s3:")]
     assert [one["Action"] for one in found] == [["s3:GetObject"], ["s3:PutObject"]]
     there, run = "arn:aws:s3:::my-keyshift-dumps", draw_id("shop")
     for folder, statement in zip((claims_folder, set_aside_folder), found, strict=True):

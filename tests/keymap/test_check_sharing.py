@@ -113,7 +113,7 @@ def test_a_shared_item_takes_no_more_attributes_of_one_row_than_one_update() -> 
         ('{entry: "{line}"}', "a group takes attribute, or map and entry"),
         ('{attribute: "a{line}", map: lines, entry: "{line}"}', "a group takes attribute, or map and entry"),
         ("{map: lines, entry: one}", "the name must use a column"),
-        ('{map: a.b, entry: "{line}"}', "String should match pattern"),
+        ('{map: a.b, entry: "{line}"}', "a name of 1 to 255 characters without a dot is expected"),
         ('{map: pk, entry: "{line}"}', "map pk has the name of a key"),
         ('{map: _ks_x, entry: "{line}"}', "attribute _ks_x has the bookkeeping prefix"),
     ],

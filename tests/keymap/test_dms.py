@@ -183,13 +183,13 @@ def test_all_mistakes_of_a_file_come_at_once_with_their_rules() -> None:
     )
     assert found[0] == 'mapping.json, rule 1: rule-type "select" is not known'
     assert found[1] == "mapping.json, rule 2: it has no rule-type"
-    assert found[2].startswith("mapping.json, rule 3 (select 3): rule-action: Input should be 'include'")
-    assert [line for line in found if "rule 4 (up): " in line and "Field required" in line]
+    assert found[2].startswith("mapping.json, rule 3 (select 3): rule-action: include, exclude or explicit is expected")
+    assert [line for line in found if "rule 4 (up): " in line and "rule-target is missing" in line]
     assert "mapping.json, rule 5 (change): rule-action replace-prefix needs old-value" in found
     assert "mapping.json, rule 4 (map): mapping-parameters: partition-key-name and sort-key-name are the same" in found
     assert "mapping.json, rule without an id, number 7 of the file: it is no object" in found
     assert any("filters.0.filter-conditions.0: filter-operator between needs start-value" in line for line in found)
-    assert any("filters.1.filter-conditions: List should have at least 1 item" in line for line in found)
+    assert any("filters.1.filter-conditions: at least 1 entry must be there" in line for line in found)
     assert any("rule without an id, number 9" in line and "target-attribute-name" in line for line in found)
 
 

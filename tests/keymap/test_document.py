@@ -23,7 +23,7 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "what"),
     [
-        ("keyshift: 1", "keyshift: 2", 1, "Input should be 1"),
+        ("keyshift: 1", "keyshift: 2", 1, "keyshift: 1 is expected"),
         ("target: purchases", "target: purchase", 11, "target purchase is not among targets"),
         ("sk: PROFILE", "sort: PROFILE", 22, "key must give pk, sk, in this order"),
         ("productid{productid}", "product", 13, "must use a column"),
@@ -35,7 +35,7 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("{not_equals: draft}", "{}", 20, "a condition needs is_null"),
         ("{not_equals: draft}", "{equals: null}", 20, "a condition needs is_null"),
         ("exclude: [note]", "exclude: [note]\n      exclude: [total]", 19, "is given twice"),
-        ("shop.customer:", "customer:", 21, "should match pattern"),
+        ("shop.customer:", "customer:", 21, "tables.customer: DATABASE.TABLE is expected"),
         ("{id:010d}", "{id:x}", 16, "the format :x is not known"),
         ("types: {vip: BOOL}", "attributes: {pk: x}", 24, "attribute pk has the name of a key"),
         ("types: {vip: BOOL}", "attributes: {_ks_x: x}", 24, "attribute _ks_x has the bookkeeping prefix"),
@@ -47,7 +47,7 @@ def test_all_mistakes_come_at_once_with_their_lines() -> None:
         ("types: {vip: BOOL}", "attributes: {a: {type: S}}", 24, "an attribute has either from or map"),
         ("types: {vip: BOOL}", "attributes: {a: {from: x, map: {}}}", 24, "an attribute has either from or map"),
         ("types: {vip: BOOL}", "attributes: {a: {map: {b: x}, type: S}}", 24, "a map has no type: it is an M"),
-        ("types: {vip: BOOL}", "attributes: {a: {map: {'': x}}}", 24, "should have at least 1 character"),
+        ("types: {vip: BOOL}", "attributes: {a: {map: {'': x}}}", 24, "text of 1 or more characters is expected"),
         (
             "types: {vip: BOOL}",
             "attributes:\n        a:\n          map:\n            b: '{x'",
@@ -75,10 +75,10 @@ def target(*lines: str) -> str:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("indexes: {ab: {partition_key: {a: S}}}", "should match pattern"),
-        ("indexes: {abc: {partition_key: {a: X}}}", "Input should be 'S', 'N' or 'B'"),
-        ("indexes: {abc: {partition_key: {a: S, b: S}}}", "at most 1 item"),
-        ("indexes: {abc: {sort_key: {a: S}}}", "partition_key: Field required"),
+        ("indexes: {ab: {partition_key: {a: S}}}", "a name of 3 to 255 of a-zA-Z0-9_.- is expected"),
+        ("indexes: {abc: {partition_key: {a: X}}}", "partition_key.a: S, N or B is expected"),
+        ("indexes: {abc: {partition_key: {a: S, b: S}}}", "at most 1 entry may be there"),
+        ("indexes: {abc: {sort_key: {a: S}}}", "indexes.abc.partition_key is missing"),
         ("indexes: {abc: {partition_key: {a: S}, projection: some}}", "a projection is all, keys, or a list"),
         ("indexes: {abc: {partition_key: {a: S}, projection: []}}", "names 1 to 20 attributes, not 0"),
         ("indexes: {abc: {partition_key: {a: S}, projection: [b, b]}}", "names an attribute twice"),
@@ -90,7 +90,10 @@ def target(*lines: str) -> str:
             "indexes: {abc: {partition_key: {a: S}, read_capacity: 1, write_capacity: 1}}",
             "on_demand table takes neither",
         ),
-        ("local_indexes: {abc: {partition_key: {a: S}, sort_key: {b: S}}}", "Extra inputs are not permitted"),
+        (
+            "local_indexes: {abc: {partition_key: {a: S}, sort_key: {b: S}}}",
+            "there is no field targets.app.local_indexes.abc.partition_key",
+        ),
         ("local_indexes: {abc: {sort_key: {pk: S}}}", "partition key and sort key have one name"),
     ],
 )
@@ -186,5 +189,5 @@ def test_words_that_yaml_1_1_takes_for_booleans_are_words() -> None:
 
 
 def test_a_name_that_is_a_list_is_a_mistake_with_its_line() -> None:
-    with pytest.raises(Problems, match=r"keymap.yaml:2: a name is a list or a mapping"):
+    with pytest.raises(Problems, match=r"keymap.yaml:2: it is not valid YAML: a name is a list or a mapping"):
         parse_document("keyshift: 1\n? [a, b]\n: c\n", "keymap.yaml")

@@ -126,7 +126,7 @@ def test_without_hooks_the_digest_is_what_it_always_was() -> None:
         ("shop_hooks:later", "later is a generator or async"),
         ("math:sqrt", "module math has no source text"),
         ("itertools:chain", "module itertools has no source text"),  # built in everywhere, and so without a file
-        ("split", "should match pattern"),
+        ("split", "module:function is expected"),
     ],
 )
 def test_a_hook_that_cannot_be_had_is_named_with_its_line(written: Write, call: str, what: str) -> None:

@@ -9,7 +9,8 @@ import yaml
 
 from keymap.document import parse_document
 from keymap.errors import Problems
-from keymap.json_schema import DESCRIPTIONS, keymap_schema, schema_text
+from keymap.json_schema import keymap_schema, schema_text
+from keymap.meanings import MEANINGS
 from keyshift.cli.demo.shop import keymap_text
 from tests.keymap.keymaps import TEXT
 
@@ -113,7 +114,7 @@ def test_every_field_is_explained_and_no_explanation_is_left_over() -> None:
     models = {**SCHEMA["$defs"], "KeymapDocument": SCHEMA}
     forms = {name: model.get("anyOf", [model])[-1]["properties"] for name, model in models.items()}
     assert {name: set(fields) for name, fields in forms.items()} == {
-        name: set(fields) for name, fields in DESCRIPTIONS.items()
+        name: set(fields) for name, fields in MEANINGS.items()
     }
     for model in models.values():
         assert model["title"]

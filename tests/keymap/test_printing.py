@@ -19,7 +19,7 @@ ODD += [" a", "a ", "a: b", "a #b", "- a", "a\nb", "\t", "\x00", "\x85", "\u2028
 ODD += ["", "x" * 1010, "\n" * 600, "---", "...", "''", "\"'"]
 TEXTS = st.sampled_from(ODD) | st.text(max_size=30)
 NAMES = TEXTS.filter(bool)
-SCALARS = TEXTS | st.integers() | st.booleans() | st.floats(allow_nan=False)
+SCALARS = TEXTS | st.integers() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
 COLUMNS = st.text("abno ~#'\"\\é\n-1", min_size=1, max_size=9).map(str.rstrip).filter(bool)
 FIELDS = st.builds("{{{}{}}}".format, COLUMNS, st.sampled_from(["", "|upper", ":05d", "|default('''{')|pad(3, ' ')"]))
 TEMPLATES = st.lists(TEXTS.map(lambda text: text.replace("{", "{{").replace("}", "}}")) | FIELDS, max_size=4).map(

@@ -25,7 +25,6 @@ UNUSUAL = st.sampled_from(
     point""".split()
 ).map(lambda kind: kind.replace("_", " "))
 TYPES = st.one_of(USUAL, USUAL, UNUSUAL)
-OWN_COLUMNS = st.lists(NAMES, max_size=4, unique=True)
 
 
 @st.composite

@@ -7,12 +7,12 @@ import pytest
 from pydantic import SecretStr
 
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.connection import Connection, connect
 from keyshift.mysql.evidence import gather
 from keyshift.mysql.preflight import preflight
 from keyshift.process.source import SourceSettings
 from tests.mysql.sources import execute, source_of
+from tests.servers.mariadb import find_mariadb
 from tests.servers.oracle_mysql import oracle_mysql
 
 WRONG = (

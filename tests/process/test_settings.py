@@ -69,6 +69,32 @@ stream:
     assert "no setting source.hots" in found["keyshift.yaml:4"]
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("lanes: many", "lanes: a whole number is expected"),
+        ("lanes: [1]", "lanes: a whole number is expected, not a list"),
+        ("stream: [a]", "stream: a map (name: value) is expected, not a list"),
+        ("stream: {name: a b}", "stream.name: a name of up to 128 of a-zA-Z0-9_.- is expected"),
+        ("stream: {retention_hours: 1}", "stream.retention_hours: at least 24 is expected"),
+        ("stream: {on_demand: maybe}", "stream.on_demand: true or false is expected"),
+        ("bulkload: {engine: x}", "bulkload.engine: local, spark or import is expected"),
+        (
+            "bulkload: {throttle: {replicas: [5]}}",
+            "bulkload.throttle.replicas.0: text is expected, not a number: put it",
+        ),
+        ("capacity: {app: 5}", "capacity.app: a map (name: value) is expected, not a number"),
+        ("accept: {fk_cascade: [a]}", "accept.fk_cascade: a map (name: value) is expected, not a list"),
+        ("lanes: !!timestamp x", "lanes is not a plain value"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(Problems) as caught:
+        _load(tmp_path, f"{LEAST}{text}\n")
+    assert caught.value.problems[0].what.startswith(what)
+    assert all("put" not in problem.what.replace("put it in quotes", "") for problem in caught.value.problems)
+
+
 def test_an_unknown_setting_names_the_one_that_was_meant(tmp_path: Path) -> None:
     with pytest.raises(Problems, match="Did you mean retention_hours"):
         _load(tmp_path, LEAST + "stream:\n  retention_hour: 48\n")
@@ -84,7 +110,7 @@ def test_a_setting_given_twice_is_a_mistake(tmp_path: Path) -> None:
         ("a: [", "keyshift.yaml:1"),
         ("a: b: c", "keyshift.yaml:1"),
         ("- a\n- b", "keyshift.yaml:1"),
-        ("a: \x01", "keyshift.yaml"),
+        ("a: \x01", "keyshift.yaml:1"),
     ],
 )
 def test_what_is_no_yaml_mapping_is_one_problem(tmp_path: Path, text: str, where: str) -> None:

@@ -89,7 +89,6 @@ def what_is_wrong_with(shown: str) -> str:
 def test_every_command_and_option_that_a_document_shows_exists() -> None:
     everything = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     documents = [*everything, ROOT / "deploy" / "README.md"]
-    documents.remove(ROOT / "docs" / "design.md")  # it names what is to come
     shown = {one for document in documents for one in shown_commands(document.read_text(encoding="utf-8"))}
     assert len(shown) > 70
     assert {one: wrong for one in shown if (wrong := what_is_wrong_with(one))} == {}

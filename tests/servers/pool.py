@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.cli.demo.program import find_mariadb
 from tests.servers.dynamodb_local import dynamodb_local
 from tests.servers.kinesis_local import kinesis_local
+from tests.servers.mariadb import find_mariadb
 from tests.servers.oracle_mysql import oracle_mysql
 
 DATABASES: dict[str, Callable[..., Database]] = {  # called with further options of the server

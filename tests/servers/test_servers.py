@@ -1,19 +1,22 @@
 """The throw-away servers themselves: what every other test relies on."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from keyshift.cli.demo.child import ServerError, free_port
 from keyshift.cli.demo.database import Database
 from keyshift.cli.demo.endpoints import Endpoints
-from keyshift.cli.demo.program import find_mariadb
 from tests.servers.aws import client, unique
+from tests.servers.mariadb import find_mariadb
+from tests.servers.processes import children
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -22,8 +25,16 @@ _REPOSITORY = Path(__file__).parents[2]
 def running(database: Database) -> Iterator[Database]:
     """A database that may be killed: whatever the test does, it runs again afterwards."""
     yield database
-    if not database.pid:
+    if not _runs(database):
         database.start()
+
+
+def _runs(database: Database) -> bool:
+    try:
+        database.connect().close()
+    except pymysql.OperationalError:
+        return False
+    return True
 
 
 def _rows(database: Database, statement: str) -> list[tuple[object, ...]]:
@@ -41,7 +52,7 @@ def test_a_database_keeps_its_rows_and_its_port(
     _rows(running, f"CREATE TABLE {schema}.cats (id INT PRIMARY KEY)")
     _rows(running, f"INSERT INTO {schema}.cats VALUES (9)")
     end(running)
-    assert running.pid is None
+    assert not _runs(running)
     running.start()
     assert _rows(running, f"SELECT id, @@port FROM {schema}.cats") == [(9, port)]
 
@@ -64,7 +75,8 @@ def test_the_server_is_the_one_that_was_asked_for(database: Database, servers: s
 
 def test_starting_leaves_no_trace_in_the_binlog(running: Database) -> None:
     """The accounts that a start sets up are not replicated: a reader sees the changes of the test alone."""
-    running.restart()
+    running.stop()
+    running.start()
     *_, (name, *_) = _rows(running, "SHOW BINARY LOGS")
     kinds = {kind for _, _, kind, *_ in _rows(running, f"SHOW BINLOG EVENTS IN '{name}'")}
     assert "Query" not in kinds
@@ -109,10 +121,11 @@ def test_no_two_processes_are_given_one_port() -> None:
 
 def test_a_server_that_does_not_start_says_why() -> None:
     """The error holds the end of the server's log, and nothing is left running."""
+    others = children(os.getpid())
     database = Database(find_mariadb(), options=["--no-such-option"])
     with pytest.raises(ServerError, match="unknown option '--no-such-option'"), database:
         pass
-    assert database.pid is None
+    assert children(os.getpid()) == others
     assert not database.directory.exists()
 
 

@@ -9,9 +9,9 @@ import pytest
 from keymap.schema import Column, TableSchema
 from keymap.values import UnsupportedType
 from keyshift.cli.demo.database import Database
-from keyshift.cli.demo.program import find_mariadb
 from keyshift.mysql.text_values import text_columns
 from tests.mysql.sources import execute
+from tests.servers.mariadb import find_mariadb
 from tests.servers.mysql_56 import mysql_56
 from tests.types.both import both_ways_of, described_schema, require
 from tests.types.cases import TRAPS, Case

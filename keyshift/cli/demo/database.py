@@ -63,11 +63,6 @@ class Database(ThrowAway):
     def __repr__(self) -> str:
         return f"<{self.flavour} {self.version} at {self.host}:{self.port}>"
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process id, None when it does not run."""
-        return self._child.pid
-
     def start(self) -> None:
         """Start, the first time on an empty data directory, and return when the root account can log in."""
         if not self._data.exists():
@@ -81,11 +76,6 @@ class Database(ThrowAway):
     def kill(self) -> None:
         """End the server without any warning to it (SIGKILL); what was committed stays."""
         self._child.kill()
-
-    def restart(self) -> None:
-        """Shut down cleanly and start again on the same port."""
-        self.stop()
-        self.start()
 
     def close(self) -> None:
         """Stop the server and remove all it wrote."""

@@ -54,11 +54,6 @@ class HttpServer:
     def __repr__(self) -> str:
         return f"<{self._program.name} at {self.url}>"
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process id, None when it does not run."""
-        return self._child.pid
-
     def start(self) -> None:
         """Start, and return when it answers; raises ServerError with the end of its log otherwise."""
         environment = {name: self._fill(value) for name, value in self._program.environment.items()}
@@ -116,11 +111,6 @@ class Endpoints(ThrowAway):
     def urls(self) -> dict[str, str]:
         """The address of each service."""
         return {service: server.url for service, server in self._servers.items()}
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes that run."""
-        return [server.pid for server in self._distinct() if server.pid]
 
     def environment(self) -> dict[str, str]:
         """What to add to a child process's environment, so that any AWS client in it comes here."""
