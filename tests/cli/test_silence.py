@@ -1,0 +1,49 @@
+"""`keyshift status` after a kill: whoever has released no lease, and renews none, is not told as one that runs."""
+
+import re
+
+import pytest
+
+from keyshift.cli.status import next_step
+from keyshift.control.checkpoint import CaptureStatus
+from keyshift.control.lease import CAPTURE, Lease
+from keyshift.control.phase import Phase
+from keyshift.control.progress import Progress
+from keyshift.control.workers import Roster
+from keyshift.process.clock import boottime, now_ms
+from tests.cli.conftest import Project
+from tests.cli.steps import answer_of, pretend_capture_started, store_of
+
+pytestmark = pytest.mark.any_pair
+
+HEARD = r"last heard of 18\d s ago: start it again, unless its process is there"
+
+
+def test_a_daemon_and_a_worker_that_were_killed_are_not_told_as_running(project: Project) -> None:
+    assert project.keyshift("init").code == 0
+    pretend_capture_started(project)
+    store = store_of(project)
+    assert Lease(store, CAPTURE, "host:1", 60, boottime).try_acquire()
+    assert Roster(store, "host:2", 60, boottime).enter()
+    told = project.keyshift("status").out
+    assert re.search(r"capture    running \(host:1, last heard of \d s ago\)|capture    running \(host:1\)", told)
+    assert "start it again" not in told
+    for item in (CAPTURE, "worker#0001"):
+        store.update(item, {"at_ms": now_ms() - 3 * 60_000 - 1}, {})
+    told = project.keyshift("status").out
+    assert re.search(rf"capture    silent \(host:1, {HEARD}\)", told)
+    assert re.search(rf"worker     host:2, {HEARD}", told)
+    assert re.search(rf"next       `keyshift cdc run` was {HEARD}", told)
+    answer = answer_of(project, "status")
+    assert not answer["capture"]["running"]
+    assert 180 <= answer["apply"]["workers"][0]["silent_seconds"] < 190
+
+
+def test_while_replay_is_open_a_consumer_is_missed_only_where_no_worker_is_left() -> None:
+    def next_of(*silences: int) -> str:
+        applied = {"workers": [{"silent_seconds": seconds} for seconds in silences]}
+        return next_step(Phase.REPLAY, CaptureStatus(started=True), Progress(()), applied, 0)
+
+    assert next_of(70, 40).startswith("`keyshift apply run` was last heard of 40 s ago: start it again, unless")
+    assert next_of(70, 0) == next_of() == next_of(0)
+    assert next_of().startswith("start `keyshift apply run`")
