@@ -86,16 +86,12 @@ def _silent_seconds(capture: CaptureStatus, now: int) -> int:
 
 
 _MEND = "`keyshift apply failures` shows what is set aside: mend it, `keyshift apply redrive`; "
-_RESUME = (
-    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
-    "`keyshift cdc run` again"
-)
 
 
 def _in_the_way(decisions: dict[str, Any], gaps: Sequence[LaneGap], load: Progress) -> str:
     """What must be done before anything else goes on, "" for nothing."""
     if decisions["stopped_at"]:
-        return _RESUME
+        return str(decisions["stopped_at"]["do"])
     # Once all tables are to be loaded again, what is missing is void, or will be.
     return REMEDY if gaps and len(load.unfinished) < len(load.tables) else ""
 
@@ -105,7 +101,7 @@ def decisions_document(store: Store) -> dict[str, Any]:
     accepted = sorted(read_accepted(store), key=lambda one: (one.halt.epoch, one.halt.file, one.halt.offset))
     halt = undecided(read_stop(store), accepted)
     return {
-        "stopped_at": _halt(halt) if halt else None,
+        "stopped_at": _halt(halt) | {"do": halt.remedy} if halt else None,
         "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted if not one.reload],
         "reloaded": [{**_halt(one.halt), "reason": one.reason} for one in accepted if one.reload],
     }
