@@ -14,6 +14,7 @@ from zlib import crc32
 
 from cdc.anew import begin_wish
 from cdc.continuity import LOAD_AGAIN, Lost, SourceChanged
+from cdc.gone import gone_told
 from cdc.look import require_writer
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
@@ -32,7 +33,7 @@ from keyshift.aws.clients import KinesisClient, explaining
 from keyshift.control.answers import Answer, record_answers
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
 from keyshift.control.epoch import read_epoch
-from keyshift.control.halts import forget_lost
+from keyshift.control.halts import Halt, forget_lost, read_undecided
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration, load, require_digest
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
@@ -74,19 +75,26 @@ class Beginning:
 
 
 def source_problems(
-    connection: Connection, settings: Settings, keymap: Keymap, captured: Mapping[str, TableSchema] | None = None
+    connection: Connection,
+    settings: Settings,
+    keymap: Keymap,
+    captured: Mapping[str, TableSchema] | None = None,
+    halt: Halt | None = None,
 ) -> tuple[list[Problem], list[Problem], list[Answer]]:
     """What is wrong with the source or the keymap, what somebody should know of, and what was answered for.
 
     All of it at once. `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    `halt`: the stop that nobody has decided about, if there is one.
     Raises Problems where the settings answer for what is not captured.
     """
     described = settings.capture.row_metadata == "full"
     hours, answers = settings.stream.retention_hours, settings.accept.answers(keymap.tables)
     findings = preflight(connection, keymap.tables, retention_hours=hours, described=described, answers=answers)
-    schemas = {**read_schemas(connection, keymap.tables), **(captured or {})}
+    present = read_schemas(connection, keymap.tables)
+    schemas = {**present, **(captured or {})}
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
+    errors = list(gone_told(errors, captured or {}, present, halt))
     errors += [
         problem
         for problem in check(keymap, schemas, running=captured is not None)
@@ -120,7 +128,8 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     with closing(connect()) as connection:
         if status.start is not None:
             require_writer(read_facts(connection))
-        found = source_problems(connection, settings, keymap, _captured(status, history))
+        halt = read_undecided(lease.store)
+        found = source_problems(connection, settings, keymap, _captured(status, history), halt)
         _require_fit(*found, stream_problems(client, settings, migration), lease.store)
         facts = read_facts(connection)
         shapes = read_shapes(connection, keymap.tables)

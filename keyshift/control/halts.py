@@ -48,8 +48,8 @@ class Halt:
         """What to do, while nobody has decided about it: the daemon, started again, only stops here again."""
         if self.lost:
             return (
-                "capture cannot go on, as `keyshift cdc status` tells: bring back what it lacks, or have all tables loaded "
-                "again by `keyshift cdc resume`, and then start `keyshift cdc run` again"
+                "capture cannot go on, as `keyshift cdc status` tells: bring back what it lacks, or have all tables "
+                "loaded again by `keyshift cdc resume`, and then start `keyshift cdc run` again"
             )
         return (
             "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then "
