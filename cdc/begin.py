@@ -105,6 +105,19 @@ def source_problems(
     return errors, [*findings.warnings, *index_risks(keymap, schemas)], accepted
 
 
+def start_problems(
+    connection: Connection, settings: Settings, keymap: Keymap, store: Store
+) -> tuple[list[Problem], list[Problem], list[Answer]]:
+    """What is wrong with the source for a start at this moment, as source_problems has it. Writes nothing.
+
+    Raises StillReader where capture has begun and a reader answers.
+    """
+    captured = captured_tables(store, keymap.tables)
+    if captured is not None:
+        require_writer(read_facts(connection))
+    return source_problems(connection, settings, keymap, captured, read_undecided(store))
+
+
 def begin(  # noqa: PLR0913 - collaborators, handed in once
     connect: Callable[[], Connection],
     client: KinesisClient,
@@ -124,12 +137,8 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     require_digest(load(lease.store), keymap.digest)  # again: another may have been adopted while we stood by
     status, wanted = read_capture(lease.store), pending_wish(lease.store)
     anew = wanted is not None and wanted.anew
-    history = read_histories(lease.store, keymap.tables) if status.start is not None and not anew else {}
     with closing(connect()) as connection:
-        if status.start is not None:
-            require_writer(read_facts(connection))
-        halt = read_undecided(lease.store)
-        found = source_problems(connection, settings, keymap, _captured(status, history), halt)
+        found = start_problems(connection, settings, keymap, lease.store)
         _require_fit(*found, stream_problems(client, settings, migration), lease.store)
         facts = read_facts(connection)
         shapes = read_shapes(connection, keymap.tables)
@@ -191,17 +200,17 @@ def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Sh
 
 
 def captured_tables(store: Store, tables: Iterable[str]) -> dict[str, TableSchema] | None:
-    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
-    status = read_capture(store)
-    return None if status.start is None else _captured(status, read_histories(store, tables))
+    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun.
 
-
-def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:
-    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
+    Where it is to begin anew, nothing of them counts that was recorded.
+    """
+    status, wanted = read_capture(store), pending_wish(store)
     if status.position is None:
         return None
+    if wanted is not None and wanted.anew:
+        return {}
     at = place(status.epoch, status.position)
-    found = {table: current(since, at) for table, since in history.items()}
+    found = {table: current(since, at) for table, since in read_histories(store, tables).items()}
     return {table: shape.schema for table, shape in found.items() if shape is not None}
 
 

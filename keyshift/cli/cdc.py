@@ -37,7 +37,11 @@ def check(wiring: Wiring) -> None:
 @cdc.command()
 @pass_wiring
 def run(wiring: Wiring) -> None:
-    """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone."""
+    """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone.
+
+    It looks at the source and the stream before it waits, and ends at once with what is wrong with them, as the first
+    one does. Where they are out of reach just then, it waits all the same.
+    """
     wiring.log(json=wiring.settings.metrics.emf or None)
     daemon.run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop)
 
