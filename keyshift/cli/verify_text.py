@@ -22,7 +22,7 @@ _IN_COMMON: Final = 20  # characters shown of what both sides begin with
 def tell_difference(one: Difference) -> None:
     """Print where it is, and both sides of it."""
     slot = f" {_cut(slot_text(one.slot))}" if one.slot else ""
-    note = f" ({one.note})" if one.note else ""
+    note = f" ({clean(one.note[:LINE_LENGTH_MAX])})" if one.note else ""  # it may quote what somebody else has written
     key = ", ".join(_cut(_key_text(value)) for value in one.key)
     click.echo(f"{click.style(one.kind.value, bold=True)}: {one.table} ({key}){slot}{note}")
     click.echo(f"    source    {side(one.expected, one.found)}")
@@ -30,10 +30,12 @@ def tell_difference(one: Difference) -> None:
 
 
 def side(item: Item | None, other: Item | None) -> str:
-    """One side in a line, beside the other one; what is cut off is counted."""
+    """One side in a line, beside the other one: what differs comes first, and what is cut off is counted."""
     if item is None:
         return "nothing"
-    texts = [f"{_cut(show.compact(name))}: {_value(name, item, other or {})}" for name in item]
+    beside = other or {}
+    names = sorted(item, key=lambda name: item[name] == beside.get(name))
+    texts = [f"{_cut(show.compact(name))}: {_value(name, item, beside)}" for name in names]
     kept = length = 0
     for text in texts:
         length += len(text)

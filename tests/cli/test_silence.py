@@ -1,10 +1,12 @@
 """`keyshift status` after a kill: whoever has released no lease, and renews none, is not told as one that runs."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from keyshift.cli.status import next_step
+from keyshift.cli.cdc import watched
+from keyshift.cli.status import capture_document, capture_line, next_step
 from keyshift.control.checkpoint import CaptureStatus
 from keyshift.control.lease import CAPTURE, Lease
 from keyshift.control.phase import Phase
@@ -37,6 +39,17 @@ def test_a_daemon_and_a_worker_that_were_killed_are_not_told_as_running(project:
     answer = answer_of(project, "status")
     assert not answer["capture"]["running"]
     assert 180 <= answer["apply"]["workers"][0]["silent_seconds"] < 190
+
+
+def test_a_daemon_whose_lease_was_watched_in_vain_is_not_told_as_running_even_so_soon() -> None:
+    status = CaptureStatus(owner="host:1", fence=1, renewals=7, lease_seconds=10, updated_at_ms=88_000)
+    capture = capture_document(status, 100_000)
+    assert capture_line(watched(capture, alive=True)).startswith("running (host:1, last heard of 12 s ago)")
+    found = watched(capture, alive=False)
+    assert capture_line(found).startswith("silent (host:1, last heard of 12 s ago: start it again, unless its process")
+    assert not found["running"]
+    stopped = capture_document(replace(status, released=True), 100_000)
+    assert capture_line(watched(stopped, alive=False)).startswith("stopped (host:1")
 
 
 def test_while_replay_is_open_a_consumer_is_missed_only_where_no_worker_is_left() -> None:

@@ -12,10 +12,12 @@ LONG = "a" * 200_000
 
 def test_a_large_item_is_shown_in_few_characters_and_says_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
     item = {"doc": {"S": LONG + "x"}} | {f"field{number}": {"B": b"\x07" * 900} for number in range(200)}
-    tell_difference(Difference(Kind.EXTRA, "app", ("k" * 2_000, b"\x00" * 900), "", None, item))
+    tell_difference(
+        Difference(Kind.EXTRA, "app", ("k" * 2_000, b"\x00" * 900), "", None, item, "belongs to migration " + LONG)
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "    source    nothing"
-    assert max(map(len, lines)) < LINE_LENGTH_MAX + 200
+    assert max(map(len, lines)) < 2 * LINE_LENGTH_MAX
     assert '{"doc": {"S": "aaaa' in lines[2]
     assert "(200,010 characters)" in lines[2]
     assert "more attributes}" in lines[2]
@@ -27,6 +29,13 @@ def test_two_long_values_are_shown_from_where_they_part() -> None:
     right = {"doc": {"S": f"{LONG}right"}}
     assert side(left, right).startswith('{"doc": …' + "a" * 20 + "left")
     assert side(right, left) == '{"doc": …' + "a" * 20 + 'right"} (200,014 characters)}'
+
+
+def test_what_differs_comes_first() -> None:
+    same = {f"field{number}": {"S": "x" * 50} for number in range(20)}
+    assert side({**same, "total": {"N": "1"}}, {**same, "total": {"N": "2"}}).startswith(
+        '{"total": {"N": "1"}, "field0"'
+    )
 
 
 def test_a_short_value_is_shown_as_it_is_but_nothing_that_a_terminal_would_obey() -> None:
