@@ -174,13 +174,15 @@ def next_step(phase: Phase, capture: CaptureStatus, load: Progress, applied: dic
         return _next_of_reloads(capture, load, now)
     if not capture.started:
         return "start `keyshift cdc run` and leave it running"
-    if gone := _daemon_gone(capture, now):
+    gone = _daemon_gone(capture, now)
+    if phase is Phase.CLOSED:
+        after = "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+        return f"{gone}; {after}" if gone else after
+    if gone:
         return gone
     if phase is Phase.LOAD:
         return "run `keyshift bulkload run`" if not load.complete else "run `keyshift bulkload load`: it opens replay"
-    if phase is Phase.REPLAY:
-        return f"{_consumer(applied)}; `keyshift verify`; stop the application's writes; `keyshift cutover run`"
-    return "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+    return f"{_consumer(applied)}; `keyshift verify`; stop the application's writes; `keyshift cutover run`"
 
 
 def _daemon_gone(capture: CaptureStatus, now: int) -> str:

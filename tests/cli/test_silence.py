@@ -60,3 +60,11 @@ def test_while_replay_is_open_a_consumer_is_missed_only_where_no_worker_is_left(
     assert next_of(70, 40).startswith("`keyshift apply run` was last heard of 40 s ago: start it again, unless")
     assert next_of(70, 0) == next_of() == next_of(0)
     assert next_of().startswith("start `keyshift apply run`")
+
+
+def test_behind_a_closed_replay_the_sweep_is_next_whether_or_not_the_daemon_is_there() -> None:
+    for capture in (CaptureStatus(started=True, released=True), CaptureStatus(started=True, fence=1, lease_seconds=10)):
+        told = next_step(Phase.CLOSED, capture, Progress(()), {"workers": []}, 100_000)
+        assert told.startswith("`keyshift cdc run` ")
+        assert "start it again" in told
+        assert "; run `keyshift cutover sweep`" in told
