@@ -14,6 +14,7 @@ from zlib import crc32
 
 from cdc.anew import begin_wish
 from cdc.continuity import LOAD_AGAIN, Lost, SourceChanged
+from cdc.gone import gone_told
 from cdc.look import require_writer
 from cdc.outbox import Progress
 from cdc.resume import Resumed, Resumption
@@ -32,7 +33,7 @@ from keyshift.aws.clients import KinesisClient, explaining
 from keyshift.control.answers import Answer, record_answers
 from keyshift.control.checkpoint import CaptureStatus, mark_ahead, read_capture, record_start
 from keyshift.control.epoch import read_epoch
-from keyshift.control.halts import forget_lost
+from keyshift.control.halts import Halt, forget_lost, read_undecided
 from keyshift.control.lease import Lease
 from keyshift.control.migration import Migration, load, require_digest
 from keyshift.control.shapes import History, Since, begin_history, current, place, read_histories
@@ -74,19 +75,26 @@ class Beginning:
 
 
 def source_problems(
-    connection: Connection, settings: Settings, keymap: Keymap, captured: Mapping[str, TableSchema] | None = None
+    connection: Connection,
+    settings: Settings,
+    keymap: Keymap,
+    captured: Mapping[str, TableSchema] | None = None,
+    halt: Halt | None = None,
 ) -> tuple[list[Problem], list[Problem], list[Answer]]:
     """What is wrong with the source or the keymap, what somebody should know of, and what was answered for.
 
     All of it at once. `captured`: the tables where capture goes on, which its keymap has to fit; None: as they are now.
+    `halt`: the stop that nobody has decided about, if there is one.
     Raises Problems where the settings answer for what is not captured.
     """
     described = settings.capture.row_metadata == "full"
     hours, answers = settings.stream.retention_hours, settings.accept.answers(keymap.tables)
     findings = preflight(connection, keymap.tables, retention_hours=hours, described=described, answers=answers)
-    schemas = {**read_schemas(connection, keymap.tables), **(captured or {})}
+    present = read_schemas(connection, keymap.tables)
+    schemas = {**present, **(captured or {})}
     absent = {f"table {table}" for table in keymap.tables if table not in schemas}  # the keymap's own problem
     errors = [problem for problem in findings.errors if problem.where not in absent]
+    errors = list(gone_told(errors, captured or {}, present, halt))
     errors += [
         problem
         for problem in check(keymap, schemas, running=captured is not None)
@@ -95,6 +103,19 @@ def source_problems(
     used = {(one.kind, one.table): answers[one.kind, one.table] for one in findings.accepted}
     accepted = [Answer(kind, table, reason) for (kind, table), reason in used.items()]
     return errors, [*findings.warnings, *index_risks(keymap, schemas)], accepted
+
+
+def start_problems(
+    connection: Connection, settings: Settings, keymap: Keymap, store: Store
+) -> tuple[list[Problem], list[Problem], list[Answer]]:
+    """What is wrong with the source for a start at this moment, as source_problems has it. Writes nothing.
+
+    Raises StillReader where capture has begun and a reader answers.
+    """
+    captured = captured_tables(store, keymap.tables)
+    if captured is not None:
+        require_writer(read_facts(connection))
+    return source_problems(connection, settings, keymap, captured, read_undecided(store))
 
 
 def begin(  # noqa: PLR0913 - collaborators, handed in once
@@ -116,11 +137,8 @@ def begin(  # noqa: PLR0913 - collaborators, handed in once
     require_digest(load(lease.store), keymap.digest)  # again: another may have been adopted while we stood by
     status, wanted = read_capture(lease.store), pending_wish(lease.store)
     anew = wanted is not None and wanted.anew
-    history = read_histories(lease.store, keymap.tables) if status.start is not None and not anew else {}
     with closing(connect()) as connection:
-        if status.start is not None:
-            require_writer(read_facts(connection))
-        found = source_problems(connection, settings, keymap, _captured(status, history))
+        found = start_problems(connection, settings, keymap, lease.store)
         _require_fit(*found, stream_problems(client, settings, migration), lease.store)
         facts = read_facts(connection)
         shapes = read_shapes(connection, keymap.tables)
@@ -182,17 +200,17 @@ def _started(resumption: Resumption, facts: ServerFacts, shapes: Mapping[str, Sh
 
 
 def captured_tables(store: Store, tables: Iterable[str]) -> dict[str, TableSchema] | None:
-    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
-    status = read_capture(store)
-    return None if status.start is None else _captured(status, read_histories(store, tables))
+    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun.
 
-
-def _captured(status: CaptureStatus, history: History) -> dict[str, TableSchema] | None:
-    """The tables as they are where capture goes on, as far as that is recorded; None where it has not begun."""
+    Where it is to begin anew, nothing of them counts that was recorded.
+    """
+    status, wanted = read_capture(store), pending_wish(store)
     if status.position is None:
         return None
+    if wanted is not None and wanted.anew:
+        return {}
     at = place(status.epoch, status.position)
-    found = {table: current(since, at) for table, since in history.items()}
+    found = {table: current(since, at) for table, since in read_histories(store, tables).items()}
     return {table: shape.schema for table, shape in found.items() if shape is not None}
 
 

@@ -1,12 +1,14 @@
 """`keyshift cdc run`: reads the binlog and puts it on the stream, until it is told to stop.
 
 Three threads: one reads (cdc/reader), one remembers (cdc/keeper), and this one sends (cdc/pump). Here they are made and
-ended, under the lease that allows one daemon at a time: a second one stands by, and connects only once it has it. Where
-a connection finds another source than the one that was left, the run ends, and the next one decides what follows.
+ended, under the lease that allows one daemon at a time: a second one stands by, once it has seen that it could start
+(cdc/standby), and reads only once it has the lease. Where a connection finds another source than the one that was left,
+the run ends, and the next one decides what follows.
 """
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -22,6 +24,7 @@ from cdc.pump import Pump
 from cdc.reader import Reader
 from cdc.sender import Sender
 from cdc.soundings import Soundings
+from cdc.standby import try_start
 from cdc.stops import recording_stops
 from keymap.rules import Keymap
 from keyshift.aws.clients import BotoCoreError, ClientError, Clients, explain
@@ -55,8 +58,10 @@ def run(settings: Settings, keymap: Keymap, clients: Clients, stop: Stop) -> Non
     again: Again | None = Again(None)
     try:
         with collected_seldom(), reported(board, settings.metrics):
+            waiting: Callable[[], None] | None = partial(try_start, parts, store)
             while again is not None:  # stand by, and begin at the checkpoint
-                again = _capture_once(parts, store, again.ended)
+                again = _capture_once(parts, store, again.ended, waiting)
+                waiting = None  # it could start
     except Stopped:
         return
     except (ClientError, BotoCoreError) as error:
@@ -70,11 +75,16 @@ class Again:
     ended: SourceChanged | None
 
 
-def _capture_once(parts: Parts, store: Store, ended: SourceChanged | None) -> Again | None:
-    """Capture as long as the lease is ours, and the source as it was; says whether to go on when it is again."""
+def _capture_once(
+    parts: Parts, store: Store, ended: SourceChanged | None, waiting: Callable[[], None] | None
+) -> Again | None:
+    """Capture as long as the lease is ours, and the source as it was; says whether to go on when it is again.
+
+    `waiting` is called where the lease is another's.
+    """
     lease = Lease(store, CAPTURE, this_process(), parts.settings.capture.lease_seconds, boottime)
     parts.board.enter("standing_by", keyshift_capture_active=0)
-    stand_by(lease, parts.stop)
+    stand_by(lease, parts.stop, waiting)
     parts.board.enter("capturing", keyshift_capture_active=1)
     _log.info("capturing", owner=lease.owner, fence=lease.fence, taken_over=lease.taken_over)
     try:

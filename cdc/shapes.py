@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from cdc import renames
 from cdc.ddl import Altered, altered
 from cdc.events import Place, Query
 from cdc.statements import altered_table, headline, kind_of, told
@@ -33,8 +34,8 @@ Again = Callable[[Reload], None]
 class Unfollowed(KeyshiftError):
     """A statement that cannot be followed, and that nobody has answered for; `halt` says where."""
 
-    def __init__(self, message: str, halt: Halt) -> None:
-        super().__init__(message, REMEDY)
+    def __init__(self, message: str, halt: Halt, remedy: str) -> None:
+        super().__init__(message, remedy)
         self.halt = halt
 
 
@@ -106,7 +107,7 @@ class Shapes:
             self._pass(event, tables, found)
             _log.warning("statement_passed", tables=tables, position=str(at), what=what)
         else:
-            raise Unfollowed(f"{told(event.text, tables, str(at))}: {objection}", halt)
+            raise Unfollowed(f"{told(event.text, tables, str(at))}: {objection}", halt, _remedy(event, tables))
 
     def _begin_again(self, halt: Halt, at: Place) -> None:
         """All that these tables were is void from the statement's end on."""
@@ -160,13 +161,20 @@ def _hopeless(found: list[Word], schema: str, tables: tuple[str, ...]) -> str:
     if tool := _online_tool(found, tables):
         return tool
     if kind != "ALTER TABLE":
-        names = {word.text.casefold() for word in found}
-        if not any(table.partition(".")[2].casefold() in names for table in tables) and kind != "DROP DATABASE":
-            return "a view, a trigger or a function may have changed their rows by it, and those are not in the binlog"
-        return "none of the rows that it changes are in the binlog"
+        return _unseen(kind, found, schema, tables)
     if len(tables) > 1 or _name_of_altered(found, schema) != tables[0].casefold():
         return "another table takes its place, or takes its rows"
     return ""
+
+
+def _unseen(kind: str, found: list[Word], schema: str, tables: tuple[str, ...]) -> str:
+    """What a statement that is no ALTER TABLE does without a trace in the binlog."""
+    if kind == "RENAME TABLE":
+        return renames.objection(found, schema, tables)
+    names = {word.text.casefold() for word in found}
+    if not any(table.partition(".")[2].casefold() in names for table in tables) and kind != "DROP DATABASE":
+        return "a view, a trigger or a function may have changed their rows by it, and those are not in the binlog"
+    return "none of the rows that it changes are in the binlog"
 
 
 def _name_of_altered(found: list[Word], schema: str) -> str:
@@ -188,6 +196,13 @@ def _online_tool(found: list[Word], tables: tuple[str, ...]) -> str:
         if any(re.fullmatch(rf"_+{re.escape(name)}_(new|old)", one) for one in names):
             return f"pt-online-schema-change put its copy in the place of {table}, {_COPIED}"
     return ""
+
+
+def _remedy(event: Query, tables: tuple[str, ...]) -> str:
+    """What to do about a statement that is not followed. A name without a table must be given back first."""
+    found = list(words(event.text))
+    is_away = renames.takes_away(found, event.schema, tables) and not _online_tool(found, tables)
+    return renames.REMEDY if is_away else REMEDY
 
 
 _COPIED = (

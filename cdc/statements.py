@@ -205,5 +205,5 @@ def clauses(found: Sequence[Word], place: int) -> list[list[Word]]:
 
 
 def altered_table(found: Sequence[Word]) -> int:
-    """Where an ALTER TABLE has its table's name."""
-    return _after([word.upper for word in found], {"TABLE"})
+    """Where an ALTER TABLE or RENAME TABLE has its first table's name."""
+    return _after([word.upper for word in found], {"TABLE", "TABLES"})

@@ -31,13 +31,18 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def stand_by(lease: Lease, stop: Stop) -> None:
-    """Return once the lease is ours. Raises Stopped, NotInitialised when the migration is gone."""
+def stand_by(lease: Lease, stop: Stop, waiting: Callable[[], None] | None = None) -> None:
+    """Return once the lease is ours; call `waiting` once, where that is not at once.
+
+    Raises Stopped, NotInitialised when the migration is gone, and what `waiting` does.
+    """
     told = False
     while not _try_acquire(lease):
         if not told:
             _log.info("standing_by", lease=lease.item, reason="another process does this")
             told = True
+            if waiting is not None:
+                waiting()
         stop.sleep(lease.seconds / LOOKS_PER_LEASE)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from keyshift.cli import importing, show
+from keyshift.cli.silence import last_heard, silent_seconds
 from keyshift.cli.status import load_document
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.lease import DUMP, LOAD
@@ -18,7 +19,6 @@ from keyshift.control.store import Store
 from keyshift.process.clock import now_ms
 
 TOGETHER_SECONDS: Final = 10  # each table that is being done is told of every two, or after its chunk
-SILENT_LEASES: Final = 3  # of its lease's durations: whoever has not renewed it for so long is gone, or cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
         if job.waits:
             click.echo(f"the {name} waits: {job.waits}")
     for name, seconds in silent.items():
-        click.echo(f"the {name} was last heard of {seconds} s ago: start it again, unless its process is there")
+        click.echo(f"the {name} was {last_heard(seconds)}")
     if found.rejected:
         click.echo(f"{found.rejected:,} rows could not become items (rejects-*.jsonl beside their chunks)")
     importing.tell(imports)
@@ -131,8 +131,7 @@ def _silent_seconds(lease: Record | None, now: int) -> int:
     """For how long a lease that is held was not renewed; 0 where that is no reason to worry."""
     if lease is None or not _is_held(lease):
         return 0
-    silent_ms = now - lease.at_ms
-    return silent_ms // 1000 if silent_ms > SILENT_LEASES * lease.number("lease_ms") else 0
+    return silent_seconds(lease.at_ms, lease.number("lease_ms") / 1000, now)
 
 
 def _eta(pace: Pace) -> int | None:

@@ -1,5 +1,7 @@
 """`keyshift cdc`: the daemon that captures changes, its preflight, and how it is doing."""
 
+from typing import Any
+
 import click
 
 from cdc import daemon
@@ -37,7 +39,11 @@ def check(wiring: Wiring) -> None:
 @cdc.command()
 @pass_wiring
 def run(wiring: Wiring) -> None:
-    """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone."""
+    """Capture until stopped (SIGTERM, Ctrl-C). A second one waits, and takes over when the first is gone.
+
+    It looks at the source and the stream before it waits, and ends at once with what is wrong with them, as the first
+    one does. Where they are out of reach just then, it waits all the same.
+    """
     wiring.log(json=wiring.settings.metrics.emf or None)
     daemon.run(wiring.settings, wiring.keymap, wiring.clients, wiring.stop)
 
@@ -54,7 +60,7 @@ def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
     server, caught_up = _server(wiring)
     answer = {
         "alive": seen.alive,
-        **capture_document(read_capture(wiring.store), now_ms()),
+        **watched(capture_document(read_capture(wiring.store), now_ms()), alive=seen.alive),
         "server_position": server,
         "caught_up": caught_up,
         **decisions_document(wiring.store),
@@ -68,6 +74,13 @@ def status(context: click.Context, wiring: Wiring, *, as_json: bool) -> None:
         )
         tell_decisions(answer)
     context.exit(0 if seen.alive else EXIT_FOUND)
+
+
+def watched(capture: dict[str, Any], *, alive: bool) -> dict[str, Any]:
+    """Capture as JSON, once its lease was watched for as long as it lasts: that tells sooner, and for sure."""
+    if alive or not capture["running"]:
+        return capture
+    return capture | {"running": False, "silent_seconds": max(1, int(capture["seconds_since_update"] or 0))}
 
 
 @cdc.command()

@@ -8,6 +8,7 @@ import click
 
 from keyshift.apply.gaps import REMEDY, summary
 from keyshift.cli import importing, show
+from keyshift.cli.silence import last_heard, silent_seconds
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control import shards
 from keyshift.control.checkpoint import CaptureStatus, read_capture
@@ -31,18 +32,20 @@ def status(wiring: Wiring, *, as_json: bool) -> None:
     migration, store = wiring.migration, wiring.store
     phase, capture, load = read_phase(store), read_capture(store), progress(store, migration.tables)
     decisions, imports, set_aside = decisions_document(store), importing.standings(wiring), count_open(store)
-    gaps = read_gaps(store)
+    gaps, now = read_gaps(store), now_ms()
+    applied = _apply(store, migration.stream, now)
     answer = {
         "migration": _migration(migration),
         "phase": phase.value,
-        "capture": capture_document(capture, now_ms()),
+        "capture": capture_document(capture, now),
         "bulkload": load_document(load),
         "imports": importing.document(imports),
-        "apply": _apply(store, migration.stream, now_ms()),
+        "apply": applied,
         "set_aside": set_aside,
         "gaps": [asdict(one) for one in gaps],
         **decisions,
-        "next": _in_the_way(decisions, gaps, load) or (_MEND if set_aside else "") + next_step(phase, capture, load),
+        "next": _in_the_way(decisions, gaps, load)
+        or (_MEND if set_aside else "") + next_step(phase, capture, load, applied, now),
     }
     if as_json:
         show.as_json(answer)
@@ -56,12 +59,16 @@ def _migration(migration: Migration) -> dict[str, Any]:
 
 
 def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
-    """Capture as JSON; `now` is the wall clock in ms. Ages compare two hosts' clocks and are for people only."""
+    """Capture as JSON; `now` is the wall clock in ms. Ages compare two hosts' clocks and are for people only.
+
+    `running`: the daemon holds its lease, and renews it, as far as these clocks tell; else `silent_seconds` is above 0.
+    """
     checkpoint = capture.checkpoint
     place = checkpoint.position if checkpoint else None
     return {
         "started": capture.started,
-        "running": bool(capture.fence) and not capture.released,
+        "running": bool(capture.fence) and not capture.released and not _silent_seconds(capture, now),
+        "silent_seconds": _silent_seconds(capture, now),
         "owner": capture.owner,
         "seconds_since_update": round((now - capture.updated_at_ms) / 1000, 1) if capture.updated_at_ms else None,
         "server": capture.server,
@@ -72,17 +79,19 @@ def capture_document(capture: CaptureStatus, now: int) -> dict[str, Any]:
     }
 
 
+def _silent_seconds(capture: CaptureStatus, now: int) -> int:
+    if not capture.fence or capture.released:
+        return 0
+    return silent_seconds(capture.updated_at_ms, capture.lease_seconds, now)
+
+
 _MEND = "`keyshift apply failures` shows what is set aside: mend it, `keyshift apply redrive`; "
-_RESUME = (
-    "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then start "
-    "`keyshift cdc run` again"
-)
 
 
 def _in_the_way(decisions: dict[str, Any], gaps: Sequence[LaneGap], load: Progress) -> str:
     """What must be done before anything else goes on, "" for nothing."""
     if decisions["stopped_at"]:
-        return _RESUME
+        return str(decisions["stopped_at"]["do"])
     # Once all tables are to be loaded again, what is missing is void, or will be.
     return REMEDY if gaps and len(load.unfinished) < len(load.tables) else ""
 
@@ -92,7 +101,7 @@ def decisions_document(store: Store) -> dict[str, Any]:
     accepted = sorted(read_accepted(store), key=lambda one: (one.halt.epoch, one.halt.file, one.halt.offset))
     halt = undecided(read_stop(store), accepted)
     return {
-        "stopped_at": _halt(halt) if halt else None,
+        "stopped_at": _halt(halt) | {"do": halt.remedy} if halt else None,
         "accepted": [{**_halt(one.halt), "reason": one.reason} for one in accepted if not one.reload],
         "reloaded": [{**_halt(one.halt), "reason": one.reason} for one in accepted if one.reload],
     }
@@ -124,7 +133,8 @@ def load_document(load: Progress) -> dict[str, Any]:
 def _apply(store: Store, stream: str, now: int) -> dict[str, Any]:
     """What the workers of `keyshift apply run` have done. A Lambda function tells CloudWatch instead."""
     states, seats = shards.read(store, stream).values(), [seat for seat in read_seats(store) if not seat.released]
-    alive = {seat.worker for seat in seats}
+    silent = {seat.worker: silent_seconds(seat.updated_at_ms, seat.lease_seconds, now) for seat in seats}
+    alive = {worker for worker, seconds in silent.items() if not seconds}
     places = [state.checkpoint for state in states]
     return {
         "applied": sum(place.applied for place in places),
@@ -134,6 +144,7 @@ def _apply(store: Store, stream: str, now: int) -> dict[str, Any]:
             {
                 "owner": seat.owner,
                 "seconds_since_update": _seconds_since(seat.updated_at_ms, now),
+                "silent_seconds": silent[seat.worker],
                 "shards": sorted(state.checkpoint.shard for state in states if state.holder == seat.worker),
             }
             for seat in seats
@@ -157,30 +168,45 @@ def _seconds_since(at_ms: int, now: int) -> float:
     return round((now - at_ms) / 1000, 1)
 
 
-def next_step(phase: Phase, capture: CaptureStatus, load: Progress) -> str:
+def next_step(phase: Phase, capture: CaptureStatus, load: Progress, applied: dict[str, Any], now: int) -> str:
     """What an operator does next."""
     if capture.started and load.unfinished:
-        return _next_of_reloads(capture, load)
+        return _next_of_reloads(capture, load, now)
     if not capture.started:
         return "start `keyshift cdc run` and leave it running"
-    if capture.released:
-        return "`keyshift cdc run` has stopped: start it again"
+    gone = _daemon_gone(capture, now)
+    if phase is Phase.CLOSED:
+        after = "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+        return f"{gone}; {after}" if gone else after
+    if gone:
+        return gone
     if phase is Phase.LOAD:
         return "run `keyshift bulkload run`" if not load.complete else "run `keyshift bulkload load`: it opens replay"
-    if phase is Phase.REPLAY:
-        return (
-            "start `keyshift apply run` or the Lambda function; `keyshift verify`; stop the application's writes; "
-            "`keyshift cutover run`"
-        )
-    return "run `keyshift cutover sweep`, switch the application, and later `keyshift destroy`"
+    return f"{_consumer(applied)}; `keyshift verify`; stop the application's writes; `keyshift cutover run`"
 
 
-def _next_of_reloads(capture: CaptureStatus, load: Progress) -> str:
+def _daemon_gone(capture: CaptureStatus, now: int) -> str:
+    """That the daemon must be started again, "" where it need not."""
+    if capture.released:
+        return "`keyshift cdc run` has stopped: start it again"
+    seconds = _silent_seconds(capture, now)
+    return f"`keyshift cdc run` was {last_heard(seconds)}" if seconds else ""
+
+
+def _consumer(applied: dict[str, Any]) -> str:
+    """What is to be done for changes to be applied. Whoever is still there takes the shards of one that is silent."""
+    silences = [worker["silent_seconds"] for worker in applied["workers"]]
+    if silences and all(silences):
+        return f"`keyshift apply run` was {last_heard(min(silences))}"
+    return "start `keyshift apply run` or the Lambda function"
+
+
+def _next_of_reloads(capture: CaptureStatus, load: Progress, now: int) -> str:
     if load.wanted:
         names = ", ".join(load.wanted)
         return f"restart `keyshift cdc run`, with the keymap of now: it begins to load {names} again"
-    if capture.released:
-        return "`keyshift cdc run` has stopped: start it again"
+    if gone := _daemon_gone(capture, now):
+        return gone
     return f"run `keyshift bulkload run`: {', '.join(load.unfinished)} is loaded again"
 
 
@@ -208,8 +234,11 @@ def capture_line(capture: dict[str, Any]) -> str:
     """Capture in one line."""
     if not capture["owner"]:
         return "has not run yet"
-    state = "running" if capture["running"] else "stopped"
+    silent = capture["silent_seconds"]
+    state = "running" if capture["running"] else "silent" if silent else "stopped"
     age = f", last heard of {capture['seconds_since_update']:.0f} s ago" if capture["seconds_since_update"] else ""
+    if silent:
+        age = f", {last_heard(silent)}"
     place = (
         f"at {capture['position']}, {capture['changes']:,} changes" if capture["position"] else "nothing captured yet"
     )
@@ -218,6 +247,8 @@ def capture_line(capture: dict[str, Any]) -> str:
 
 def _worker_line(worker: dict[str, Any], shards_by_id: dict[str, Any]) -> str:
     """A worker and its shards in one line."""
+    if worker["silent_seconds"]:
+        return f"{worker['owner']}, {last_heard(worker['silent_seconds'])}"
     lag = max((shards_by_id[shard]["lag_seconds"] for shard in worker["shards"]), default=0)
     heard = f"{worker['owner']}, last heard of {worker['seconds_since_update']:.0f} s ago"
     if not worker["shards"]:

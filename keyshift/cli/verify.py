@@ -4,16 +4,15 @@ from typing import Any
 
 import click
 
-from keymap.patch import Item
-from keymap.slots import slot_text
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_FOUND
 from keyshift.cli.importing import require_imported
 from keyshift.cli.progress import teller
+from keyshift.cli.verify_text import tell_difference
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.cutover.barriers import DRAIN_SECONDS_MAX
 from keyshift.cutover.basis import Basis, find_basis
-from keyshift.cutover.compare import Difference, Kind
+from keyshift.cutover.compare import Kind
 from keyshift.cutover.setup import EXAMPLES_MAX, Parts, verifier
 from keyshift.cutover.tally import Report
 from keyshift.process.clock import boottime
@@ -47,6 +46,9 @@ def verify(context: click.Context, wiring: Wiring, *, as_json: bool, limit: int,
     their way are told apart from differences by barriers through the stream. Where no barrier can be had (the load is
     not finished, the daemon does not run, a lane has a gap), it says so first, and proves nothing: it exits with 1,
     whatever it finds. A barrier that is not answered in time ends it with 2.
+
+    THIS COMMAND PRINTS WHAT ROWS HOLD, where they differ: values are cut, but with --json they are whole. Mind where
+    its output goes; --limit 0 shows counts only.
     """
     wiring.log()
     require_imported(wiring)
@@ -146,7 +148,7 @@ def document(report: Report) -> dict[str, Any]:
 def tell(report: Report) -> None:
     """The report as text."""
     for one in report.examples:
-        _tell_one(one)
+        tell_difference(one)
     for kind in Kind:
         hidden = report.differences[kind] - sum(one.kind is kind for one in report.examples)
         if hidden:
@@ -176,20 +178,3 @@ def _verdict(report: Report) -> str:
     return (
         click.style("equal", fg="green", bold=True) if report.clean else click.style("not equal", fg="red", bold=True)
     )
-
-
-def _tell_one(one: Difference) -> None:
-    slot = f" {slot_text(one.slot)}" if one.slot else ""
-    note = f" ({one.note})" if one.note else ""
-    key = ", ".join(map(_key_text, one.key))
-    click.echo(f"{click.style(one.kind.value, bold=True)}: {one.table} ({key}){slot}{note}")
-    click.echo(f"    source    {_side(one.expected)}")
-    click.echo(f"    DynamoDB  {_side(one.found)}")
-
-
-def _key_text(value: object) -> str:
-    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
-
-
-def _side(item: Item | None) -> str:
-    return "nothing" if item is None else show.compact(item)

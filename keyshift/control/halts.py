@@ -43,6 +43,19 @@ class Halt:
         """The place, as messages have it."""
         return f"{self.file}:{self.offset}"
 
+    @property
+    def remedy(self) -> str:
+        """What to do, while nobody has decided about it: the daemon, started again, only stops here again."""
+        if self.lost:
+            return (
+                "capture cannot go on, as `keyshift cdc status` tells: bring back what it lacks, or have all tables "
+                "loaded again by `keyshift cdc resume`, and then start `keyshift cdc run` again"
+            )
+        return (
+            "capture stopped at a statement that it cannot follow: `keyshift cdc resume` decides about it, and then "
+            "start `keyshift cdc run` again"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -82,6 +95,12 @@ def read_accepted(store: Store) -> tuple[Accepted, ...]:
 def undecided(halt: Halt | None, accepted: Iterable[Accepted]) -> Halt | None:
     """The stop, where nobody has decided about it."""
     return None if halt is None or halt.name in {one.halt.name for one in accepted} else halt
+
+
+def read_undecided(store: Store) -> Halt | None:
+    """The stop that somebody has to decide about now; None where there is none."""
+    halt = read_stop(store)
+    return halt and undecided(halt, read_accepted(store))
 
 
 def accept(store: Store, reason: str, *, reload: bool = False) -> Accepted:

@@ -101,12 +101,16 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A place for people: who has it, or had it last, and the wall clock (ms since 1970) of the last renewal."""
+    """A place for people: who has it, or had it last, for how long by each renewal, and when it last was renewed.
+
+    `updated_at_ms` is that worker's wall clock (ms since 1970).
+    """
 
     worker: Worker
     owner: str
     released: bool
     updated_at_ms: int
+    lease_seconds: float
 
 
 def read_seats(store: Store) -> list[Seat]:
@@ -117,6 +121,7 @@ def read_seats(store: Store) -> list[Seat]:
             record.text("owner"),
             record.flag("released"),
             record.at_ms,
+            record.number("lease_ms") / 1000,
         )
         for record in store.query(_PREFIX)
     ]

@@ -6,6 +6,7 @@ from typing import Final
 
 from keymap.position import Position
 from keyshift.control.checkpoint import CaptureStatus, read_capture
+from keyshift.control.halts import Halt, read_undecided
 from keyshift.control.store import Store
 from keyshift.process.stop import Stop
 
@@ -14,11 +15,15 @@ LOOK_SECONDS: Final = 0.5  # the daemon renews about three times per lease; a lo
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """What was seen: whether the lease was renewed within `seconds` of watching, and by whom."""
+    """What was seen: whether the lease was renewed within `seconds` of watching, and by whom.
+
+    `halt`: where it is not alive, the stop that somebody has to decide about before it can be.
+    """
 
     alive: bool
     seconds: float
     status: CaptureStatus
+    halt: Halt | None = None
 
     @property
     def evidence(self) -> str:
@@ -26,13 +31,15 @@ class Liveness:
         if not self.status.fence:
             return "it has never run"
         if self.status.released:
-            return f"{self.status.owner} has stopped"
+            return f"{self.status.owner} has stopped" + (f" at {self.halt.place}" if self.halt else "")
         seen = "renewed its lease" if self.alive else "did not renew its lease"
         return f"{self.status.owner} {seen} within {self.seconds:.1f} s"
 
     @property
     def remedy(self) -> str:
         """What to do where it is not alive."""
+        if self.halt:
+            return self.halt.remedy[:1].upper() + self.halt.remedy[1:]
         began = self.status.fence and not self.status.released
         return "See the daemon's log, and start `keyshift cdc run`" if began else "Start `keyshift cdc run`"
 
@@ -44,7 +51,7 @@ def watch(store: Store, stop: Stop, clock: Callable[[], float]) -> Liveness:
     while not _renewed(first, status):
         seconds = clock() - began
         if status.released or not status.fence or seconds >= first.lease_seconds:
-            return Liveness(alive=False, seconds=seconds, status=status)
+            return Liveness(alive=False, seconds=seconds, status=status, halt=read_undecided(store))
         stop.sleep(LOOK_SECONDS)
         status = read_capture(store)
     return Liveness(alive=True, seconds=clock() - began, status=status)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyshift.control.halts import accept, read_accepted, read_stop, undecided
+from keyshift.control.halts import accept, read_accepted, read_stop, read_undecided, undecided
 from tests.cdc.altering import Statements, wait_stopped, write
 from tests.cdc.world import World
 
@@ -147,6 +147,33 @@ def test_what_cannot_be_followed_stops_at_its_place_and_is_passed_once_somebody_
     assert any(change.after and change.after.get("id") == 21 for lane in world.lanes().values() for change in lane)
     if case in EQUAL_AFTERWARDS:
         world.require_same()
+
+
+def test_a_table_that_was_renamed_is_missed_as_such_until_it_is_renamed_back(world: World) -> None:
+    with world.daemon():
+        world.wait_started()
+        write(world, 1)
+        world.execute("RENAME TABLE orders TO orders_old")
+        world.wait_until_failed()
+    first = str(world.errors.pop())
+    assert f"no row changes by it, but the table is {world.schema}.orders_old from here on" in first
+    assert "Rename it back" in first
+    halt = read_stop(world.store)
+    assert halt is not None
+    told = wait_stopped(world)
+    assert told.startswith(f"table {world.schema}.orders: it was captured, and is not there under this name any more")
+    assert halt.place in told
+    assert "docs/ddl.md" in told
+    assert read_undecided(world.store) == halt
+    world.execute("RENAME TABLE orders_old TO orders")
+    write(world, 2)
+    assert wait_stopped(world) == first
+    accept(world.store, "nobody wrote to it meanwhile")
+    assert f"{world.schema}.orders_old takes the name {world.schema}.orders" in wait_stopped(world)
+    accept(world.store, "it is the same table")
+    with world.daemon():
+        world.wait_caught_up()
+    world.require_same()
 
 
 MARIADBS: dict[str, tuple[Statements, str]] = {

@@ -3,11 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from keymap.errors import KeyshiftError
+from pydantic import SecretStr
+
+from keymap.errors import KeyshiftError, Problems
 from keyshift.control import barrier
 from keyshift.control.lease import CAPTURE, Lease
+from keyshift.mysql.connection import Denied
 from keyshift.process.clock import boottime
 from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
@@ -138,6 +142,36 @@ def test_a_second_daemon_stands_by_and_takes_over(world: World) -> None:
         first.set()
         world.wait_until(lambda: world.capture().fence == owner + 1, "the second to take over")
         world.execute("INSERT INTO purchase VALUES (1, 1, 2, 6)")
+        world.wait_caught_up()
+    world.require_same()
+    assert world.errors == []
+
+
+def test_one_that_must_stand_by_tells_at_once_what_would_keep_it_from_taking_over(world: World) -> None:
+    source, user = world.settings.source, f"u{world.schema[-8:]}"
+    with started(world):
+        world.execute(f"CREATE USER {user} IDENTIFIED BY 'right'", f"GRANT SELECT ON {world.schema}.* TO {user}")
+        world.wait_caught_up()
+        before = {record.item: record for record in world.store.query("") if record.item != CAPTURE}
+        fence = world.capture().fence
+        for password, refusal, told in (("wrong", Denied, user), ("right", Problems, "REPLICATION SLAVE")):
+            mine = SourceSettings(
+                host=source.host, port=source.port, user=user, password=SecretStr(password), tls=source.tls
+            )
+            other = replace(world, settings=world.settings.model_copy(update={"source": mine}), errors=[])
+            with other.daemon():
+                other.wait_until_failed()
+            (error,) = other.errors
+            assert (type(error), told in str(error)) == (refusal, True), error
+        away = source.model_copy(update={"port": 1})
+        other = replace(world, settings=world.settings.model_copy(update={"source": away}), errors=[])
+        with other.daemon():
+            time.sleep(1)
+            assert other.errors == [], "an outage is waited out"
+        assert other.errors == []
+        assert {record.item: record for record in world.store.query("") if record.item != CAPTURE} == before
+        assert world.capture().fence == fence
+        world.execute("INSERT INTO purchase VALUES (1, 1, 1, 5)", f"DROP USER {user}")
         world.wait_caught_up()
     world.require_same()
     assert world.errors == []

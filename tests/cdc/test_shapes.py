@@ -128,7 +128,13 @@ def test_a_statement_whose_tables_are_loaded_again_is_passed_and_the_place_is_to
         ("ALTER TABLE other.orders RENAME TO shop.orders", (TABLE,), "takes its place, or takes its rows"),
         ("RENAME TABLE `orders` TO `_orders_del`, `_orders_gho` TO `orders`", (TABLE,), "gh-ost put its copy"),
         ("RENAME TABLE shop.orders TO shop.__orders_old, shop.__orders_new TO shop.orders", (TABLE,), "pt-online"),
-        ("RENAME TABLE orders TO orders_new", (TABLE,), "none of the rows"),
+        ("RENAME TABLE orders TO orders_new", (TABLE,), "no row changes by it, but the table is shop.orders_new from"),
+        ("ALTER TABLE orders RENAME orders_new", (TABLE,), "the table gets another name"),
+        ("RENAME TABLES x.y TO x.z, Orders WAIT 5 TO x.y", (TABLE,), "but the table is x.y from here on"),
+        ("RENAME TABLE orders TO o, `new` TO orders, o TO `new`", (TABLE,), "shop.new takes the name shop.orders"),
+        ("RENAME TABLE orders TO Orders", (TABLE,), "what becomes of the name shop.orders is not followed"),
+        ("RENAME TABLE orders TO x, b TO X", (TABLE,), "but the table is elsewhere from here on"),
+        ("RENAME TABLE orders TO o, o TO orders", (TABLE,), "what becomes of the name shop.orders is not followed"),
         ("DROP TABLE orders, hooked", (TABLE, "shop.hooked"), "and with it shop.hooked, by"),
     ],
 )
@@ -141,6 +147,29 @@ def test_what_cannot_be_followed_says_why_and_where(text: str, tables: tuple[str
     assert "keyshift cdc resume" in stopped.value.remedy
     assert (stopped.value.halt.place, stopped.value.halt.tables) == ("b.000001:100", tables)
     assert (recorded, made.schemas) == ([], before)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_away"),
+    [
+        ("RENAME TABLE orders TO orders_new", True),
+        ("ALTER TABLE orders ADD a INT NULL, RENAME AS orders_new", True),
+        ("ALTER TABLE orders RENAME COLUMN id TO pk", False),
+        (
+            "RENAME TABLE orders TO _orders_del",
+            False,
+        ),  # gh-ost's first statement on MySQL 5.7: the second is on its way
+        ("RENAME TABLE orders_new TO orders", False),
+        ("RENAME TABLE orders TO _orders_del, _orders_gho TO orders", False),
+        ("TRUNCATE orders", False),
+    ],
+)
+def test_a_table_that_is_left_without_its_name_is_to_be_renamed_back_first(text: str, is_away: bool) -> None:
+    made, _ = shapes(shape())
+    with pytest.raises(Unfollowed) as stopped:
+        made.meet(statement(text), (TABLE,))
+    assert ("Rename it back" in stopped.value.remedy) == is_away
+    assert "--decision reload" in stopped.value.remedy
 
 
 def test_where_the_binlog_does_not_describe_its_rows_no_statement_is_followed() -> None:

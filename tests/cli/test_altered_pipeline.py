@@ -81,12 +81,16 @@ def test_what_cannot_be_followed_is_told_decided_and_stands_in_the_checklist(
     assert stopped["tables"] == [f"{project.schema}.orders"]
     assert "may have values in rows that were there before" in stopped["what"]
     assert "keyshift cdc resume" in status["next"]
+    assert stopped.pop("do") == status["next"]
+    until(lambda: not answer_of(project, "status")["capture"]["running"])
+    basis = answer_of(project, "verify")["basis"]
+    assert (basis["ground"], "keyshift cdc resume" in basis["do"]) == ("no_daemon", True)
+    assert basis["do"] in project.keyshift("cutover", "checklist").out
     assert stopped["position"] in project.keyshift("cdc", "status").out
     assert project.keyshift("cdc", "resume", "--decision", "accept", "--reason", " ").code != 0
     assert project.keyshift("cdc", "resume", "--decision", "skip", "--reason", "x").code != 0
     told = run(project, "cdc", "resume", "--decision", "accept", "--reason", "every row was updated at once")
     assert stopped["position"] in told
-    until(lambda: not answer_of(project, "status")["capture"]["running"])
     migration.start("cdc", "run")
     until(lambda: answer_of(project, "cdc", "status")["caught_up"])
     status = answer_of(project, "status")

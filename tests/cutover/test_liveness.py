@@ -29,6 +29,9 @@ class Table:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         return Record("capture", look) if look else None
 
+    def query(self, prefix: str) -> list[Record]:
+        return [record for item, record in self.items.items() if item.startswith(prefix)]
+
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
@@ -59,6 +62,20 @@ def test_a_daemon_that_stopped_or_never_ran_is_known_at_once() -> None:
     assert seen(held(5, released=True)) == (False, 0.0)
     assert seen(held(5), held(6, released=True))[0] is False
     assert seen({}) == (False, 0.0)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_daemon_that_stopped_at_what_it_cannot_follow_is_led_to_the_decision_first(lost: bool) -> None:
+    place: dict = {"epoch": 1, "file": "binlog.000003", "offset": 400}
+    stop = Record("stop", {**place, "tables": ("shop.orders",), "what": "TRUNCATE ...", "lost": lost})
+    table = Table([held(5, released=True)], items={"stop": stop})
+    found = watch(table, table, lambda: 0.0)
+    assert "keyshift cdc resume" in found.remedy
+    assert found.remedy.startswith("Capture c" if lost else "Capture s")
+    assert found.evidence == "a:1 has stopped at binlog.000003:400"
+    table.items["accepted#1.3.400"] = stop
+    found = watch(table, table, lambda: 0.0)
+    assert (found.remedy, found.evidence) == ("Start `keyshift cdc run`", "a:1 has stopped")
 
 
 def test_without_gtids_the_start_must_lie_behind_the_changes_event() -> None:
