@@ -15,6 +15,7 @@ from keymap.check import check
 from keymap.errors import Problem, Problems
 from keymap.prices import ASKED, REGION
 from keyshift.cli import show
+from keyshift.cli.checks_rows import rows_findings
 from keyshift.cli.in_force import StreamNow, limits_now, stream_now
 from keyshift.cli.keymap_check import tried
 from keyshift.cli.target_capacity import payers
@@ -74,7 +75,9 @@ def plan(
     Refuses, with what to do, where the stream or the binlog would lose changes before the load has ended.
     """
     wanted = import_problems(wiring.settings.bulkload, wiring.keymap.targets.values())
-    Problems.raise_if_any([*check(wiring.keymap, wiring.schemas), *wanted])
+    rows_from = rows_findings(wiring.settings, wiring.keymap.tables)
+    wrong = [problem for finding in rows_from for problem in finding.problems]
+    Problems.raise_if_any([*check(wiring.keymap, wiring.schemas), *wanted, *wrong])
     made = replace(_plan(wiring, rows, changes_per_second), load_hours=load_hours or 0.0)
     if as_json:
         show.as_json(_document(made))

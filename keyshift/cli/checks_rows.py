@@ -40,8 +40,7 @@ def _unreadable(connection: Connection, tables: Sequence[str]) -> Iterator[Probl
 
 def _unfit(settings: Settings, connection: Connection, facts: ServerFacts) -> Iterator[Problem]:
     place = place_of(settings.rows)
-    problems = list(unfit(connection, facts, place))
-    yield from problems
+    yield from unfit(connection, facts, place)
     if facts.gtid:
         shown = read_gtid_seen(connection)
         with closing(connect(settings.source)) as source:

@@ -59,6 +59,7 @@ def test_a_server_of_the_rows_that_cannot_be_reached_or_read_is_named(project: P
     (line,) = (line for line in project.keyshift("doctor").out.splitlines() if line.startswith("FAIL"))
     assert line.startswith("FAIL  bulkload.source (127.0.0.1:1)")
     assert "Check bulkload.source.host and bulkload.source.port" in project.keyshift("cdc", "check").err
+    assert "bulkload.source (127.0.0.1:1): MySQL at 127.0.0.1:1" in project.keyshift("bulkload", "plan").err
     user = f"u{secrets.token_hex(4)}"
     project.execute(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'")
     project.edit("keyshift.yaml", "source: {port: 1}", f"source: {{user: {user}, password: pw}}")
