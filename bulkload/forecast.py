@@ -52,9 +52,10 @@ class Payer:
 class Work:
     """What there is to do. `payers`: all that has a capacity of its own; their units are 0 if nobody has tried rows.
 
-    `shards` are the stream's, 0 where it is on demand; `rows_per_second_max` and `bytes_per_second_max` the dump's
-    limits (0: none); `changes_per_second` what the application writes to the captured tables. `item_bytes` are those of
-    all items by target, bookkeeping included; `imported`: they come in by imports from S3.
+    `shards` are the stream's, 0 where it is on demand; of one that is there `open_shards` are, in either mode.
+    `rows_per_second_max` and `bytes_per_second_max` are the dump's limits (0: none); `changes_per_second` is what the
+    application writes to the captured tables. `item_bytes` are those of all items by target, bookkeeping included;
+    `imported`: they come in by imports from S3.
     """
 
     tables: tuple[TablePlan, ...]
@@ -66,6 +67,12 @@ class Work:
     changes_per_second: float
     item_bytes: Mapping[str, int] = field(default_factory=dict)
     imported: bool = False
+    open_shards: int = 0
+
+    @property
+    def readers(self) -> int:
+        """Shards that are read side by side."""
+        return self.shards or self.open_shards or ON_DEMAND_SHARDS
 
     @property
     def rows(self) -> int:
@@ -85,7 +92,7 @@ class Work:
     @property
     def apply_changes_per_second(self) -> float:
         """How many changes the Lambda function applies in a second: by its batches at once, and what tables take."""
-        batches = (self.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD
+        batches = self.readers * BATCHES_PER_SHARD
         tables = sum(payer.units_per_second for payer in self.payers if not payer.index)
         return min(APPLY_CHANGES_PER_SECOND * batches, tables)
 
@@ -151,8 +158,7 @@ class Costs:
 
 def hours(work: Work) -> Hours:
     """How long each part takes."""
-    fastest = (work.rows / DUMP_ROWS_PER_SECOND, work.bytes / DUMP_BYTES_PER_SECOND)
-    dump = _longest(*fastest, *_limited(work)) / _HOUR
+    dump = _longest(_unlimited(work), *_limited(work)) / _HOUR
     load = _load_seconds(work) / _HOUR
     spare = work.apply_changes_per_second - work.changes_per_second
     catch_up = (dump + load) * work.changes_per_second / spare if spare > 0 else None
@@ -164,6 +170,11 @@ def _load_seconds(work: Work) -> float:
     if work.imported:
         return work.rows / CONVERT_ROWS_PER_SECOND
     return _longest(work.rows / LOAD_ROWS_PER_SECOND, work.write_seconds)
+
+
+def _unlimited(work: Work) -> float:
+    """Seconds that the dump takes where nothing holds it back."""
+    return _longest(work.rows / DUMP_ROWS_PER_SECOND, work.bytes / DUMP_BYTES_PER_SECOND)
 
 
 def _limited(work: Work) -> Iterator[float]:
@@ -184,7 +195,7 @@ def costs(work: Work, taken: Hours, retention_hours: int) -> Costs:
     changes = work.changes_per_second * kept * _HOUR
     change_bytes = (2 * work.bytes / work.rows if work.rows else 0) + CHANGE_OVERHEAD_BYTES
     stream = Stream(work.shards, retention_hours, kept, changes, changes * change_bytes / COMPRESSION)
-    calls = min(changes, (work.shards or ON_DEMAND_SHARDS) * BATCHES_PER_SHARD * kept * _HOUR)
+    calls = min(changes, work.readers * BATCHES_PER_SHARD * kept * _HOUR)
     per_call = changes / APPLY_CHANGES_PER_SECOND / calls if calls else 0.0
     chunks = sum(table.chunks + 1 for table in work.tables)
     local, imported = ON_DEMAND.writes(work.write_units), import_cost(work.import_bytes)
@@ -224,18 +235,25 @@ def _expiring(work: Work, stream_hours: int, binlog_hours: float | None) -> list
         remedy = "Count the captured tables' changes only (--changes-per-second), and give the stream more shards"
         return [Problem("bulk load", what, remedy)]
     kept: Sequence[tuple[str, float, str]] = (
-        ("the stream", stream_hours, f"Raise stream.retention_hours to {needed:.0f} (8760 is Kinesis' limit)"),
+        ("the stream", stream_hours, _KEEP_LONGER.format(hours=needed)),
         (
             "the binlog",
             needed if binlog_hours is None else binlog_hours,
             f"Keep the binlog for {needed:.0f} hours (`keyshift cdc check` says how)",
         ),
     )
-    return list(_expired(kept, needed))
+    return list(_expired(kept, needed, _FASTER if max(_limited(work), default=0.0) > _unlimited(work) else ""))
 
 
-def _expired(kept: Iterable[tuple[str, float, str]], needed: float) -> Iterator[Problem]:
+_KEEP_LONGER: Final = (
+    "Raise stream.retention_hours to {hours:.0f} (8760 is Kinesis' limit), and where the stream is there run `keyshift "
+    "init` again, or raise it there if this migration did not make it"
+)
+_FASTER: Final = ", or raise the dump's limits (`keyshift bulkload throttle` shows them, and changes them)"
+
+
+def _expired(kept: Iterable[tuple[str, float, str]], needed: float, faster: str) -> Iterator[Problem]:
     for place, has, remedy in kept:
         if has < needed:
             what = f"it keeps changes for {has:g} hours; the load and catching up may take {needed:.1f}"
-            yield Problem(place, f"{what} (the estimate, doubled)", f"{remedy}, or raise the dump's limits")
+            yield Problem(place, f"{what} (the estimate, doubled)", f"{remedy}{faster}")

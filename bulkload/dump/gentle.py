@@ -8,6 +8,7 @@ through has the rows that it may read counted already, and the statements of the
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from bulkload.board import Board
@@ -141,14 +142,14 @@ class Gentle:
             others = self._reading  # of our readers: who asks is none of them, and counts for the question
             running = max(1, source.ask(read_threads_running, "asking for Threads_running") - others)
         if limits.replica_lag_seconds_max:
-            own = source.ask(self._own_lag, "asking how far the source is behind")
+            own = source.ask(partial(self._own_lag, source.name), f"asking how far {source.name} is behind")
             lags = [*self._replicas.lags(), *([own] if own else [])]
-        return Strain(running, tuple(lags))
+        return Strain(running, tuple(lags), source.name)
 
-    def _own_lag(self, connection: Connection) -> Lag | None:
-        """Without the grant to ask, the source is taken for no replica, as preflight does, and the log says so once."""
+    def _own_lag(self, server: str, connection: Connection) -> Lag | None:
+        """Without the grant to ask, the server is taken for no replica, as preflight does, and the log says so once."""
         try:
-            return read_own_lag(connection) if self._can_ask_lag else None
+            return read_own_lag(connection, server) if self._can_ask_lag else None
         except MySQLError as error:
             if is_lost(error):
                 raise

@@ -43,10 +43,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Strain:
-    """What the servers say of themselves at one moment."""
+    """What the servers say of themselves at one moment; `server` is the one that is read, whose statements count."""
 
     threads_running: int = 0
     lags: tuple[Lag, ...] = ()
+    server: str = "the source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _verdicts(limits: Limits, strain: Strain) -> Iterator[Verdict]:
         yield Verdict(0.0, "it was paused (`keyshift bulkload throttle --resume` ends that)")
     if limits.threads_running_max:
         running, most = strain.threads_running, limits.threads_running_max
-        why = f"{running} statements run at the source (threads_running_max: {most})"
+        why = f"{running} statements run at {strain.server} (threads_running_max: {most})"
         yield Verdict(_share(running / most), why)
     if limits.replica_lag_seconds_max:
         yield from (_of_lag(lag, limits.replica_lag_seconds_max) for lag in strain.lags)

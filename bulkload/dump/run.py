@@ -18,7 +18,8 @@ from typing import Final
 from bulkload.board import Board
 from bulkload.dump.crew import Crew
 from bulkload.dump.gentle import Gentle, Reader
-from bulkload.dump.source import RECONNECT_SECONDS_MAX, Source, open_at_start, open_behind
+from bulkload.dump.origin import Origin
+from bulkload.dump.source import Source
 from bulkload.dump.table import Done, Recorded, TableDump, Tools, nobody
 from bulkload.estimate import Estimate, read_estimates
 from bulkload.folder import open_storage
@@ -42,10 +43,8 @@ from keyshift.control.wanted import pending_wish
 from keyshift.mysql.connection import Connection
 from keyshift.mysql.schema import read_schemas
 from keyshift.mysql.strain import Replicas
-from keyshift.process.backoff import Backoff
 from keyshift.process.clock import boottime
 from keyshift.process.settings import Settings
-from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop, Stopped
 
 THREADS_PER_READER: Final = 3  # one reads, and two store and record: as long as reading takes where the bucket is near
@@ -87,6 +86,7 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
         lease = Lease(store, DUMP, this_process(), settings.bulkload.lease_seconds, boottime)
         replicas = Replicas(settings.source, settings.bulkload.throttle.places(settings.source.port))
         board = Board(store, DUMP, progress, stop, boottime)
+        origin = Origin(settings, stop)
         tools = Tools(
             migration=migration,
             keymap=keymap,
@@ -97,11 +97,12 @@ def dump(  # noqa: PLR0913 - collaborators are handed in
             gentle=Gentle(settings.bulkload, replicas=replicas, store=store, board=board, stop=stop, clock=boottime),
             stop=stop,
             recorded=recorded,
+            origin=origin,
         )
         done = _Dump(tools, _chosen(migration.tables, tables), settings.bulkload.dump_concurrency)
         try:
-            with Hold(lease, stop, boottime), replicas:
-                done.run(_parts(settings.source, store, migration, capture))
+            with Hold(lease, stop, boottime), replicas, origin:
+                done.run(_parts(origin, store, migration, capture))
         except Stopped:
             return done.report(complete=False)
         return done.report(complete=True)
@@ -124,17 +125,17 @@ class _Part:
     epoch: int
 
 
-def _parts(source: SourceSettings, store: Store, migration: Migration, capture: CaptureStatus) -> Iterator[_Part]:
+def _parts(origin: Origin, store: Store, migration: Migration, capture: CaptureStatus) -> Iterator[_Part]:
     """The tables of the first load, and those that are loaded again, as far as they are not dumped."""
     reloads = {table: one for table, one in read_reloads(store).items() if table in migration.tables}
     first = {table: FIRST for table in migration.tables if table not in reloads}
     again = {table: one.generation for table, one in reloads.items()}
     epoch = capture.start_epoch
     if _pending(store, first) and capture.start is not None:
-        yield _Part(partial(open_at_start, source, capture.start, capture.server), first, epoch)
+        yield _Part(partial(origin.at_start, capture.start, capture.server), first, epoch)
     if _pending(store, again):
         captured = _required_place(capture, reloads.values())
-        yield _Part(partial(open_behind, source, captured, capture.server, list(again)), again, epoch)
+        yield _Part(partial(origin.behind, captured, capture.server, list(again)), again, epoch)
 
 
 def _pending(store: Store, generations: Mapping[str, str]) -> bool:
@@ -185,8 +186,7 @@ class _Dump:
     def _sources(self, part: _Part) -> Iterator[list[Source]]:
         """One for each reader. The first is connected, the others connect when they have something to read."""
         with ExitStack() as stack:
-            backoffs = [Backoff(max_seconds=RECONNECT_SECONDS_MAX) for _ in range(self._concurrency)]
-            sources = [Source(part.connect, backoff, self._tools.stop) for backoff in backoffs]
+            sources = [self._tools.origin.reader(part.connect) for _ in range(self._concurrency)]
             for source in sources:
                 stack.callback(source.close)
             stack.enter_context(sources[0])

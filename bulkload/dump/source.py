@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from keymap.errors import KeyshiftError
 from keymap.position import Position
 from keyshift.mysql.connection import Connection, MySQLError, Unreachable, connect, error_number, is_lost
-from keyshift.mysql.facts import read_facts
+from keyshift.mysql.facts import ServerFacts, read_facts
 from keyshift.mysql.start import wait_for_place, wait_for_start
 from keyshift.process.backoff import Backoff
 from keyshift.process.log import get_logger
@@ -21,19 +21,27 @@ from keyshift.process.source import SourceSettings
 from keyshift.process.stop import Stop
 
 T = TypeVar("T")
+Vet = Callable[[Connection, ServerFacts], None]
 _log = get_logger(__name__)
 
 RECONNECT_SECONDS_MAX = 30.0  # between two tries: soon back after an outage, and no storm on a server that starts
 RECONNECTS_MAX = 40  # about ten minutes with these pauses: longer than a fail-over or a restart takes
 
 
+def anybody(_connection: Connection, _facts: ServerFacts) -> None:
+    """Nothing is asked of a server beyond where it is."""
+
+
 class Source:
     """Asks questions of the source; a context manager. `open_connection` gives a connection that rows may be read from.
 
-    It connects when it is entered, or else with the first question. For one thread at a time.
+    It connects when it is entered, or else with the first question. For one thread at a time. `name` is for people.
     """
 
-    def __init__(self, open_connection: Callable[[], Connection], backoff: Backoff, stop: Stop) -> None:
+    def __init__(
+        self, open_connection: Callable[[], Connection], backoff: Backoff, stop: Stop, name: str = "the source"
+    ) -> None:
+        self.name = name
         self._open = open_connection
         self._backoff = backoff
         self._stop = stop
@@ -44,7 +52,7 @@ class Source:
         try:
             self._connection = self._open()
         except MySQLError as error:
-            raise _refusal(error, "asking the source who it is") from error
+            raise _refusal(error, f"asking {self.name} who it is") from error
         return self
 
     def __exit__(
@@ -78,7 +86,7 @@ class Source:
         if isinstance(error, MySQLError) and not is_lost(error):
             raise _refusal(error, doing) from error
         if self._backoff.attempts >= RECONNECTS_MAX:
-            message = f"{doing} failed: the source was lost and did not come back"
+            message = f"{doing} failed: {self.name} was lost and did not come back"
             raise KeyshiftError(message, "Start again when it is there: what was done is kept") from error
         _log.warning("source_lost", doing=doing, error=type(error).__name__, attempt=self._backoff.attempts + 1)
         self._stop.sleep(self._backoff.next())
@@ -89,20 +97,27 @@ def _refusal(error: MySQLError, doing: str) -> KeyshiftError:
     return KeyshiftError(message, "Check that the user may SELECT from the captured tables, and the source's log")
 
 
-def open_at_start(settings: SourceSettings, start: Position, server: str) -> Connection:
-    """A connection whose server contains everything before `start`, which `server` gave when capture started."""
+def open_at_start(settings: SourceSettings, start: Position, server: str, vet: Vet = anybody) -> Connection:
+    """A connection whose server contains everything before `start`, which `server` gave when capture started.
+
+    `vet` raises where its rows may not be read for another reason; nobody waits for such a server.
+    """
     connection = connect(settings)
     try:
-        wait_for_start(connection, read_facts(connection), start, server)
+        facts = read_facts(connection)
+        vet(connection, facts)
+        wait_for_start(connection, facts, start, server)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def open_behind(settings: SourceSettings, place: Position, server: str, tables: Iterable[str]) -> Connection:
+def open_behind(
+    settings: SourceSettings, place: Position, server: str, tables: Iterable[str], vet: Vet = anybody
+) -> Connection:
     """A connection of which every SELECT sees all before `place`, up to which the binlog of `server` was captured."""
-    connection = open_at_start(settings, place, server)
+    connection = open_at_start(settings, place, server, vet)
     try:
         facts = read_facts(connection)
         if not (facts.gtid and place.gtid_set):

@@ -22,6 +22,7 @@ from bulkload.chunkfile import ChunkHeader, ChunkWriter, EncodedChunk
 from bulkload.dump.chain import Numbers, Span, require_chain, spans_left, spread
 from bulkload.dump.crew import Step
 from bulkload.dump.gentle import Gentle, Reader
+from bulkload.dump.origin import Origin
 from bulkload.estimate import Estimate, first_limit
 from bulkload.manifest import encode_manifest, make_manifest
 from bulkload.storage import Storage
@@ -68,6 +69,7 @@ class Tools:
     gentle: Gentle
     stop: Stop
     recorded: Recorded
+    origin: Origin
     recording: threading.Lock = field(default_factory=threading.Lock)  # transactions with one lease get in their way
 
 
@@ -187,6 +189,7 @@ class TableDump:
             largest = max(limit, self._limit)
             self._limit = self._tools.gentle.next_limit(reader, largest, encoded, is_full=not read.is_last)
         free()
+        self._tools.origin.vouch(seen)  # before anything of it counts
         if read.rows or self._is_wanted_empty(span):
             self._keep(span, read, encoded, seen)
         else:

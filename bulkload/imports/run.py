@@ -60,7 +60,7 @@ def load(  # noqa: PLR0913 - the last is for tests
 
     def first(tools: Tools, dump: Dump, names: Sequence[str]) -> LoadReport:
         Problems.raise_if_any(import_problems(settings.bulkload, keymap.targets.values()))
-        return Imports(tools, dump, clients).run([dump.table(name, FIRST) for name in names])
+        return Imports(tools, dump, clients).run(dump.tables(dict.fromkeys(names, FIRST)))
 
     return run_load(settings, keymap, clients, stop, progress, writing=writing, first=first)
 

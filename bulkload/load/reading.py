@@ -1,7 +1,7 @@
 """What was dumped, read back: a table's chunks as they are recorded, and what the rows of one of them ask for."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,16 +74,25 @@ class Dump:
     storage: Storage
     stop: Stop
 
-    def table(self, name: str, generation: str) -> Table:
-        """A table that is dumped whole. Raises KeyshiftError where it is not, or its manifest says something else."""
+    def tables(self, generations: Mapping[str, str]) -> list[Table]:
+        """These tables, which are dumped whole, each in its generation. Raises KeyshiftError with all that are not."""
+        missing = [name for name, one in generations.items() if not self._is_dumped(name, one)]
+        if missing:
+            what = f"table {missing[0]} is" if len(missing) == 1 else f"tables {', '.join(missing)} are"
+            raise KeyshiftError(f"{what} not dumped", _DUMP_FIRST)
+        return [self._table(name, generation) for name, generation in generations.items()]
+
+    def _table(self, name: str, generation: str) -> Table:
+        """A table of `tables`. Raises KeyshiftError where its manifest says something else than what is recorded."""
         store, storage = self.store, self.storage
-        if steadily(lambda: dumped_chunks(store, name, generation), self.stop) is None:
-            raise KeyshiftError(f"table {name} is not dumped", _DUMP_FIRST)
         recorded = recorded_chunks(store, name, self.stop, generation)
         object_name = storage.manifest_name(name, generation)
         manifest = decode_manifest(storage.get(object_name), storage.address(object_name))
         require_agreement(manifest, storage.address(object_name), self.migration.id, name, recorded)
         return Table(manifest.schema, recorded, generation)
+
+    def _is_dumped(self, name: str, generation: str) -> bool:
+        return steadily(lambda: dumped_chunks(self.store, name, generation), self.stop) is not None
 
     def writes(self, task: Task) -> ChunkWrites:
         """All writes of a chunk whose file is what was recorded, and its rejects. Raises ChunkError."""

@@ -171,7 +171,7 @@ class Load:
         if following is not None:
             self._load(following.tables(self._tools.lease.store, names, self._tools.stop), following)
             following.require_end()  # nothing is left then: what the manifests say is checked
-        self._load([self._dump.table(name, FIRST) for name in names])
+        self._load(self._dump.tables(dict.fromkeys(names, FIRST)))
 
     def _require_no_import(self) -> None:
         """Where an import may be under way, it might still write old items when replay has opened."""
@@ -182,7 +182,7 @@ class Load:
 
     def run_again(self) -> None:
         """The same of tables that are loaded again. Replay is open: nothing is written without a guard."""
-        self._load([self._dump.table(name, generation) for name, generation in self._again().items()])
+        self._load(self._dump.tables(self._again()))
 
     def report(self, *, complete: bool) -> LoadReport:
         """What was done."""

@@ -103,7 +103,7 @@ def _load(wiring: Wiring) -> LoadReport:
 
 
 def _both(wiring: Wiring) -> None:
-    schemas = wiring.schemas
+    schemas = wiring.rows_schemas
     with teller() as progress, Timed() as timed:
         dumped, loaded = dump_and_load(
             wiring.settings,

@@ -1,10 +1,12 @@
 """`keyshift bulkload plan`: how much there is, how long it takes, what it costs, and are changes kept so long?"""
 
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
 
+from bulkload.dump.limits import Limits
 from bulkload.estimate import read_estimates
 from bulkload.forecast import MARGIN, Costs, Hours, Payer, Work, costs, hours, refusals
 from bulkload.imports.allowed import IMPORT, import_problems
@@ -13,6 +15,8 @@ from keymap.check import check
 from keymap.errors import Problem, Problems
 from keymap.prices import ASKED, REGION
 from keyshift.cli import show
+from keyshift.cli.checks_rows import rows_findings
+from keyshift.cli.in_force import StreamNow, limits_now, stream_now
 from keyshift.cli.keymap_check import tried
 from keyshift.cli.target_capacity import payers
 from keyshift.cli.wiring import Wiring, pass_wiring
@@ -31,7 +35,8 @@ class Plan:
     work: Work
     hours: Hours
     costs: Costs
-    stream_hours: int
+    stream: StreamNow
+    limits: Limits
     binlog_hours: float | None
     engine: str
     load_hours: float = 0.0  # that were asked for
@@ -39,7 +44,7 @@ class Plan:
     @property
     def refusals(self) -> list[Problem]:
         """Why the load must not begin."""
-        return refusals(self.work, self.stream_hours, self.binlog_hours)
+        return refusals(self.work, self.stream.retention_hours, self.binlog_hours)
 
 
 @click.command()
@@ -70,7 +75,9 @@ def plan(
     Refuses, with what to do, where the stream or the binlog would lose changes before the load has ended.
     """
     wanted = import_problems(wiring.settings.bulkload, wiring.keymap.targets.values())
-    Problems.raise_if_any([*check(wiring.keymap, wiring.schemas), *wanted])
+    rows_from = rows_findings(wiring.settings, wiring.keymap.tables)
+    wrong = [problem for finding in rows_from for problem in finding.problems]
+    Problems.raise_if_any([*check(wiring.keymap, wiring.schemas), *wanted, *wrong])
     made = replace(_plan(wiring, rows, changes_per_second), load_hours=load_hours or 0.0)
     if as_json:
         show.as_json(_document(made))
@@ -81,26 +88,30 @@ def plan(
 
 def _plan(wiring: Wiring, rows: int, changes_per_second: float | None) -> Plan:
     keymap, settings = wiring.keymap, wiring.settings
+    stream, limits = stream_now(wiring), limits_now(wiring)
+    with closing(wiring.connect_to_rows()) as connection:
+        estimates = read_estimates(connection, keymap.tables)
     with wiring.connection() as connection:
-        estimates, facts = read_estimates(connection, keymap.tables), read_facts(connection)
+        facts = read_facts(connection)
         changes = read_changes_per_second(connection) if changes_per_second is None else changes_per_second
         binlog = binlog_retention_hours(facts) if facts.platform == "own" else rds_retention_hours(connection)
-    targets = tried(wiring, keymap, wiring.schemas, rows).targets if rows else ()
+    targets = tried(wiring, keymap, wiring.schemas, rows, wiring.connect_to_rows).targets if rows else ()
     schemas = (wiring.schemas[table] for table in keymap.tables)
     work = Work(
         tables=tuple(plan_tables(keymap, schemas, estimates, settings.bulkload.chunk_rows)),
         payers=payers(wiring, targets),
         month_cost=sum(target.month_cost for target in targets),
-        shards=0 if settings.stream.on_demand else settings.stream.shards,
-        rows_per_second_max=settings.bulkload.throttle.rows_per_second_max,
-        bytes_per_second_max=settings.bulkload.throttle.bytes_per_second_max,
+        shards=0 if stream.on_demand else stream.shards,
+        rows_per_second_max=limits.rows_per_second_max,
+        bytes_per_second_max=limits.bytes_per_second_max,
         changes_per_second=changes,
         item_bytes={one.target: one.data_bytes + one.bookkeeping_bytes for one in targets},
         imported=settings.bulkload.engine == IMPORT,
+        open_shards=stream.shards,
     )
-    stream, taken = settings.stream, hours(work)
+    taken = hours(work)
     cost = costs(work, taken, stream.retention_hours)
-    return Plan(work, taken, cost, stream.retention_hours, binlog, settings.bulkload.engine)
+    return Plan(work, taken, cost, stream, limits, binlog, settings.bulkload.engine)
 
 
 def _document(made: Plan) -> dict[str, Any]:
@@ -116,7 +127,9 @@ def _document(made: Plan) -> dict[str, Any]:
         "engine": made.engine,
         "changes_per_second": made.work.changes_per_second,
         "hours": asdict(made.hours) | {"needed": made.hours.needed},
-        "retention_hours": {"stream": made.stream_hours, "binlog": made.binlog_hours},
+        "retention_hours": {"stream": made.stream.retention_hours, "binlog": made.binlog_hours},
+        "stream": asdict(made.stream),
+        "limits": asdict(made.limits),
         "dollars": cost | {"together": made.costs.together, "region": REGION, "asked": ASKED},
         "refused": [asdict(problem) for problem in made.refusals],
     }
@@ -129,14 +142,17 @@ def _tell(made: Plan) -> None:
         ("table or index", "write units", "takes a second", "by", "would like a second"),
         [_capacity_line(made, payer) for payer in made.work.payers],
     )
-    taken, cost, binlog = made.hours, made.costs, made.binlog_hours
+    taken, cost, binlog, stream = made.hours, made.costs, made.binlog_hours, made.stream.retention_hours
     catch_up = "never" if taken.catch_up is None else f"{taken.catch_up:.1f}"
     more = " and AWS's import, of which nothing is known before" if made.work.imported else ""
     click.echo(f"hours    dump {taken.dump:.1f}, load {taken.load:.1f}{more}, catching up {catch_up}")
     click.echo(
-        f"kept     stream {made.stream_hours} hours, binlog {'for ever' if binlog is None else f'{binlog:g} hours'}; "
+        f"kept     stream {stream} hours, binlog {'for ever' if binlog is None else f'{binlog:g} hours'}; "
         f"{'-' if taken.needed is None else f'{taken.needed:.1f}'} needed (the estimate times {MARGIN:g})"
     )
+    click.echo(f"stream   {_stream_text(made.stream)}")
+    if limits := _limits_text(made.limits):
+        click.echo(f"dump     {limits}")
     click.echo(f"changes  {made.work.changes_per_second:,.1f} a second while it runs")
     click.echo(
         f"rows     {cost.load_local:,.2f} dollars by write units (engine local), {cost.load_import:,.2f} by an import "
@@ -147,6 +163,18 @@ def _tell(made: Plan) -> None:
         f"Lambda {cost.lambda_:,.2f}, S3 {cost.s3:,.2f} ({REGION}, prices of {ASKED}); "
         f"then {cost.dynamodb_month:,.2f} a month for the items"
     )
+
+
+def _stream_text(stream: StreamNow) -> str:
+    size = "on demand" if stream.on_demand else f"{stream.shards} shards"
+    return f"{size}, as it is" if stream.there else f"{size}, as `keyshift init` will make it"
+
+
+def _limits_text(limits: Limits) -> str:
+    """What holds the dump back; "": nothing."""
+    rates = (("rows", limits.rows_per_second_max), ("bytes", limits.bytes_per_second_max))
+    found = [f"at most {rate:,} {unit} a second" for unit, rate in rates if rate]
+    return ", ".join([*found, *(["paused (`keyshift bulkload throttle --resume`)"] if limits.paused else [])])
 
 
 def _wanted(made: Plan, payer: Payer) -> int:

@@ -11,6 +11,7 @@ from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keymap.schema import TableSchema
 from keyshift.cli.checks_aws import AwsChecks
+from keyshift.cli.checks_rows import rows_findings
 from keyshift.cli.errors import SERVICE_ERRORS
 from keyshift.cli.finding import Finding, attempt, failed
 from keyshift.cli.wiring import Wiring
@@ -34,7 +35,9 @@ class Checks:
     def source(self) -> list[Finding]:
         """What concerns keymap and source only."""
         keymap = attempt("keymap", self._keymap)
-        return [keymap, *self._source(None if keymap.problems else self._wiring.keymap)]
+        checked = None if keymap.problems else self._wiring.keymap
+        rows = rows_findings(self._wiring.settings, () if checked is None else checked.tables)
+        return [keymap, *self._source(checked), *rows]
 
     def _keymap(self) -> Finding:
         keymap = self._wiring.keymap

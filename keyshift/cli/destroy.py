@@ -145,6 +145,10 @@ _GRANTS = (
     "user {user} at {host}: drop it, or revoke what was granted for capture and dump (REPLICATION SLAVE, REPLICATION "
     "CLIENT or BINLOG MONITOR, XA_RECOVER_ADMIN or SLAVE MONITOR, SELECT on the captured tables)"
 )
+_ROWS_GRANTS = (
+    "user {user} at {host}: drop it, or revoke what was granted for the dump there (REPLICATION CLIENT, SELECT on the "
+    "captured tables), unless it is replicated"
+)
 _BINLOG = (
     "binlog settings that were changed for the migration (binlog_format, binlog_row_image, binlog_row_metadata, "
     "binlog_expire_logs_seconds or RDS' `binlog retention hours`): set them back if nobody else needs them"
@@ -154,6 +158,9 @@ _BINLOG = (
 def _say_what_is_left(wiring: Wiring, migration: Migration) -> None:
     source = wiring.settings.source
     left = [_GRANTS.format(user=source.user, host=source.host), _BINLOG]
+    rows = wiring.settings.rows
+    if (rows.host, rows.user) != (source.host, source.user):
+        left.append(_ROWS_GRANTS.format(user=rows.user, host=rows.host))
     kept = [f"{kind.replace('_', ' ')} {name}" for kind, name in _kept(wiring, migration)]
     if kept:
         left.append(f"was there before init, or is the application's now, and stays: {', '.join(kept)}")

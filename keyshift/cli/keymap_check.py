@@ -1,6 +1,6 @@
 """`keyshift keymap check`: the keymap's file, the live schema, and real rows, before anything moves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from keyshift.cli.progress import teller
 from keyshift.cli.wiring import Wiring, pass_wiring
 from keyshift.control.migration import draw_id
 from keyshift.cutover.sides import MySQLSource
-from keyshift.mysql.connection import Unreachable
+from keyshift.mysql.connection import Connection, Unreachable
 from keyshift.mysql.schema import read_schemas
 from keyshift.trial.report import Report
 from keyshift.trial.run import Trial
@@ -92,10 +92,16 @@ def _checked(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema],
     )
 
 
-def tried(wiring: Wiring, keymap: Keymap, schemas: Mapping[str, TableSchema], rows: int | None) -> Report:
-    """The keymap tried on so many rows of each of these tables, None for all."""
+def tried(
+    wiring: Wiring,
+    keymap: Keymap,
+    schemas: Mapping[str, TableSchema],
+    rows: int | None,
+    connect: Callable[[], Connection] | None = None,
+) -> Report:
+    """The keymap tried on so many rows of each of these tables, None for all; `connect` says where."""
     wiring.log()
-    source = MySQLSource(wiring.connect, schemas, wiring.stop)
+    source = MySQLSource(connect or wiring.connect, schemas, wiring.stop)
     try:
         with teller() as progress:
             trial = Trial(

@@ -4,7 +4,7 @@ So a command that needs no database opens none, and a mistake in the settings is
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -42,8 +42,7 @@ class Wiring:
             remedy = "Write it (docs/settings.md), or name it with --config or KEYSHIFT_CONFIG"
             raise KeyshiftError(f"there is no settings file {self.config}", remedy)
         settings = load_settings(self.config)
-        source = settings.source.fetching(lambda source: fetch_password(self.clients, source))
-        return settings.model_copy(update={"source": source})
+        return settings.fetching(lambda source: fetch_password(self.clients, source))
 
     @cached_property
     def keymap(self) -> Keymap:
@@ -82,9 +81,21 @@ class Wiring:
         with self.connection() as connection:
             return read_schemas(connection, self.keymap.tables)
 
+    @cached_property
+    def rows_schemas(self) -> dict[str, TableSchema]:
+        """The same at the server that the dump reads rows from."""
+        if not self.settings.rows_elsewhere:
+            return self.schemas
+        with closing(self.connect_to_rows()) as connection:
+            return read_schemas(connection, self.keymap.tables)
+
     def connect(self) -> Connection:
         """A new connection to the source."""
         return connect(self.settings.source)
+
+    def connect_to_rows(self) -> Connection:
+        """A new connection to the server that the dump reads rows from."""
+        return connect(self.settings.rows)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -12,6 +12,8 @@ from keyshift.process.settings import Settings
 from keyshift.process.source import SourceSettings
 
 FUNCTION: Final = "function"
+SOURCE_ID: Final = "DbiResourceId"  # parameters of the stack, where the user logs in by IAM: of the source
+ROWS_ID: Final = "RowsDbiResourceId"  # and of another instance that rows are read from
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,11 @@ PARTS: Final[Mapping[str, tuple[Grant, ...]]] = {
         _control("ConditionCheckItem GetItem Query UpdateItem"),
         Grant("s3", "objects", "AbortMultipartUpload PutObject"),
     ),
-    "bulkload plan": (Grant("dynamodb", "targets indexes", "DescribeTable UpdateTable"),),
+    "bulkload plan": (
+        _control("GetItem"),
+        Grant("dynamodb", "targets indexes", "DescribeTable UpdateTable"),
+        Grant("kinesis", "stream", "DescribeStreamSummary"),
+    ),
     "bulkload load": (
         _control("BatchWriteItem ConditionCheckItem GetItem Query UpdateItem"),
         Grant("dynamodb", "targets", "BatchWriteItem DescribeTable PutItem Scan UpdateItem"),
@@ -162,10 +168,10 @@ def policy(found: list[Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": found}
 
 
-def password_statements(source: SourceSettings, place: Place) -> Iterator[dict[str, Any]]:
-    """What a part needs that reads the source, where AWS keeps the password."""
+def password_statements(source: SourceSettings, place: Place, instance: str = SOURCE_ID) -> Iterator[dict[str, Any]]:
+    """What a part needs that reads the source, where AWS keeps the password; `instance` is a parameter of the stack."""
     if source.auth == "iam":
-        yield _allow("rds-db:connect", place.arn("rds-db", f"dbuser:${{DbiResourceId}}/{source.user}"))
+        yield _allow("rds-db:connect", place.arn("rds-db", f"dbuser:${{{instance}}}/{source.user}"))
     if source.password_secret:
         name = source.password_secret.partition("#")[0]  # behind it stands the key of a JSON secret
         # Secrets Manager adds six letters to a name.

@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from keymap.errors import KeyshiftError
-from keyshift.deploy.permissions import FUNCTION, KEY_ACTIONS, Place, password_statements, policy, statements
+from keyshift.deploy.permissions import (
+    FUNCTION,
+    KEY_ACTIONS,
+    ROWS_ID,
+    SOURCE_ID,
+    Place,
+    password_statements,
+    policy,
+    statements,
+)
 from keyshift.deploy.stores import with_key
 from keyshift.process.settings import Settings
 
@@ -32,13 +41,22 @@ def roles(settings: Settings, place: Place) -> dict[str, Any]:
     found = _role("Function", "lambda.amazonaws.com", statements(FUNCTION, place))
     for name, parts in ON_HOSTS.items():
         wanted = [one for part in parts for one in statements(part, place)]
-        wanted += password_statements(settings.source, place)
+        wanted += _passwords(settings, place, reads_rows=name == "Loader")
         found |= _role(name, {"Ref": "HostService"}, wanted)
         found[f"{name}Profile"] = {
             "Type": "AWS::IAM::InstanceProfile",
             "Condition": "OnInstances",
             "Properties": {"Roles": [{"Ref": f"{name}Role"}]},
         }
+    return found
+
+
+def _passwords(settings: Settings, place: Place, *, reads_rows: bool) -> list[Statement]:
+    """What logging in to the source needs, and to another server that rows are read from."""
+    found = list(password_statements(settings.source, place))
+    if reads_rows and settings.bulkload.source:
+        instance = ROWS_ID if settings.rows_elsewhere else SOURCE_ID
+        found += (one for one in password_statements(settings.rows, place, instance) if one not in found)
     return found
 
 

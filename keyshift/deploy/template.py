@@ -12,7 +12,7 @@ from keymap.yaml_text import comment, entry, opened
 from keyshift.deploy.alarms import alarms
 from keyshift.deploy.dashboard import dashboard
 from keyshift.deploy.function import FUNCTION, MAPPING, function
-from keyshift.deploy.permissions import place_of
+from keyshift.deploy.permissions import ROWS_ID, SOURCE_ID, place_of
 from keyshift.deploy.roles import ON_HOSTS, roles
 from keyshift.deploy.stores import stores
 from keyshift.process.settings import Settings
@@ -73,7 +73,9 @@ def _parameters(settings: Settings) -> dict[str, Any]:
         "HostService": _choice("Where daemon, load and verify run, which may take their roles", *HOST_SERVICES),
     }
     if settings.source.auth == "iam":
-        found["DbiResourceId"] = _text("Of the source instance, or of its Aurora cluster (cluster-…)")
+        found[SOURCE_ID] = _text("Of the source instance, or of its Aurora cluster (cluster-…)")
+    if settings.rows_elsewhere and settings.rows.auth == "iam":
+        found[ROWS_ID] = _text("Of the instance that rows are read from (bulkload.source)")
     return found
 
 

@@ -18,7 +18,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from keymap.errors import KeyshiftError
-from keyshift.process.source import PasswordUnavailable, SourceSettings, TlsSettings
+from keyshift.process.source import PasswordUnavailable, SourceSettings
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -129,7 +129,7 @@ def connection_settings(source: SourceSettings) -> dict[str, Any]:
     }
     if source.tls.mode == "off":
         return settings | {"ssl_disabled": True, "auth_plugin_map": {"mysql_clear_password": _NeverInClear}}
-    return settings | {"ssl": _tls_context(source.tls)}
+    return settings | {"ssl": _tls_context(source)}
 
 
 class _NeverInClear:
@@ -150,11 +150,12 @@ def _password(source: SourceSettings) -> str:
         raise Unreachable(error.message, error.remedy) from error
 
 
-def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+def _tls_context(source: SourceSettings) -> ssl.SSLContext:
+    tls = source.tls
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except (OSError, ssl.SSLError) as error:
-        message = f"the CA file {tls.ca} (source.tls.ca) cannot be used: {error.strerror or 'not PEM'}"
+        message = f"the CA file {tls.ca} ({source.section}.tls.ca) cannot be used: {error.strerror or 'not PEM'}"
         raise KeyshiftError(message, "Give a readable file with certificates in PEM format") from None
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the certificates that MySQL makes itself lack newer extensions
     if tls.mode == "required":
@@ -184,27 +185,28 @@ def is_lost(error: BaseException) -> bool:
 
 
 def _refusal(error: Exception, source: SourceSettings) -> KeyshiftError:
-    place = f"MySQL at {source.host}:{source.port}"
+    place, mode = f"MySQL at {source.host}:{source.port}", f"{source.section}.tls.mode"
     number = error_number(error)
     cause = getattr(error, "original_exception", error)
     if isinstance(cause, ssl.SSLError):
         return _tls_refusal(cause, place, source)
     if number == _TLS_ERROR:
-        remedy = "Give the server a certificate, or set source.tls.mode to off where the network itself is trusted"
-        return Untrusted(f"{place} does not offer TLS, which source.tls.mode={source.tls.mode} demands", remedy)
+        remedy = f"Give the server a certificate, or set {mode} to off where the network itself is trusted"
+        return Untrusted(f"{place} does not offer TLS, which {mode}={source.tls.mode} demands", remedy)
     if number == _TLS_WANTED:
-        return Untrusted(f"{place} accepts TLS only", "Set source.tls.mode to verify or required")
+        return Untrusted(f"{place} accepts TLS only", f"Set {mode} to verify or required")
     if number in _DENIED:
-        remedy = "Check source.user and the password, and that the user may log in from this host"
+        remedy = f"Check {source.section}.user and the password, and that the user may log in from this host"
         if source.tls.mode == "off":
-            remedy += ", or set source.tls.mode: it is off, and a user or server that demands TLS may refuse like this"
+            remedy += f", or set {mode}: it is off, and a user or server that demands TLS may refuse like this"
         if source.auth == "iam":
             remedy = _REMEDY_IAM
         return Denied(f"{place} refuses the user {source.user!r} (error {number})", remedy)
     if number == _UNKNOWN_DATABASE:
         return KeyshiftError(f"{place} has no such database (error {number})", "Check the names in the keymap")
     reason = error.args[1] if len(error.args) > 1 else str(error)
-    remedy = "Check source.host and source.port, that the server runs, and that a firewall lets this host through"
+    names = f"{source.section}.host and {source.section}.port"
+    remedy = f"Check {names}, that the server runs, and that a firewall lets this host through"
     return Unreachable(f"{place} cannot be reached: {reason}", remedy)
 
 
@@ -217,13 +219,14 @@ _RDS_CA = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"  #
 
 
 def _tls_refusal(cause: ssl.SSLError, place: str, source: SourceSettings) -> KeyshiftError:
+    section = source.section
     if isinstance(cause, ssl.SSLCertVerificationError):
         remedy = (
-            "Give the CA that signed it as source.tls.ca, use the name in the certificate as source.host, "
-            "or set source.tls.mode to required (encrypted, unchecked)"
+            f"Give the CA that signed it as {section}.tls.ca, use the name in the certificate as {section}.host, "
+            f"or set {section}.tls.mode to required (encrypted, unchecked)"
         )
         if _RDS_HOST.search(source.host.rstrip(".")):
-            remedy = f"Download Amazon's CA bundle (curl -O {_RDS_CA}), and set source.tls.ca to global-bundle.pem"
+            remedy = f"Download Amazon's CA bundle (curl -O {_RDS_CA}), and set {section}.tls.ca to global-bundle.pem"
         return Untrusted(f"the certificate of {place} is not trusted: {cause.verify_message}", remedy)
-    remedy = "Check the server's TLS versions, or set source.tls.mode"
-    return KeyshiftError(f"TLS with {place} failed (source.tls.mode={source.tls.mode}): {cause.reason}", remedy)
+    remedy = f"Check the server's TLS versions, or set {section}.tls.mode"
+    return KeyshiftError(f"TLS with {place} failed ({section}.tls.mode={source.tls.mode}): {cause.reason}", remedy)

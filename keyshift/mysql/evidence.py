@@ -35,7 +35,7 @@ def gather(connection: Connection, tables: Iterable[str]) -> Evidence:
     """Ask the server everything. Raises MySQLError where a question fails that needs no privilege."""
     facts, names = read_facts(connection), tuple(sorted(tables))
     schemas = read_schemas(connection, names)
-    unreadable = frozenset(name for name in schemas if not _readable(connection, name))
+    unreadable = frozenset(name for name in schemas if not readable(connection, name))
     return Evidence(
         facts=facts,
         tables=names,
@@ -66,8 +66,11 @@ def rds_retention_hours(connection: Connection) -> int | None:
     return None
 
 
-def _readable(connection: Connection, table: str) -> bool:
-    """Asked by trying: grants come by column, pattern and role, and information_schema hides what is not granted."""
+def readable(connection: Connection, table: str) -> bool:
+    """Whether the user may read all its columns, asked by trying.
+
+    Grants come by column, pattern and role, and information_schema hides what is not granted.
+    """
     return _permitted(lambda: query(connection, f"SELECT * FROM {quote_table(table)} LIMIT 0")) is not None  # noqa: S608
 
 

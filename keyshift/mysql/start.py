@@ -123,5 +123,6 @@ def _wait_for_set(
     statement = f"SELECT WAIT_FOR_EXECUTED_GTID_SET('{gtid_set}', {WAIT_SLICE_SECONDS})"
     while query(connection, statement) != [(0,)]:
         if clock() >= deadline:
-            message = f"the server {facts.identity} has not executed the transactions {gtid_set} of the capture's start"
+            place = f"MySQL at {connection.host}:{connection.port}, {facts.identity},"
+            message = f"{place} has not executed the transactions {gtid_set} of the capture's start"
             raise KeyshiftError(message, "Let its replication catch up, or read from the captured server")

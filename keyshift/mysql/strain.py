@@ -14,7 +14,7 @@ from keyshift.mysql.connection import Connection, MySQLError, connect, error_num
 from keyshift.mysql.facts import version_of
 from keyshift.process.source import SourceSettings
 
-_DENIED: Final = frozenset({1044, 1142, 1143, 1227})
+DENIED: Final = frozenset({1044, 1142, 1143, 1227})
 Row = Mapping[str, object]
 
 
@@ -46,22 +46,22 @@ _CHANGES: Final = """SHOW GLOBAL STATUS WHERE variable_name IN
 def replicates(connection: Connection) -> bool | None:
     """Whether the server is set up as a replica, running or not; None where the user may not ask."""
     try:
-        return bool(_channels(connection))
+        return bool(channels(connection))
     except MySQLError as error:
-        if error_number(error) in _DENIED:
+        if error_number(error) in DENIED:
             return None
         raise
 
 
 def read_lag(connection: Connection, server: str) -> Lag | None:
     """How far the server is behind, by its slowest channel; None where it does not replicate. Raises MySQLError."""
-    return _slowest([_lag(server, channel) for channel in _channels(connection)])
+    return _slowest([_lag(server, channel) for channel in channels(connection)])
 
 
-def read_own_lag(connection: Connection) -> Lag | None:
-    """The same of the source itself, which counts while it replicates: one that was promoted may be set up still."""
-    running = [row for row in _channels(connection) if "Yes" in (_either(row, "IO"), _either(row, "SQL"))]
-    return _slowest([_lag("the source", channel) for channel in running])
+def read_own_lag(connection: Connection, server: str) -> Lag | None:
+    """The same of the server that is read, which counts while it replicates: a promoted one may be set up still."""
+    running = [row for row in channels(connection) if "Yes" in (_either(row, "IO"), _either(row, "SQL"))]
+    return _slowest([_lag(server, channel) for channel in running])
 
 
 def _slowest(lags: list[Lag]) -> Lag | None:
@@ -83,7 +83,8 @@ def _either(channel: Row, thread: str) -> str:
     return next((str(channel[name]) for name in names if name in channel), "")
 
 
-def _channels(connection: Connection) -> list[Row]:
+def channels(connection: Connection) -> list[Row]:
+    """What a server says of each channel on which it is set up as a replica. Raises MySQLError."""
     with connection.cursor() as cursor:
         cursor.execute(_statement(str(query(connection, "SELECT VERSION()")[0][0])))
         names = [str(column[0]) for column in cursor.description or ()]

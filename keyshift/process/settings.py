@@ -18,7 +18,7 @@ from keyshift.process.accept import AcceptSettings
 from keyshift.process.capacity import CapacitySection
 from keyshift.process.sections import AwsSettings, BucketSettings, FilePath, Section, StreamSettings, Whole
 from keyshift.process.settings_file import read_document, validate
-from keyshift.process.source import SourceSettings
+from keyshift.process.source import Fetch, RowsSettings, SourceSettings, as_the_source
 from keyshift.process.tasks import ApplySettings, BulkloadSettings, CaptureSettings, MetricsSettings, VerifySettings
 
 _MIGRATION = re.compile(r"^[a-z][a-z0-9-]{0,40}\Z")
@@ -55,6 +55,15 @@ class Settings(Section):
     )
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_from(cls, value: Any) -> Any:  # noqa: ANN401 - whatever was given
+        """What `bulkload.source` leaves out is as `source` says, before either is looked at."""
+        match value:
+            case {"source": dict() as source, "bulkload": {"source": dict() as given} as bulkload}:
+                return {**value, "bulkload": {**bulkload, "source": as_the_source(source, given)}}
+        return value
+
     @field_validator("migration")
     @classmethod
     def _is_name(cls, value: str) -> str:
@@ -68,9 +77,29 @@ class Settings(Section):
             self.__dict__["stream"] = self.stream.model_copy(update={"name": f"keyshift-{self.migration}"})
         return self
 
+    @property
+    def rows(self) -> SourceSettings:
+        """The server that the dump reads rows from."""
+        return self.bulkload.source or self.source
+
+    @property
+    def rows_elsewhere(self) -> bool:
+        """Whether that is another server than the source."""
+        return (self.rows.host, self.rows.port) != (self.source.host, self.source.port)
+
+    def fetching(self, fetch: Fetch) -> Self:
+        """The same, which ask AWS for passwords through `fetch`."""
+        rows = self.bulkload.source and self.bulkload.source.fetching(fetch)
+        return self._with(self.source.fetching(fetch), rows)
+
     def without_password(self) -> Self:
         """The same, for a process that does not connect to the source."""
-        return self.model_copy(update={"source": self.source.without_password()})
+        rows = self.bulkload.source and self.bulkload.source.without_password()
+        return self._with(self.source.without_password(), rows)
+
+    def _with(self, source: SourceSettings, rows: RowsSettings | None) -> Self:
+        bulkload = self.bulkload.model_copy(update={"source": rows})
+        return self.model_copy(update={"source": source, "bulkload": bulkload})
 
 
 def load_settings(path: str | Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -5,9 +5,9 @@ again. AWS is another layer's door: whoever wires the process hands in how to as
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -36,6 +36,8 @@ _NOT_GIVEN = SecretStr("\0")  # no password holds this byte: MySQL's protocol en
 
 class SourceSettings(Section):
     """The MySQL or MariaDB server that is migrated."""
+
+    section: ClassVar[str] = "source"  # where these settings stand, for whoever is to mend them
 
     host: str = Field(description="host name or address of the MySQL server, the writer of an Aurora cluster")
     port: Whole = Field(default=3306, ge=1, le=65535, description="its TCP port")
@@ -94,7 +96,7 @@ class SourceSettings(Section):
         given += info.data.get("password") != _NOT_GIVEN
         if info.data.get("auth") == "iam":
             if given:
-                raise ValueError("with source.auth: iam there is no password, and none may be given")
+                raise ValueError(f"with {cls.section}.auth: iam there is no password, and none may be given")
         elif given != 1:
             raise ValueError(f"exactly one of password, {', '.join(_PLACES)} and password_parameter is needed")
         return value
@@ -103,7 +105,8 @@ class SourceSettings(Section):
     @classmethod
     def _token_goes_to_the_right_server(cls, value: TlsSettings, info: ValidationInfo) -> TlsSettings:
         if info.data.get("auth") == "iam" and value.mode != "verify":
-            raise ValueError("source.auth: iam sends its token in clear within TLS, so the server must be verified")
+            what = "sends its token in clear within TLS, so the server must be verified"
+            raise ValueError(f"{cls.section}.auth: iam {what}")
         return value
 
     @model_validator(mode="after")
@@ -136,12 +139,31 @@ class SourceSettings(Section):
         """
         if self.is_remote:
             if self._fetch is None:
-                raise KeyshiftError("nothing here can ask AWS for the source's password", "Give it in another way")
+                message = f"nothing here can ask AWS for the password of {self.section}"
+                raise KeyshiftError(message, "Give it in another way")
             return SecretStr(self._fetch(self))
         try:
             return _secret(self.password_env, self.password_file) or self.password
         except ValueError as error:
-            raise KeyshiftError(str(error), "Correct it, or the settings below source") from None
+            raise KeyshiftError(str(error), f"Correct it, or the settings below {self.section}") from None
+
+
+class RowsSettings(SourceSettings):
+    """Another server that the dump reads rows from: a replica of the source. What is not given is as for the source."""
+
+    section: ClassVar[str] = "bulkload.source"
+
+    host: str = Field(description="server that the dump reads rows from: a replica of the source, with MySQL's GTIDs")
+    user: str = Field(description="a user who may SELECT there, and has REPLICATION CLIENT (docs/permissions.md)")
+
+
+def as_the_source(source: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given for RowsSettings over what is given for the source; a password of its own replaces any of that."""
+    places = {"auth", "password", *_PLACES, "password_parameter"}
+    kept = {name: value for name, value in source.items() if name not in places or not places & given.keys()}
+    outer, inner = kept.get("tls"), given.get("tls")
+    tls = {"tls": {**outer, **inner}} if isinstance(outer, Mapping) and isinstance(inner, Mapping) else {}
+    return {**kept, **given, **tls}
 
 
 Fetch = Callable[[SourceSettings], str]

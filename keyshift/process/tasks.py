@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from keyshift.process.sections import Amount, FilePath, Section, Whole
+from keyshift.process.source import RowsSettings
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -70,12 +71,12 @@ class ThrottleSettings(Section):
     threads_running_max: Whole = Field(
         default=64,
         ge=0,
-        description="statements that run at the source (Threads_running) above which no chunk is read; 0: no limit",
+        description="statements that run where rows are read (Threads_running), above which no chunk is; 0: no limit",
     )
     replica_lag_seconds_max: Whole = Field(
         default=10,
         ge=0,
-        description="lag above which no chunk is read, of the replicas and of the source where it is one; 0: no limit",
+        description="lag above which no chunk is read, of the replicas and of the server of the rows; 0: no limit",
     )
     replicas: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(),
@@ -163,6 +164,7 @@ class BulkloadSettings(Section):
         description="seconds for which AWS may still accept a signed request: waited out after a lease was taken over",
     )
     throttle: ThrottleSettings = Field(default_factory=ThrottleSettings)
+    source: RowsSettings | None = None
 
 
 class ApplySettings(Section):

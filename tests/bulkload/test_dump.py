@@ -141,7 +141,7 @@ def test_some_tables_are_dumped_first_and_the_rest_by_a_later_run(world: World) 
     orders, tag = (f"{world.schema}.{name}" for name in ("orders", "tag"))
     assert world.dump(tables=[orders]) == DumpReport(3, 7, ANY, complete=True)
     assert [table.table for table in progress(world.store, world.migration.tables).tables if table.dumped] == [orders]
-    with pytest.raises(KeyshiftError, match="is not dumped"):
+    with pytest.raises(KeyshiftError, match=r"tables \S+\.purchase, \S+\.tag are not dumped"):
         world.load()
     assert world.dump(tables=[tag, orders]).rows == 7
     assert world.dump().rows == 8

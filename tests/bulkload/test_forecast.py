@@ -75,6 +75,19 @@ def test_a_load_is_refused_where_stream_or_binlog_forget_before_it_ends() -> Non
     assert "42.0" in refusals(slow, 24, None)[0].what
 
 
+def test_raising_the_dumps_limits_is_a_remedy_only_where_they_hold_it_back() -> None:
+    slow = replace(WORK, rows_per_second_max=LOAD_ROWS_PER_SECOND // 20)
+    loose = replace(WORK, rows_per_second_max=100 * DUMP_ROWS_PER_SECOND)
+    remedies = [refusals(work, 1, None)[0].remedy for work in (slow, loose, WORK)]
+    assert ["raise the dump's limits" in remedy for remedy in remedies] == [True, False, False]
+
+
+def test_a_stream_on_demand_that_is_there_is_read_by_its_shards() -> None:
+    payers = (Payer("app", "", 0, 10**9),)
+    new, there = (replace(WORK, shards=0, open_shards=shards, payers=payers) for shards in (0, 16))
+    assert (new.apply_changes_per_second, there.apply_changes_per_second) == (100_000, 400_000)
+
+
 def test_costs_are_those_of_the_load_and_of_the_changes_meanwhile() -> None:
     idle = costs(replace(WORK, payers=(Payer("app", "", 900_000), Payer("app", "i", 100_000))), hours(WORK), 24)
     assert idle.dynamodb == pytest.approx(0.625)

@@ -156,7 +156,7 @@ def test_a_replica_that_lags_holds_the_dump_back(servers: str, endpoints: Endpoi
         world.execute("INSERT INTO tag VALUES ('z', 1, 1)")
         throttle = ThrottleSettings(replicas=(f"{replica.host}:{replica.port}",), replica_lag_seconds_max=1)
         with opened(source_of(replica)) as connection:
-            until(lambda: (read_own_lag(connection) or Lag("", 0)).seconds not in {0, 1, None})
+            until(lambda: (read_own_lag(connection, "s") or Lag("", 0)).seconds not in {0, 1, None})
         with dumping(world, throttle=throttle) as reports:
             until(lambda: f"{replica.host}:{replica.port} is " in waits(world))
             assert not world.objects()
@@ -192,6 +192,8 @@ class Desk:
                 desk.clock.now += seconds
 
         class Servers:
+            name = "the source"
+
             def ask(self, _question: object, doing: str) -> Any:
                 desk.when_asked()
                 return desk.threads if "Threads" in doing else None

@@ -13,7 +13,9 @@ from keymap.position import Position
 from keyshift.control.chunks import chunks
 from keyshift.control.store import Store
 from keyshift.mysql.connection import Unreachable
+from keyshift.mysql.replica import UnfitReplica
 from keyshift.process.backoff import Backoff
+from keyshift.process.source import RowsSettings
 from keyshift.process.stop import Stop, Stopped
 from tests.bulkload.world import World
 from tests.servers.tcp_proxy import TcpProxy
@@ -131,4 +133,15 @@ def test_a_dump_that_is_led_to_another_server_reads_nothing(world: World) -> Non
     capture.update("capture", {"server": "some-other-server", "start_gtid_set": None}, {})
     with pytest.raises(KeyshiftError, match="capture started on some-other-server"):
         world.dump()
+    assert not world.objects()
+
+
+def test_another_server_than_the_source_needs_gtids_whoever_it_is(world: World) -> None:
+    """The same one by another name: an identity may be shared by servers in containers, a set of GTIDs is not."""
+    rows = RowsSettings(**(dict(world.settings.source) | {"host": "localhost"}))
+    if world.database.flavour == "mysql":
+        assert world.dump(source=rows).complete
+        return
+    with pytest.raises(UnfitReplica, match=r"bulkload\.source \(localhost:\d+\): .*MariaDB's are not used for that"):
+        world.dump(source=rows)
     assert not world.objects()

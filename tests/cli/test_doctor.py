@@ -1,5 +1,7 @@
 """doctor tells what is wrong on this host, and changes nothing."""
 
+import secrets
+
 import pytest
 
 from tests.cli.conftest import Project
@@ -50,6 +52,27 @@ def test_each_endpoint_is_judged_by_itself(project: Project, monkeypatch: pytest
     assert any("127.0.0.1:1" in line for line in failed)
     assert any(line.startswith("ok") and "stream" in line for line in lines)
     monkeypatch.setenv("TEST_PASSWORD", project.database.password)
+
+
+def test_a_server_of_the_rows_that_cannot_be_reached_or_read_is_named(project: Project) -> None:
+    project.edit("keyshift.yaml", "bulkload: {", "bulkload: {source: {port: 1}, ")
+    (line,) = (line for line in project.keyshift("doctor").out.splitlines() if line.startswith("FAIL"))
+    assert line.startswith("FAIL  bulkload.source (127.0.0.1:1)")
+    assert "Check bulkload.source.host and bulkload.source.port" in project.keyshift("cdc", "check").err
+    assert "bulkload.source (127.0.0.1:1): MySQL at 127.0.0.1:1" in project.keyshift("bulkload", "plan").err
+    user = f"u{secrets.token_hex(4)}"
+    project.execute(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'")
+    project.edit("keyshift.yaml", "source: {port: 1}", f"source: {{user: {user}, password: pw}}")
+    answer = project.keyshift("doctor")
+    assert answer.code == 1
+    failed = [line.split() for line in answer.out.splitlines() if line.startswith("FAIL")]
+    assert [one[2] for one in failed] == [f"{project.schema}.orders", f"{project.schema}.purchase"]
+    assert all("the user may not read all its columns" in " ".join(one) for one in failed)
+    project.execute(f"GRANT SELECT ON {project.schema}.* TO '{user}'@'%'")
+    answer = project.keyshift("doctor")
+    assert answer.code == 0, answer.out
+    assert "rows may be read from it" in answer.out
+    project.execute(f"DROP USER '{user}'@'%'")
 
 
 def test_a_table_whose_items_expire_is_told(project: Project) -> None:

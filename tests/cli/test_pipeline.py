@@ -341,6 +341,33 @@ def test_the_plan_weighs_rows_and_refuses_where_changes_expire_before_the_load_e
 
 
 @pytest.mark.any_pair
+def test_the_plan_goes_by_the_stream_as_it_is_and_by_what_was_asked_of_the_dump(project: Project) -> None:
+    """Not by what the settings would create, and have said."""
+    fill(project)
+    project.execute("ANALYZE TABLE orders, purchase")
+    wanted = {"there": False, "shards": 1, "on_demand": False, "retention_hours": 24}
+    planned = answer_of(project, "bulkload", "plan", "--rows", "0")
+    assert (planned["stream"], planned["limits"]["bytes_per_second_max"]) == (wanted, 0)
+    kinesis, name = project.aws("kinesis"), f"keyshift-{project.name}"
+    kinesis.create_stream(StreamName=name, ShardCount=3)
+    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+    kinesis.increase_stream_retention_period(StreamName=name, RetentionPeriodHours=48)
+    assert project.keyshift("init").code == 0
+    asked = ("--bytes-per-second", "1", "--pause")
+    assert project.keyshift("bulkload", "throttle", *asked).code == 0
+    planned = answer_of(project, "bulkload", "plan", "--rows", "0", "--changes-per-second", "7000")
+    assert planned["stream"] == {"there": True, "shards": 3, "on_demand": False, "retention_hours": 48}
+    assert (planned["limits"]["bytes_per_second_max"], planned["limits"]["paused"]) == (1, True)
+    (problem,) = planned["refused"]
+    assert "keeps changes for 48 hours" in problem["what"]
+    assert "or raise the dump's limits (`keyshift bulkload throttle`" in problem["remedy"]
+    said = project.keyshift("bulkload", "plan", "--rows", "0").out
+    assert "3 shards, as it is" in said
+    assert "at most 1 bytes a second, paused" in said
+    kinesis.delete_stream(StreamName=name)
+
+
+@pytest.mark.any_pair
 def test_the_plan_refuses_a_keymap_that_does_not_fit(project: Project) -> None:
     project.execute("ALTER TABLE orders DROP PRIMARY KEY")
     answer = project.keyshift("bulkload", "plan")

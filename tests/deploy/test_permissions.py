@@ -21,6 +21,7 @@ from keyshift.deploy.permissions import (
     statements,
 )
 from keyshift.deploy.roles import ON_HOSTS, POLICIES_MAX, roles, split
+from keyshift.process.source import RowsSettings
 from tests.cli.test_permissions import document_under
 from tests.deploy.rendered import example, of_type, rendered
 from tests.mysql.test_permissions import PAGE
@@ -58,6 +59,21 @@ def test_the_page_tells_how_a_password_is_read() -> None:
     given_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:shop-AbCdEf"
     (statement,) = password_statements(source.model_copy(update={"password_secret": given_arn}), PLACE)
     assert statement["Resource"] == given_arn
+
+
+def test_the_loader_may_log_in_where_rows_are_read_from_too_and_nobody_else() -> None:
+    source = SETTINGS.source.model_copy(update={"password_secret": "shop"})
+    rows = RowsSettings(host="replica", user="rows", auth="iam")
+    settings = SETTINGS.model_copy(
+        update={"source": source, "bulkload": SETTINGS.bulkload.model_copy(update={"source": rows})}
+    )
+    policies = {name: json.dumps(one) for name, one in roles(settings, PLACE).items() if "Policy" in name}
+    loader = "".join(text for name, text in policies.items() if name.startswith("Loader"))
+    others = "".join(text for name, text in policies.items() if not name.startswith("Loader"))
+    assert "dbuser:${RowsDbiResourceId}/rows" in loader
+    assert "secret:shop-??????" in loader
+    assert "secret:shop-??????" in others
+    assert "rds-db" not in others
 
 
 def granted(statements: list[dict[str, Any]]) -> set[str]:

@@ -40,7 +40,7 @@ HALTS = {  # where daemon and load stop with an error that has no name of its ow
     "bulkload/folder.py _explaining": "A file of the dump is not there",
     "bulkload/load/run.py needed": "The load is over",
     "bulkload/load/send.py _guarded": "Others write to the target tables",
-    "bulkload/load/reading.py table": "A table is not dumped",
+    "bulkload/load/reading.py tables": "A table is not dumped",
     "bulkload/load/run.py _require_no_import": "An import is under way",
     "bulkload/dump/chain.py require_chain": "The dump's chunks do not fit together",
     "bulkload/dump/run.py _require_begun": "The dump waits for capture",

@@ -42,7 +42,7 @@ def test_a_replica_says_how_far_it_is_behind(pair: tuple[Database, Database], be
     delay(replica, 3600)
     execute(source, "CREATE DATABASE later")
     until(lambda: seconds_behind(behind) > 0)
-    assert (read_own_lag(behind) or Lag("", 0)).server == "the source"
+    assert (read_own_lag(behind, "the source") or Lag("", 0)).server == "the source"
     delay(replica, 0)
     until(lambda: read_lag(behind, "r") == Lag("r", 0))
 
@@ -57,7 +57,7 @@ def test_a_replica_that_stands_still_does_not_know_and_a_source_that_was_one_cou
 ) -> None:
     execute(pair[1], STOP[pair[1].flavour])
     assert read_lag(behind, "r") == Lag("r", None, "it does not replicate (receiver: No, applier: No)")
-    assert read_own_lag(behind) is None
+    assert read_own_lag(behind, "the source") is None
     execute(pair[1], START[pair[1].flavour])
     until(lambda: read_lag(behind, "r") == Lag("r", 0))
 

@@ -283,6 +283,8 @@ def test_every_setting_says_what_it_is_and_every_limit_has_its_unit() -> None:
 
 def _row(location: tuple[str, ...], info: Any) -> str:
     default = "required" if info.is_required() else _shown(info.default)
+    if location[:2] == ("bulkload", "source"):
+        default = "as `source`"
     return f"| `{'.'.join(location)}` | {default} | {info.description} |"
 
 
@@ -329,3 +331,34 @@ def test_a_password_of_aws_is_asked_for_at_each_connect_and_not_before(tmp_path:
     assert asked == []
     assert [wired.fresh_password().get_secret_value() for _ in range(2)] == ["number 1", "number 2"]
     assert asked == ["shop", "shop"]
+
+
+def test_what_the_server_of_the_rows_leaves_out_is_as_the_source_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = LEAST.replace("  user", "  tls: {mode: required, ca: a.pem}\n  port: 3307\n  user")
+    settings = _load(tmp_path, text)
+    assert (settings.rows, settings.rows_elsewhere) == (settings.source, False)
+    settings = _load(tmp_path, text + "bulkload: {source: {host: replica, tls: {mode: verify}}}\n")
+    rows, source = settings.rows, settings.source
+    assert (rows.host, rows.port, rows.user, rows.password) == ("replica", 3307, source.user, source.password)
+    assert (rows.tls.mode, rows.tls.ca, source.tls.mode) == ("verify", tmp_path / "a.pem", "required")
+    assert settings.rows_elsewhere
+    bare = settings.without_password()
+    assert not bare.rows.password.get_secret_value() + bare.source.password.get_secret_value()
+    monkeypatch.setenv("REPLICA", "other")
+    own = _load(tmp_path, text, {"KEYSHIFT_BULKLOAD__SOURCE__PASSWORD_ENV": "REPLICA"})
+    assert (own.rows.password.get_secret_value(), own.rows.host) == ("other", own.source.host)
+    assert not own.rows_elsewhere
+    token = _load(tmp_path, text + "bulkload: {source: {host: replica, auth: iam, tls: {mode: verify}}}\n")
+    assert token.rows.is_remote
+    assert not token.source.is_remote
+    assert token.fetching(lambda where: f"for {where.host}").rows.fresh_password().get_secret_value() == "for replica"
+
+
+def test_mistakes_in_the_server_of_the_rows_name_its_settings(tmp_path: Path) -> None:
+    found = _problems(tmp_path, LEAST + "bulkload:\n  source:\n    prot: 1\n    password_env: NOT_SET_ANYWHERE\n")
+    assert sorted(found) == ["keyshift.yaml:11", "keyshift.yaml:12"]
+    assert "no setting bulkload.source.prot" in str(found["keyshift.yaml:11"])
+    with pytest.raises(Problems, match=r"bulkload\.source\.auth: iam there is no password"):
+        _load(tmp_path, LEAST + "bulkload: {source: {auth: iam, password: x}}\n")
