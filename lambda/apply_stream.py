@@ -42,7 +42,8 @@ from keyshift.apply.setaside import SettingAside
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.writer import WRITES_AT_ONCE, GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import CONTROL, Kind, guard_sends, loggable, make_clients
+from keyshift.aws.clients import CONTROL, Kind, guard_sends, make_clients
+from keyshift.aws.errors import loggable
 from keyshift.aws.stream import StreamRecord
 from keyshift.control import migration as migrations
 from keyshift.control.keymaps import kept_keymap

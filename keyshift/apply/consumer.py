@@ -26,7 +26,8 @@ from keyshift.apply.tidying import tidied
 from keyshift.apply.worker import BATCHES_MAX, StreamWorker
 from keyshift.apply.writer import GuardedWriter
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import BotoCoreError, ClientError, Clients, clients_of, explain, guard_sends, loggable
+from keyshift.aws.clients import BotoCoreError, ClientError, Clients, clients_of, explain, guard_sends
+from keyshift.aws.errors import loggable
 from keyshift.aws.leases import LOOKS_PER_LEASE, held, this_process
 from keyshift.aws.retry import RetriesExhausted, retried
 from keyshift.control import migration as migrations

@@ -11,7 +11,7 @@ from typing import Any, Final
 from keyshift.apply.result import BatchResult
 from keyshift.apply.tally import METRICS as CONSUMER
 from keyshift.apply.tally import counts_of
-from keyshift.aws.clients import loggable
+from keyshift.aws.errors import loggable
 from keyshift.process.metric import Metric, embedded
 
 APPLIED: Final = "keyshift_apply_applied_total"

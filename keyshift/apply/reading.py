@@ -20,15 +20,8 @@ from keyshift.apply.refusals import GateClosed, ReplayClosed
 from keyshift.apply.stream import StreamApplier
 from keyshift.apply.tally import Tally
 from keyshift.aws import stream as kinesis
-from keyshift.aws.clients import (
-    BotoCoreError,
-    ClientError,
-    KinesisClient,
-    error_code,
-    is_throttle,
-    is_transient,
-    loggable,
-)
+from keyshift.aws.clients import BotoCoreError, ClientError, KinesisClient, error_code, is_throttle, is_transient
+from keyshift.aws.errors import loggable
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.control.shards import ShardCheckpoint, ShardHold
 from keyshift.process.backoff import Backoff

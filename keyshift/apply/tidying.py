@@ -10,7 +10,8 @@ from keymap.errors import KeyshiftError
 from keymap.rules import Keymap
 from keyshift.apply.tidy import TIDY_SECONDS, Tidied, Tidier
 from keyshift.apply.tidy_tally import TidyTally
-from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends, loggable
+from keyshift.aws.clients import BotoCoreError, ClientError, clients_of, guard_sends
+from keyshift.aws.errors import loggable
 from keyshift.aws.leases import held, release, renewed, this_process
 from keyshift.control.lease import TIDY, Lease
 from keyshift.control.migration import Migration

@@ -11,7 +11,8 @@ from typing import Final
 from keyshift.apply.reading import Parts, ShardReader, passes
 from keyshift.apply.sharing import Look, Sharing
 from keyshift.aws import stream as kinesis
-from keyshift.aws.clients import BotoCoreError, ClientError, loggable
+from keyshift.aws.clients import BotoCoreError, ClientError
+from keyshift.aws.errors import loggable
 from keyshift.aws.leases import LOOKS_PER_LEASE
 from keyshift.control.lease import Lease
 from keyshift.control.phase import Phase, read_phase

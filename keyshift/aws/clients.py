@@ -17,16 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
-from keyshift.aws.errors import (
-    THROTTLES,
-    error_code,
-    explain,
-    explaining,
-    is_throttle,
-    is_transient,
-    loggable,
-    unquoted,
-)
+from keyshift.aws.errors import THROTTLES, error_code, explain, explaining, is_throttle, is_transient, unquoted
 from keyshift.aws.lean.client import CALLS as LEAN_CALLS
 from keyshift.aws.lean.client import LeanClient
 
@@ -59,7 +50,6 @@ __all__ = [
     "guard_sends",
     "is_throttle",
     "is_transient",
-    "loggable",
     "make_clients",
     "unquoted",
     "watch_sends",

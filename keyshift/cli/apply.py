@@ -17,7 +17,8 @@ from keyshift.apply.tidy_tally import METRICS as TIDYING
 from keyshift.apply.tidy_tally import TidyTally
 from keyshift.apply.tidying import AGAIN_SECONDS, one_pass, tidier
 from keyshift.aws.claims import ClaimStore
-from keyshift.aws.clients import BotoCoreError, ClientError, explaining, loggable
+from keyshift.aws.clients import BotoCoreError, ClientError, explaining
+from keyshift.aws.errors import loggable
 from keyshift.aws.leases import this_process
 from keyshift.cli import show
 from keyshift.cli.errors import EXIT_AGAIN, EXIT_FOUND, exit_code
