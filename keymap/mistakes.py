@@ -7,11 +7,13 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Location = tuple[str, ...]
 
@@ -29,12 +31,12 @@ class Manual:
     patterns: Mapping[str, str] = field(default_factory=dict)
 
 
-def location_of(detail: ErrorDetails) -> Location:
+def location_of(detail: "ErrorDetails") -> Location:
     """Where the mistake is, as names and numbers from the file's top; that of a name is where the name stands."""
     return tuple(str(part) for part in detail["loc"] if part != "[key]")
 
 
-def told(detail: ErrorDetails, model: type[BaseModel], manual: Manual) -> tuple[str, str]:
+def told(detail: "ErrorDetails", model: type[BaseModel], manual: Manual) -> tuple[str, str]:
     """What one mistake is, and the remedy. `detail` must have its input and context."""
     location = location_of(detail)
     name = ".".join(location)
@@ -133,7 +135,7 @@ _ALIKE: Final = {
 }
 
 
-def _expected(detail: ErrorDetails, manual: Manual) -> str:
+def _expected(detail: "ErrorDetails", manual: Manual) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in {"literal_error", "enum"}:
         return f"{context['expected'].replace(chr(39), '')} is expected"
