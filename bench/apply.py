@@ -179,7 +179,7 @@ def _applied(records: Sequence[StreamRecord], url: str, peak: Connection) -> Non
 
 
 def _migration(keymap: Keymap) -> Migration:
-    return Migration("bench", "bench.0", (), LANES, keymap.digest, 1, (), "", "", "", 0)
+    return Migration("bench", "bench.0", (), LANES, keymap.digest, stream="", bucket="", prefix="")
 
 
 def _count(records: Sequence[StreamRecord]) -> int:

@@ -107,7 +107,7 @@ def _convert(source: Begun) -> None:
     tools = Tools(source.settings, migration, source.keymap, lease, guard, storage, clients, clients, board, stop)
     dumped = Dump(migration, source.keymap, source.store, storage, stop)
     prefixes = {shape.TARGET: f"{migration.prefix}/{migration.id}/import/"}
-    Conversion(tools, dumped, prefixes).run([dumped.table(f"{shape.SCHEMA}.{shape.TABLE}", FIRST)])
+    Conversion(tools, dumped, prefixes).run(dumped.tables({f"{shape.SCHEMA}.{shape.TABLE}": FIRST}))
 
 
 def measure(rows: int) -> list[Result]:
