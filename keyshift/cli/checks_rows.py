@@ -9,7 +9,7 @@ from keyshift.cli.finding import Finding, attempt
 from keyshift.mysql.connection import Connection, connect
 from keyshift.mysql.evidence import readable
 from keyshift.mysql.facts import ServerFacts, read_facts, read_gtid_seen
-from keyshift.mysql.replica import UnfitReplica, place_of, require_descent, unfit
+from keyshift.mysql.replica import place_of, strays, unfit
 from keyshift.mysql.select import quote_table
 from keyshift.process.settings import Settings
 
@@ -45,7 +45,4 @@ def _unfit(settings: Settings, connection: Connection, facts: ServerFacts) -> It
         shown = read_gtid_seen(connection)
         with closing(connect(settings.source)) as source:
             known = read_gtid_seen(source)
-        try:
-            require_descent(shown, known, place)
-        except UnfitReplica as error:
-            yield Problem(place, error.message.removeprefix(f"{place}: "), error.remedy)
+        yield from strays(shown, known, place)

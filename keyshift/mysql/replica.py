@@ -31,8 +31,7 @@ def place_of(settings: SourceSettings) -> str:
 
 def require_fit(connection: Connection, facts: ServerFacts, place: str) -> None:
     """Raise UnfitReplica with the first reason why no row may be read from this server. Raises MySQLError."""
-    if (problem := next(unfit(connection, facts, place), None)) is not None:
-        raise UnfitReplica(f"{problem.where}: {problem.what}", problem.remedy)
+    _require_none(unfit(connection, facts, place))
 
 
 def unfit(connection: Connection, facts: ServerFacts, place: str) -> Iterator[Problem]:
@@ -63,10 +62,21 @@ def unfit(connection: Connection, facts: ServerFacts, place: str) -> Iterator[Pr
 
 def require_descent(shown: str, known: str, place: str) -> None:
     """Raise UnfitReplica unless all that a server shows is in what the source had a moment later (GTID sets)."""
+    _require_none(strays(shown, known, place))
+
+
+def strays(shown: str, known: str, place: str) -> Iterator[Problem]:
+    """That a server shows what the source had not a moment later, if it does (GTID sets)."""
     if more := str(GtidSet(shown).minus(GtidSet(known))):
-        message = f"{place}: it has transactions that the source has not: {_short(more)}"
-        remedy = "Name a replica of the source to which nobody else writes, or take bulkload.source out"
-        raise UnfitReplica(message, remedy)
+        what = f"it has transactions that the source has not: {_short(more)}"
+        yield Problem(
+            place, what, "Name a replica of the source to which nobody else writes, or take bulkload.source out"
+        )
+
+
+def _require_none(problems: Iterator[Problem]) -> None:
+    if (problem := next(problems, None)) is not None:
+        raise UnfitReplica(f"{problem.where}: {problem.what}", problem.remedy)
 
 
 def _filters(channel: Row) -> Iterator[str]:
