@@ -3,7 +3,8 @@
 import click
 
 from keymap.errors import KeyshiftError, Problem, Problems
-from keyshift.aws.clients import BotoCoreError, ClientError, explain, is_throttle, is_transient
+from keyshift.aws.clients import BotoCoreError, ClientError, is_throttle, is_transient
+from keyshift.aws.errors import loggable
 from keyshift.aws.retry import RetriesExhausted
 from keyshift.mysql.connection import MySQLError, Unreachable
 
@@ -24,8 +25,7 @@ def told(error: BaseException) -> KeyshiftError:
         return KeyshiftError(f"MySQL says: {reason}", "Check the grants and the server's error log, then try again")
     if isinstance(error, OSError):
         return KeyshiftError(f"{error.filename or 'the system'}: {error.strerror or error}", "Mend it, then try again")
-    operation = f" ({error.operation_name})" if isinstance(error, ClientError) else ""
-    return explain(error, f"a call to AWS{operation}")
+    return loggable(error)
 
 
 def exit_code(error: BaseException) -> int:
